@@ -1,0 +1,128 @@
+"""What an attack author implements."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from torch import Tensor
+
+from .budget import Budget, Norm
+from .classifier import Classifier, Task
+from .draws import Draws
+from .goal import Goal
+from .plugin import Plugin
+
+Knowledge = Literal["white-box", "score-based", "decision-based", "none"]
+
+
+@dataclass(frozen=True)
+class ThreatModel:
+    """What an attack assumes and can do; it gates the cross product of a grid.
+
+    Attributes:
+        norms: norms of the budgets it keeps.
+        goals: goals it can pursue.
+        knowledge: what it uses of the model it attacks.
+        tasks: label types it understands.
+        minimal: whether it searches for the smallest perturbation (budget `l2:min`) instead of keeping a radius.
+        queries: largest number of forward passes per image, where bounded.
+    """
+
+    norms: frozenset[Norm] | set[Norm]
+    goals: frozenset[str] | set[str] = frozenset({"untargeted", "targeted"})
+    knowledge: Knowledge = "white-box"
+    tasks: frozenset[Task] | set[Task] = frozenset({"multiclass", "multilabel"})
+    minimal: bool = False
+    queries: int | None = None
+
+    def excludes(self, *, norm: Norm, targeted: bool, task: Task, minimal: bool) -> str | None:
+        """Why a pair is impossible, or None."""
+        if norm not in self.norms:
+            return f"knows the norms {', '.join(sorted(self.norms))}, not {norm}"
+        if (goal := "targeted" if targeted else "untargeted") not in self.goals:
+            return f"has no {goal} form"
+        if task not in self.tasks:
+            return f"does not handle {task} labels"
+        if minimal and not self.minimal:
+            return "needs a radius; 'min' is for minimal-norm attacks"
+        return None
+
+
+class Attack(Plugin):
+    """Perturbs each image on its own."""
+
+    kind: ClassVar[str] = "attack"
+    threat: ClassVar[ThreatModel]
+
+    @abstractmethod
+    def perturb(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Tensor:
+        """Adversarial images.
+
+        Args:
+            classifier: the model under attack (the surrogate, in a transfer attack).
+            images: float32 (n, c, h, w) in [0, 1]; not to be changed in place.
+            goal: labels to leave or to reach; `goal.loss` is ascended.
+            budget: norm, radius in pixel units and box to stay in; the host checks.
+            random: draws per image; the only source of randomness.
+
+        Returns:
+            float32, shape of `images`.
+        """
+
+
+class IterativeAttack(Attack):
+    """An attack in steps, each of which yields images: a run over n steps answers for every smaller number too.
+
+    The implementing dataclass declares its step count with `cumulative`.
+    """
+
+    @abstractmethod
+    def iterates(
+        self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws
+    ) -> Iterator[Tensor]:
+        """Adversarial images after step 1, 2, ... up to the cumulative field; arguments as in `perturb`.
+
+        A yielded tensor may be overwritten by the next step; who keeps it copies it.
+        """
+
+    def perturb(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Tensor:
+        adversarial = images
+        for adversarial in self.iterates(classifier, images, goal, budget, random):
+            pass
+        return adversarial
+
+
+class DerivedAttack(Attack):
+    """Works on the adversarial images of another attack (`of`) without crafting them again: controls, rounding.
+
+    The implementing dataclass has a field `of: Attack`.
+    """
+
+    of: Attack
+
+    @abstractmethod
+    def derive(self, images: Tensor, adversarial: Tensor, goal: Goal, budget: Budget, random: Draws) -> Tensor:
+        """New adversarial images from clean `images` and the `adversarial` ones of `of`, same shapes."""
+
+    def perturb(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Tensor:
+        return self.derive(images, self.of.perturb(classifier, images, goal, budget, random), goal, budget, random)
+
+
+class UniversalAttack(Plugin):
+    """Finds one perturbation for all images; crafted on `craft_on`, added to every evaluated image by the host."""
+
+    kind: ClassVar[str] = "attack"
+    threat: ClassVar[ThreatModel]
+
+    @abstractmethod
+    def fit(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Tensor:
+        """One perturbation (c, h, w) within the budget, from crafting images (n, c, h, w).
+
+        `random` draws per image; `random[:1]`-like views give a stream for draws that concern no single image.
+        """
+
+
+AnyAttack = Attack | UniversalAttack

@@ -1,0 +1,185 @@
+"""Lengths and budgets: every length carries its scale and is converted once, to pixel units in [0, 1].
+
+Scales, as a suffix of the number: none or `@[0,1]` for pixels in [0, 1]; `@[0,255]` for grey levels; `@[-1,1]` for
+inputs rescaled to [-1, 1]; `@/128` for (x - 128) / 128 with x in grey levels (hirano2021). `zeta=4%` is a percentage of
+the mean norm of the target's training images; `eps/10` is a fraction of the budget's own radius.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Literal, get_args
+
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+Norm = Literal["linf", "l2", "l1", "l0"]
+Unit = Literal["pixel01", "zeta", "eps"]
+
+SCALES: dict[str, Fraction] = {
+    "[0,1]": Fraction(1),
+    "[0,255]": Fraction(1, 255),
+    "[-1,1]": Fraction(1, 2),
+    "/128": Fraction(128, 255),
+}
+"""Factor from one unit of the named scale to one unit of pixels in [0, 1]."""
+
+_NUMBER = r"(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?"
+_ABSOLUTE = re.compile(rf"(?P<number>{_NUMBER}(?:/{_NUMBER})?)(?:@(?P<scale>.+))?", re.IGNORECASE)
+_ZETA = re.compile(rf"zeta=(?P<number>{_NUMBER})%", re.IGNORECASE)
+_EPS = re.compile(rf"(?:(?P<factor>{_NUMBER})\*)?eps(?:/(?P<divisor>{_NUMBER}))?", re.IGNORECASE)
+
+
+def _fraction(text: str) -> Fraction:
+    numerator, _, denominator = text.partition("/")
+    return Fraction(numerator) / Fraction(denominator or 1)
+
+
+@dataclass(frozen=True)
+class Length:
+    """A radius or a step with its scale.
+
+    `value` is exact: pixels in [0, 1] for unit `pixel01`, a fraction (not percent) for `zeta` and `eps`.
+    """
+
+    value: Fraction
+    unit: Unit = "pixel01"
+    text: str = ""
+
+    @classmethod
+    def parse(cls, raw: str | float | int | Length) -> Length:
+        """Read a length such as `1/255`, `0.02@[-1,1]`, `0.0024@/128`, `zeta=4%`, `eps/10`.
+
+        Raises:
+            ValueError: with the accepted forms, if `raw` is none of them.
+        """
+        if isinstance(raw, Length):
+            return raw
+        text = re.sub(r"\s+", "", str(raw))
+        try:
+            if match := _ZETA.fullmatch(text):
+                return cls(_fraction(match["number"]) / 100, "zeta", text)
+            if match := _EPS.fullmatch(text):
+                return cls(Fraction(match["factor"] or 1) / Fraction(match["divisor"] or 1), "eps", text)
+            if match := _ABSOLUTE.fullmatch(text):
+                scale = match["scale"] or "[0,1]"
+                if scale not in SCALES:
+                    raise ValueError(f"unknown scale '@{scale}' in {text!r}; valid: {', '.join('@' + s for s in SCALES)}")
+                return cls(_fraction(match["number"]) * SCALES[scale], "pixel01", text)
+        except ZeroDivisionError:
+            raise ValueError(f"division by zero in {text!r}") from None
+        raise ValueError(f"{raw!r} is no length; write 1/255, 0.02@[-1,1], 2.5@[0,255], 0.0024@/128, zeta=4% or eps/10")
+
+    def resolve(self, *, eps: float | None = None, mean_norm: float | None = None) -> float:
+        """The length in pixel units of [0, 1].
+
+        Args:
+            eps: radius of the budget, needed by lengths relative to it.
+            mean_norm: mean norm of the target's training images (pixels in [0, 1]), needed by zeta.
+        """
+        if self.unit == "pixel01":
+            return float(self.value)
+        reference, what = (eps, "a budget with a radius") if self.unit == "eps" else (mean_norm, "a training set")
+        if reference is None:
+            raise ValueError(f"'{self}' needs {what}")
+        return float(self.value) * reference
+
+    def __str__(self) -> str:
+        return self.text or str(self.value)
+
+    @property
+    def canonical(self) -> str:
+        """Equal for equal lengths however they were written: 0.02@[-1,1] and 0.01 are the same length."""
+        return f"{self.unit}:{self.value}"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(cls.parse)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How far an adversarial image may be from its original, in pixel units of [0, 1].
+
+    Attributes:
+        norm: the norm that is bounded.
+        eps: the radius; None asks for the smallest perturbation that succeeds (minimal-norm attacks).
+        box: the valid pixel range, or None to leave it unbounded (a fidelity switch; hirano2021 does not clip).
+        slack: what the verdict tolerates beyond eps in linf per pixel, such as 1/255 for images rounded to 8 bits.
+    """
+
+    norm: Norm
+    eps: float | None
+    box: tuple[float, float] | None = (0.0, 1.0)
+    slack: float = 0.0
+
+
+@dataclass(frozen=True)
+class BudgetSpec:
+    """A budget as a grid states it; `resolve` turns it into a :class:`Budget`.
+
+    Text forms: `linf:1/255`, `linf:0.02@[-1,1]`, `l2:zeta=4%`, `l2:min`, each optionally followed by `box=none` and
+    `slack=1/255`, separated by spaces.
+    """
+
+    norm: Norm
+    eps: Length | None
+    bounded: bool = True
+    slack: Length = Length(Fraction(0))
+
+    @classmethod
+    def parse(cls, raw: str | BudgetSpec) -> BudgetSpec:
+        """Read the text form.
+
+        Raises:
+            ValueError: naming the part that is wrong and what would be right.
+        """
+        if isinstance(raw, BudgetSpec):
+            return raw
+        if not isinstance(raw, str) or not raw.strip():
+            raise ValueError(f"{raw!r} is no budget; write 'linf:1/255', 'l2:zeta=4%' or 'l2:min'")
+        head, *options = raw.split()
+        norm, colon, radius = head.partition(":")
+        norm = {"inf": "linf", "2": "l2", "1": "l1", "0": "l0"}.get(norm.lower(), norm.lower())
+        if not colon or norm not in get_args(Norm):
+            raise ValueError(f"{raw!r} must begin with a norm and a colon: one of {', '.join(get_args(Norm))}")
+        eps = None if radius == "min" else Length.parse(radius)
+        if eps is not None and eps.unit == "eps":
+            raise ValueError(f"the radius of {raw!r} cannot be relative to itself")
+        bounded, slack = True, Length(Fraction(0))
+        for option in options:
+            key, _, value = option.partition("=")
+            if key == "box" and value in ("none", "[0,1]"):
+                bounded = value != "none"
+            elif key == "slack":
+                slack = Length.parse(value)
+            else:
+                raise ValueError(f"unknown option {option!r} in {raw!r}; valid: box=none, box=[0,1], slack=1/255")
+        return cls(norm, eps, bounded, slack)  # type: ignore[arg-type]
+
+    @property
+    def needs_training_set(self) -> bool:
+        """Whether the radius is a percentage of the mean norm of the target's training images."""
+        return self.eps is not None and self.eps.unit == "zeta"
+
+    def resolve(self, mean_norm: float | None = None) -> Budget:
+        """The budget in pixel units; `mean_norm` is needed by zeta only."""
+        eps = None if self.eps is None else self.eps.resolve(mean_norm=mean_norm)
+        return Budget(self.norm, eps, (0.0, 1.0) if self.bounded else None, self.slack.resolve(eps=eps))
+
+    def __str__(self) -> str:
+        radius = "min" if self.eps is None else str(self.eps)
+        box = "" if self.bounded else " box=none"
+        return f"{self.norm}:{radius}{box}" + (f" slack={self.slack}" if self.slack.value else "")
+
+    @property
+    def canonical(self) -> str:
+        """Equal for equal budgets however they were written."""
+        radius = "min" if self.eps is None else self.eps.canonical
+        return f"{self.norm}:{radius}:{'box' if self.bounded else 'free'}:{self.slack.canonical}"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(cls.parse)

@@ -1,0 +1,55 @@
+"""What an attack sees of a model."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+from torch import Tensor, nn
+
+Task = Literal["multiclass", "multilabel"]
+Loss = Callable[[Tensor], Tensor]
+"""Per-image loss (n,) of logits (n, outputs)."""
+
+
+class Gradient(NamedTuple):
+    """The gradient of the summed per-image loss with respect to the images, with what it cost nothing to keep."""
+
+    gradient: Tensor
+    """Shape of the images (n, c, h, w)."""
+    loss: Tensor
+    """Per-image loss (n,), detached."""
+    logits: Tensor
+    """Logits (n, outputs), detached."""
+
+
+class Classifier(ABC):
+    """A trained model as an attack sees it: images are float32 (n, c, h, w) in [0, 1], outputs are logits.
+
+    An attack never calls `backward` itself, so that one place can be made fast and every pass is counted.
+    """
+
+    task: Task
+    num_classes: int
+    forward_passes: int
+    """Images passed forward so far."""
+    backward_passes: int
+    """Images passed backward so far."""
+
+    @property
+    @abstractmethod
+    def module(self) -> nn.Module:
+        """The network itself, for adapters of other libraries; passes through it are counted too."""
+
+    @abstractmethod
+    def logits(self, images: Tensor) -> Tensor:
+        """Logits (n, outputs), without gradient."""
+
+    @abstractmethod
+    def gradient(self, images: Tensor, loss: Loss) -> Gradient:
+        """Gradient of `loss` with respect to the images."""
+
+    @abstractmethod
+    def features(self, images: Tensor, layer: str) -> Tensor:
+        """Output of the named submodule, without gradient."""

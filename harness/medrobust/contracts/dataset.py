@@ -1,0 +1,139 @@
+"""What a data set author implements."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataUnavailable
+from .classifier import Task
+from .plugin import Plugin
+
+SPLITS = ("train", "val", "test")
+
+
+def _silent(done: int, total: int) -> None:
+    """Progress that nobody watches."""
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """Where a data set looks for its files.
+
+    Attributes:
+        root: the data root (`--data-root` or MEDROBUST_DATA), or None.
+        progress: called with (images done, images in all) while decoding.
+    """
+
+    root: Path | None = None
+    progress: Callable[[int, int], None] = _silent
+
+    def find(self, path: str, *, what: str) -> Path:
+        """The file or folder `path`: absolute, below the data root, or below the working directory.
+
+        Raises:
+            DataUnavailable: saying where it was looked for and what to put there.
+        """
+        places = [Path(path).expanduser()] if Path(path).expanduser().is_absolute() else []
+        if not places:
+            places = [*([self.root / path] if self.root else []), Path.cwd() / path]
+        for place in places:
+            if place.exists():
+                return place
+        looked = " nor ".join(str(p) for p in places)
+        root = "" if self.root else " No data root is set: give --data-root or set MEDROBUST_DATA."
+        raise DataUnavailable(f"{what} is neither at {looked}.{root}" if len(places) > 1 else f"{what} is not at {looked}.{root}")
+
+
+@dataclass(frozen=True)
+class DataInfo:
+    """What is known of a data set without decoding an image.
+
+    Attributes:
+        classes: class names (multi-class) or label names (multi-label), in index order.
+        size: (height, width) in pixels.
+        channels: 1 or 3.
+        task: `multiclass` or `multilabel`.
+        splits: the splits it has, in the order train, val, test.
+        grouped: whether group ids (patients) are known.
+    """
+
+    classes: tuple[str, ...]
+    size: tuple[int, int]
+    channels: int
+    task: Task = "multiclass"
+    splits: tuple[str, ...] = SPLITS
+    grouped: bool = False
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """The images of one split, in a fixed order.
+
+    Attributes:
+        images: uint8 (or uint16, where declared) of shape (n, h, w, c); may be a memory map.
+        labels: int64 class indices (n,), a 0/1 int64 matrix (n, labels), or None where labels are absent.
+        ids: sample ids, unique within the data set.
+        groups: group ids (patients) or None where unknown.
+    """
+
+    images: NDArray[Any]
+    labels: NDArray[np.int64] | None
+    ids: NDArray[np.str_]
+    groups: NDArray[np.str_] | None = None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def take(self, index: NDArray[np.int64]) -> ImageData:
+        """The images at `index`, in that order."""
+        return ImageData(
+            self.images[index],
+            None if self.labels is None else self.labels[index],
+            self.ids[index],
+            None if self.groups is None else self.groups[index],
+        )
+
+
+class Dataset(Plugin):
+    """Labelled images with splits; the core converts uint8 to float32 in [0, 1]."""
+
+    kind: ClassVar[str] = "dataset"
+    citation: ClassVar[str] = ""
+    licence: ClassVar[str] = ""
+
+    @abstractmethod
+    def describe(self, source: DataSource) -> DataInfo:
+        """Classes, size and splits, without decoding.
+
+        Raises:
+            DataUnavailable: if its files are not there, with what to put where.
+        """
+
+    @abstractmethod
+    def load(self, split: str, source: DataSource) -> ImageData:
+        """All images of one split, decoded. The core caches the result; a split has the same order every time."""
+
+    def fingerprint(self, source: DataSource) -> str:
+        """What the files hold, as far as the fields do not say it; empty for procedural data.
+
+        It is part of the identity of every cell, so it must not depend on where the files lie or when they came.
+        """
+        return ""
+
+
+def fingerprint_files(root: Path, files: list[Path], *, whole: tuple[Path, ...] = ()) -> str:
+    """Fingerprint of a folder of images: names and sizes of `files`, and the bytes of the small files in `whole`."""
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        digest.update(f"{file.relative_to(root).as_posix()}\0{file.stat().st_size}\n".encode())
+    for file in whole:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]

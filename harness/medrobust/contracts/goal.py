@@ -1,0 +1,80 @@
+"""What an attack is asked to achieve, and the loss that leads there."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def predictions(logits: Tensor) -> Tensor:
+    """Multi-class decision: the index of the largest logit, shape (n,)."""
+    return logits.argmax(dim=1)
+
+
+def decisions(logits: Tensor) -> Tensor:
+    """Multi-label decision at probability 0.5: 0/1 matrix, shape (n, labels)."""
+    return (logits > 0).to(torch.int64)
+
+
+def decide(logits: Tensor, *, multilabel: bool) -> Tensor:
+    """The model's decision in the form its labels have."""
+    return decisions(logits) if multilabel else predictions(logits)
+
+
+def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Per-image cross-entropy, shape (n,): softmax for class indices (n,), mean over sigmoids for a 0/1 matrix."""
+    if labels.ndim == 1:
+        return F.cross_entropy(logits, labels, reduction="none")
+    return F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype), reduction="none").mean(dim=1)
+
+
+@dataclass(frozen=True)
+class Goal(ABC):
+    """The labels an attack moves away from or towards; indexing with a mask keeps the images still in play.
+
+    `labels` are class indices (n,) or, for multi-label tasks, a 0/1 matrix (n, labels).
+    """
+
+    labels: Tensor
+
+    @abstractmethod
+    def loss(self, logits: Tensor) -> Tensor:
+        """Per-image loss that an attack *ascends*, shape (n,)."""
+
+    @abstractmethod
+    def reached(self, logits: Tensor) -> Tensor:
+        """Per-image success, boolean (n,)."""
+
+    def __getitem__(self, mask: Tensor) -> Goal:
+        return type(self)(self.labels[mask])
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+class Untargeted(Goal):
+    """Move away from `labels`: the true labels, or the model's own predictions."""
+
+    def loss(self, logits: Tensor) -> Tensor:
+        return cross_entropy(logits, self.labels)
+
+    def reached(self, logits: Tensor) -> Tensor:
+        if self.labels.ndim == 1:
+            return predictions(logits) != self.labels
+        return (decisions(logits) != self.labels).any(dim=1)
+
+
+class Targeted(Goal):
+    """Move towards `labels`, the classes asked for."""
+
+    def loss(self, logits: Tensor) -> Tensor:
+        return -cross_entropy(logits, self.labels)
+
+    def reached(self, logits: Tensor) -> Tensor:
+        if self.labels.ndim == 1:
+            return predictions(logits) == self.labels
+        return (decisions(logits) == self.labels).all(dim=1)

@@ -1,0 +1,86 @@
+"""What a model author implements, and how a model is trained."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from pydantic import ConfigDict
+from torch import nn
+
+from .plugin import Plugin
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is trained.
+
+    Attributes:
+        optimizer: `sgd`, `adam` or `adamw`.
+        learning_rate: the initial (for `onecycle`: the largest) learning rate.
+        momentum: momentum of SGD.
+        nesterov: Nesterov momentum of SGD.
+        weight_decay: decay of the weights.
+        schedule: `constant`, `cosine` to zero, `onecycle` (Smith & Topin, 2018), or `step` at `milestones`.
+        milestones: epochs after which a `step` schedule multiplies the rate by `gamma`.
+        gamma: factor of a `step` schedule.
+        epochs: passes over the training images.
+        batch_size: images a step.
+        augment: names with an optional amount: `hflip`, `vflip`, `shift:0.05` (share of the side), `rotate:5`
+            (degrees), `scale:0.1`, `shear:0.2`, `brightness:0.1`, `contrast:0.1`.
+        balance: `none`, `oversample` minority classes, or `weights` in the loss by inverse frequency.
+        select_on: slice on which the best epoch is chosen (by loss), or "last" to keep the last one.
+    """
+
+    optimizer: Literal["sgd", "adam", "adamw"] = "adamw"
+    learning_rate: float = 1e-3
+    momentum: float = 0.9
+    nesterov: bool = False
+    weight_decay: float = 1e-4
+    schedule: Literal["constant", "cosine", "onecycle", "step"] = "onecycle"
+    milestones: tuple[int, ...] = ()
+    gamma: float = 0.1
+    epochs: int = 10
+    batch_size: int = 64
+    augment: tuple[str, ...] = ()
+    balance: Literal["none", "oversample", "weights"] = "none"
+    select_on: str = "val"
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a model is built for: input channels and size in pixels, and the number of logits."""
+
+    channels: int
+    height: int
+    width: int
+    outputs: int
+
+
+@dataclass(frozen=True)
+class Model(Plugin):
+    """An architecture with its head, initialisation and training recipe.
+
+    The module takes float32 images (n, c, h, w) in [0, 1], does its own normalisation, and returns logits (n, outputs).
+
+    Attributes:
+        init: `random`, `imagenet`, or the path of a checkpoint (.safetensors, or a torch file holding weights only).
+        recipe: how it is trained; 0 epochs takes the initial weights as they are.
+        instance: number of an independent repetition of the same training.
+    """
+
+    kind: ClassVar[str] = "model"
+
+    init: str = "random"
+    recipe: Recipe = Recipe()
+    instance: int = 0
+
+    @abstractmethod
+    def build(self, shape: Shape) -> nn.Module:
+        """The module with random weights, drawn from torch's global generator (the host seeds it).
+
+        Raises:
+            ModelError: if the architecture cannot take this shape.
+        """

@@ -1,0 +1,79 @@
+"""What every plugin is: a frozen dataclass whose fields are its parameters."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from abc import ABC
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from pydantic import ConfigDict, GetCoreSchemaHandler, ValidationInfo
+from pydantic_core import CoreSchema, core_schema
+
+Resolver = Callable[[type["Plugin"], Any], "Plugin"]
+"""Turns a nested spec (a name or a table) into an instance of the contract a field asks for."""
+
+
+class Plugin(ABC):
+    """Base of all contracts.
+
+    A concrete plugin is a frozen dataclass with a class variable `name`; its fields are its parameters (typed,
+    defaulted, validated when a grid is read) and its docstring is its documentation and citation. `revision`, where
+    declared, stands for the source in a cell's identity: raise it when behaviour changes. Without it the syntax tree of
+    the defining module is hashed, so that every edit takes effect.
+    """
+
+    kind: ClassVar[str]
+    name: ClassVar[str]
+    revision: ClassVar[int | None] = None
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+    @property
+    def title(self) -> str:
+        """The name shown in tables: that of the class, unless one class offers several names."""
+        return self.name
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """A field typed with a contract takes a nested spec; a field typed with a concrete plugin takes its table."""
+        if dataclasses.is_dataclass(cls) and not inspect.isabstract(cls):
+            return handler(source)
+        return core_schema.with_info_plain_validator_function(lambda value, info: _nested(cls, value, info))
+
+
+def _nested(contract: type[Plugin], value: Any, info: ValidationInfo) -> Plugin:
+    if isinstance(value, contract):
+        return value
+    if not isinstance(info.context, Mapping) or "resolve" not in info.context:
+        raise ValueError(f"expected {contract.kind} plugin, got {value!r}")
+    resolve: Resolver = info.context["resolve"]
+    return resolve(contract, value)
+
+
+@dataclasses.dataclass(frozen=True)
+class Preset:
+    """One more name for a plugin class: `Preset("resnet50", TorchvisionModel, {"architecture": "resnet50"})`.
+
+    Preset fields are fixed: a grid cannot set them.
+    """
+
+    name: str
+    plugin: type[Plugin]
+    fields: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    summary: str = ""
+
+
+def cumulative(default: int) -> Any:
+    """Declare an integer field whose run at n yields every smaller value on the way (steps, passes, iterations).
+
+    The planner folds a sweep over such a field into one run and each value keeps a cell of its own. The plugin must
+    produce equal results for the common prefix of two values; conformance checks it.
+    """
+    return dataclasses.field(default=default, metadata={"cumulative": True})
+
+
+def cumulative_field(plugin: type[Plugin] | Plugin) -> str | None:
+    """Name of the plugin's cumulative field, if it has one (at most one is allowed)."""
+    names = [f.name for f in dataclasses.fields(plugin) if f.metadata.get("cumulative")]  # type: ignore[arg-type]
+    return names[0] if names else None

@@ -1,0 +1,53 @@
+"""Errors for people: what is wrong, where, and what would be right.
+
+Every error a user can cause derives from :class:`MedrobustError`; the command line prints its message without a
+traceback and exits with status 1. Anything else that escapes is a defect of the program.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class MedrobustError(Exception):
+    """Something a user can mend; the message says how."""
+
+
+class GridError(MedrobustError):
+    """A grid cannot be read; the message names file, key, what was expected and the nearest valid name."""
+
+
+class PluginError(MedrobustError):
+    """A plugin is missing, ambiguous or broken."""
+
+
+class DataUnavailable(MedrobustError):
+    """A data set or weights file is not on this machine; the message says what to put where."""
+
+
+class DataError(MedrobustError):
+    """A data set is there and cannot be used as asked: an unreadable image, a class missing from a slice."""
+
+
+class ModelError(MedrobustError):
+    """A model cannot be built or its checkpoint does not fit."""
+
+
+class StoreError(MedrobustError):
+    """A store cannot be read or written."""
+
+
+def did_you_mean(name: str, valid: Iterable[str]) -> str:
+    """A hint that ends an error message: the nearest valid name, or a few of them.
+
+    >>> did_you_mean("pdg", ["pgd", "fgsm"])
+    "; did you mean 'pgd'?"
+    """
+    names = sorted(set(valid))
+    if near := difflib.get_close_matches(name, names, n=1, cutoff=0.6):
+        return f"; did you mean '{near[0]}'?"
+    if not names:
+        return ""
+    shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+    return f"; valid: {shown}"

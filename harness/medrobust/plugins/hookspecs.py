@@ -1,0 +1,59 @@
+"""The hooks, readable as the contract between medrobust and its plugins.
+
+A plugin distribution names a module in its entry points:
+
+    [project.entry-points.medrobust]
+    mine = "my_package.my_module"
+
+and that module implements any of these with `medrobust.hookimpl`. The plugins bundled with medrobust come in through
+the same door. Each hook returns an iterable of plugin classes, or of `Preset` for further names of one class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pluggy
+import typer
+
+from ..contracts import AnyAttack, Dataset, Defense, Detector, Model, Preset, Probe
+
+GROUP = "medrobust"
+hookspec = pluggy.HookspecMarker(GROUP)
+hookimpl = pluggy.HookimplMarker(GROUP)
+
+
+@hookspec
+def medrobust_datasets() -> Iterable[type[Dataset] | Preset]:  # type: ignore[empty-body]
+    """Data sets on offer."""
+
+
+@hookspec
+def medrobust_models() -> Iterable[type[Model] | Preset]:  # type: ignore[empty-body]
+    """Models on offer."""
+
+
+@hookspec
+def medrobust_attacks() -> Iterable[type[AnyAttack] | Preset]:  # type: ignore[empty-body]
+    """Attacks on offer, per image, derived or universal."""
+
+
+@hookspec
+def medrobust_defenses() -> Iterable[type[Defense] | type[Detector] | Preset]:  # type: ignore[empty-body]
+    """Defenses and detectors on offer."""
+
+
+@hookspec
+def medrobust_probes() -> Iterable[type[Probe] | Preset]:  # type: ignore[empty-body]
+    """Probes on offer."""
+
+
+@hookspec
+def medrobust_papers() -> Iterable[Path]:  # type: ignore[empty-body]
+    """Folders of papers, each with grid.toml, tables.toml, figures.toml and reference/*.csv."""
+
+
+@hookspec
+def medrobust_commands(cli: typer.Typer) -> None:
+    """Add commands to the command line."""
