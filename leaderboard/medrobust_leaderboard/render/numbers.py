@@ -1,0 +1,135 @@
+"""How numbers, marks, footnotes and legends are written; every renderer takes its words from here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from medrobust_leaderboard.table import STATES, Key, State, Table, TableCell
+
+DASH: Final = "–"
+MINUS: Final = "−"
+PAPER: Final = "paper"
+
+
+@dataclass(frozen=True)
+class CellText:
+    """A cell in words; an empty string where there is nothing to say.
+
+    Mark and footnote belong to the difference where there is one, else to our value.
+    """
+
+    value: str
+    bracket: str
+    interval: str
+    paper: str
+    difference: str
+    mark: str
+    footnote: str
+    state: State
+
+
+def format_number(value: float | None, table: Table) -> str:
+    """A number as this table shows it, a dash for none."""
+    if value is None:
+        return DASH
+    text = f"{_scale(table) * value:.{table.decimals}f}"
+    return _without_sign_of_zero(text).replace("-", MINUS)
+
+
+def format_difference(value: float | None, table: Table) -> str:
+    """A signed number (+1.2, −3.4, 0.0), empty for none."""
+    if value is None:
+        return ""
+    text = _without_sign_of_zero(f"{_scale(table) * value:+.{table.decimals}f}")
+    return text.replace("-", MINUS)
+
+
+def format_cell(cell: TableCell, table: Table) -> CellText:
+    """Every part of a cell as text."""
+    has_interval = cell.low is not None and cell.high is not None and cell.value is not None
+    paper = ""
+    if cell.reference is not None:
+        paper = format_number(cell.reference, table) + _in_brackets(cell.reference_bracket, table, space=True)
+    return CellText(
+        value=format_number(cell.value, table),
+        bracket=_in_brackets(cell.bracket, table),
+        interval=f"[{format_number(cell.low, table)}, {format_number(cell.high, table)}]" if has_interval else "",
+        paper=paper,
+        difference=format_difference(cell.difference, table),
+        mark=STATES[cell.state].mark,
+        footnote=footnotes(table).get(cell.note, "") if cell.note else "",
+        state=cell.state,
+    )
+
+
+def footnotes(table: Table) -> dict[str, str]:
+    """Each distinct note of a cell with its letter (a, b, ..., z, aa, ab, ...), in the order met."""
+    notes = dict.fromkeys(cell.note for _, _, cell in table.walk() if cell.note)
+    return {note: _letters(index) for index, note in enumerate(notes)}
+
+
+def describe_cells(table: Table) -> str:
+    """One sentence on how to read this table's cells."""
+    cells = [cell for _, _, cell in table.walk()]
+    parts = ["ours"]
+    if any(cell.bracket is not None for cell in cells):
+        parts.append("(in brackets the control's)")
+    if any(cell.low is not None for cell in cells):
+        parts.append("[95 % interval]")
+    text = " ".join(parts)
+    if any(cell.reference is not None for cell in cells):
+        text += "; the paper's value and ours minus the paper's"
+    unit = "percent" if table.unit == "percent" else "fractions of one"
+    return f"Each cell, in {unit}: {text}.{_describe_n(cells)}"
+
+
+def states_used(table: Table) -> tuple[State, ...]:
+    """The states that occur and need a legend, in the order of `STATES`."""
+    used = {cell.state for _, _, cell in table.walk()}
+    return tuple(state for state, meaning in STATES.items() if state in used and meaning.mark)
+
+
+def flat_label(key: Key, separator: str = " · ") -> str:
+    """A key of several levels on one line."""
+    return separator.join(label for label in key if label)
+
+
+def blank_repeats(keys: tuple[Key, ...]) -> list[Key]:
+    """Keys with every label that only repeats the one above it left out, as printed tables do."""
+    blanked: list[Key] = []
+    for index, key in enumerate(keys):
+        above = keys[index - 1] if index else ()
+        same = [key[: level + 1] == above[: level + 1] for level in range(len(key))]
+        # The innermost label always stays: it is what tells the rows apart.
+        blanked.append(tuple("" if same[level] and level < len(key) - 1 else label for level, label in enumerate(key)))
+    return blanked
+
+
+def _describe_n(cells: list[TableCell]) -> str:
+    counts = [cell.n for cell in cells if cell.n is not None]
+    if not counts:
+        return ""
+    least, most = min(counts), max(counts)
+    return f" n = {least}." if least == most else f" n = {least} to {most}."
+
+
+def _in_brackets(value: float | None, table: Table, space: bool = False) -> str:
+    return "" if value is None else f"{' ' if space else ''}({format_number(value, table)})"
+
+
+def _scale(table: Table) -> float:
+    return 100.0 if table.unit == "percent" else 1.0
+
+
+def _without_sign_of_zero(text: str) -> str:
+    return text.lstrip("+-") if float(text) == 0.0 else text
+
+
+def _letters(index: int) -> str:
+    letters = ""
+    index += 1
+    while index:
+        index, rest = divmod(index - 1, 26)
+        letters = chr(ord("a") + rest) + letters
+    return letters

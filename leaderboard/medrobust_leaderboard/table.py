@@ -1,0 +1,165 @@
+"""The one table model: our numbers, the paper's beside them, and what their difference means.
+
+A table is plain data. Whoever builds it decides the states; whoever renders it (`render`) decides nothing but looks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+Key = tuple[str, ...]
+"""The labels of one row or column, outermost level first."""
+
+State = Literal["reproduced", "off", "outside", "missing", "substituted", "failed", "undefined", ""]
+Unit = Literal["percent", "fraction"]
+
+
+@dataclass(frozen=True)
+class StateMeaning:
+    """How a state is marked in a cell, counted in a summary and explained in a legend."""
+
+    mark: str
+    counted: str
+    meaning: str
+
+
+STATES: Final[Mapping[State, StateMeaning]] = {
+    "reproduced": StateMeaning("✓", "reproduced", "the paper's value lies within our 95 % interval"),
+    "off": StateMeaning("≠", "off by more than the tolerance", "no interval here; differs by more than the tolerance"),
+    "outside": StateMeaning("✗", "outside the interval", "the paper's value lies outside our 95 % interval"),
+    "substituted": StateMeaning(
+        "~", "on substituted data", "other data or another model stands in; the difference does not test the paper"
+    ),
+    "failed": StateMeaning("failed", "failed", "the run of this cell failed; it counts neither way"),
+    "undefined": StateMeaning("undefined", "undefined", "the number does not exist on these images; the note says why"),
+    "": StateMeaning("", "without a value to compare with", ""),
+    "missing": StateMeaning("missing", "missing", "not computed"),
+}
+"""Every state, in the order of summaries and legends."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableCell:
+    """One number with what belongs to it; all numbers are on the scale of records (0.8762, not 87.62).
+
+    Attributes:
+        value: ours; None where there is none.
+        low, high: ends of our 95 % interval.
+        n: images (or other units) behind the value.
+        reference: the paper's value.
+        bracket: our number in brackets, such as that of a random control; `reference_bracket`: the paper's.
+        state: what the comparison says (`STATES`).
+        note: a sentence on this cell, shown as a footnote.
+    """
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+    reference: float | None = None
+    bracket: float | None = None
+    reference_bracket: float | None = None
+    state: State = ""
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        # None is the one way to say "no number": made so here, no renderer ever meets a NaN.
+        for name in ("value", "low", "high", "reference", "bracket", "reference_bracket"):
+            number = getattr(self, name)
+            if number is not None and not math.isfinite(number):
+                object.__setattr__(self, name, None)
+        if self.state not in STATES:
+            raise ValueError(f"unknown cell state {self.state!r}; the states are {', '.join(map(repr, STATES))}")
+        if self.state in ("reproduced", "off", "outside") and self.difference is None:
+            raise ValueError(f"a cell is {self.state!r} only with both a value and a reference; got {self}")
+
+    @property
+    def difference(self) -> float | None:
+        """Ours minus the paper's, where both exist."""
+        if self.value is None or self.reference is None:
+            return None
+        return self.value - self.reference
+
+
+EMPTY: Final = TableCell()
+"""What stands where rows and columns cross without a cell."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table in the order given: rows and columns by key, cells by (row key, column key).
+
+    Attributes:
+        id: short name, used for files and anchors ("table2").
+        row_names, column_names: what each level of a key is ("attack"; "dataset", "metric").
+        notes: sentences below the table.
+        unit: "percent" shows 0.8762 as 87.6; "fraction" as 0.876. Cells are never scaled.
+        decimals: digits after the point as shown.
+    """
+
+    id: str
+    title: str
+    caption: str = ""
+    row_names: Key
+    rows: tuple[Key, ...]
+    column_names: Key
+    columns: tuple[Key, ...]
+    cells: Mapping[tuple[Key, Key], TableCell] = field(hash=False)
+    notes: tuple[str, ...] = ()
+    unit: Unit = "percent"
+    decimals: int = 1
+
+    def __post_init__(self) -> None:
+        for kind, names, keys in (("row", self.row_names, self.rows), ("column", self.column_names, self.columns)):
+            wrong = [key for key in keys if len(key) != len(names)]
+            if wrong:
+                raise ValueError(f"table {self.id}: {kind} key {wrong[0]} needs one label for each of {names}")
+            repeated = [key for key, times in Counter(keys).items() if times > 1]
+            if repeated:
+                raise ValueError(f"table {self.id}: {kind} key {repeated[0]} appears more than once")
+        rows, columns = set(self.rows), set(self.columns)
+        stray = [key for key in self.cells if key[0] not in rows or key[1] not in columns]
+        if stray:
+            raise ValueError(f"table {self.id}: cell {stray[0]} is in no row and column of the table")
+
+    def cell(self, row: Key, column: Key) -> TableCell:
+        """The cell of a row and column; `EMPTY` where there is none."""
+        return self.cells.get((row, column), EMPTY)
+
+    def walk(self) -> Iterator[tuple[Key, Key, TableCell]]:
+        """The cells there are, row by row, in the order shown."""
+        for row in self.rows:
+            for column in self.columns:
+                if (row, column) in self.cells:
+                    yield row, column, self.cells[row, column]
+
+
+def count_states(tables: Iterable[Table]) -> dict[State, int]:
+    """How many cells are in each state, in the order of `STATES`, zeros included."""
+    counts = Counter(cell.state for table in tables for _, _, cell in table.walk())
+    return {state: counts[state] for state in STATES}
+
+
+def summarize(tables: Table | Iterable[Table]) -> str:
+    """One line for a table or for all of a paper: "30 cells: 12 reproduced, 3 outside the interval, 0 missing"."""
+    counts = count_states((tables,) if isinstance(tables, Table) else tables)
+    total = sum(counts.values())
+    # Missing cells are named even when there are none: that is the question a reader has first.
+    parts = [f"{n} {STATES[state].counted}" for state, n in counts.items() if n or state == "missing"]
+    return f"{total} {'cell' if total == 1 else 'cells'}: {', '.join(parts)}"
+
+
+def runs(labels: Sequence[Key], level: int) -> tuple[tuple[str, int], ...]:
+    """Neighbouring keys that agree down to `level`, as (label, how many): what a header cell spans."""
+    spans: list[tuple[Key, int]] = []
+    for key in labels:
+        prefix = key[: level + 1]
+        if spans and spans[-1][0] == prefix:
+            spans[-1] = (prefix, spans[-1][1] + 1)
+        else:
+            spans.append((prefix, 1))
+    return tuple((prefix[-1], length) for prefix, length in spans)
