@@ -1,0 +1,1 @@
+"""Intervals, comparisons and combinations over per-image records, as pure functions."""
