@@ -1,0 +1,71 @@
+"""Splits: holding out whole groups, stratified and the same everywhere."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from .samples import Label, Sample
+
+
+def hold_out(samples: Sequence[Sample], share: float, *, purpose: str) -> set[str]:
+    """Groups (units of samples) that hold about `share` of the images of each class.
+
+    The order of the groups is that of a hash of their names and of `purpose`: it does not depend on a random generator,
+    on the order of files, or, but for the groups at the border, on which other groups are there.
+    """
+    if share <= 0:
+        return set()
+    frequency = Counter(label for sample in samples for label in _positives(sample.label))
+    units: dict[str, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        units[sample.unit].append(sample)
+    strata: dict[int, list[str]] = defaultdict(list)
+    for unit, members in units.items():
+        # The rarest label a group shows decides its stratum, so that rare classes reach every part.
+        shown = {label for member in members for label in _positives(member.label)}
+        strata[min(shown, key=lambda label: (frequency[label], label))].append(unit)
+    held: set[str] = set()
+    for names in strata.values():
+        target = share * sum(len(units[name]) for name in names)
+        count = 0
+        for name in sorted(names, key=lambda name: hashlib.sha256(f"{purpose}\0{name}".encode()).digest()):
+            # Stop where one more group would lead further away from the target than stopping does.
+            if abs(count + len(units[name]) - target) >= abs(count - target):
+                break
+            held.add(name)
+            count += len(units[name])
+    return held
+
+
+def _positives(label: Label) -> Iterable[int]:
+    if label is None:
+        return (-1,)
+    if isinstance(label, int):
+        return (label,)
+    return [index for index, value in enumerate(label) if value] or (-1,)
+
+
+def assign(samples: Sequence[Sample], *, val: float, test: float) -> tuple[Sample, ...]:
+    """Every sample with its split.
+
+    What the publisher says stays. Where no split is said at all, groups with a share `test` of the images become the
+    test split; other samples are for training, and unless there is a val split, groups with a share `val` of the
+    training images become one.
+    """
+    if all(sample.split is None for sample in samples):
+        samples = _move(samples, None, "test", test)
+    samples = [replace(sample, split=sample.split or "train") for sample in samples]
+    if all(sample.split != "val" for sample in samples):
+        samples = _move(samples, "train", "val", val)
+    return tuple(samples)
+
+
+def _move(samples: Sequence[Sample], source: str | None, target: str, share: float) -> list[Sample]:
+    held = hold_out([sample for sample in samples if sample.split == source], share, purpose=target)
+    return [
+        replace(sample, split=target) if sample.split == source and sample.unit in held else sample
+        for sample in samples
+    ]
