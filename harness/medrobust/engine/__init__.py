@@ -1,0 +1,1 @@
+"""The steps of a plan, the classifier through which all gradients go, executors and progress."""

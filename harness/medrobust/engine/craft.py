@@ -1,0 +1,162 @@
+"""Crafting adversarial images once, judging them, and streaming them past every target that wants them."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..contracts import (
+    AnyAttack,
+    Attack,
+    Budget,
+    BudgetSpec,
+    Classifier,
+    Draws,
+    Goal,
+    IterativeAttack,
+    Targeted,
+    UniversalAttack,
+    Untargeted,
+    decide,
+)
+from ..errors import DataError, MedrobustError, PluginError
+from ..grid.reader import GoalSpec
+from ..results.verdict import Norms, Status, budget_fault, form_fault, logits_fault, norms
+from .data import LoadedPart
+
+
+@dataclass
+class Judged:
+    """What has been collected of one cell so far, and its status."""
+
+    status: Status = "ok"
+    reason: str = ""
+    logits: list[Tensor] = field(default_factory=list)
+    l2: list[Tensor] = field(default_factory=list)
+    linf: list[Tensor] = field(default_factory=list)
+
+    def stop(self, status: Status, reason: str) -> None:
+        """Give the cell up: what it returned so far is no result."""
+        self.status, self.reason = status, reason
+        self.logits, self.l2, self.linf = [], [], []
+
+    @property
+    def alive(self) -> bool:
+        return self.status == "ok"
+
+    def add(self, logits: Tensor, measured: Norms) -> None:
+        self.logits.append(logits.float().cpu())
+        self.l2.append(measured.l2.float().cpu())
+        self.linf.append(measured.linf.float().cpu())
+
+    def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Logits (n, outputs), l2 (n,) and linf (n,)."""
+        return tuple(torch.cat(x).numpy() for x in (self.logits, self.l2, self.linf))  # type: ignore[return-value]
+
+
+def judge(
+    into: Judged, adversarial: object, images: Tensor, budget: Budget, predict: Callable[[Tensor], Tensor], outputs: int
+) -> None:
+    """Check one batch of adversarial images, re-predict it with the target, and collect the outcome."""
+    if fault := form_fault(adversarial, images):
+        into.stop("invalid", fault)
+        return
+    assert isinstance(adversarial, Tensor)
+    adversarial = adversarial.detach()
+    measured = norms(images, adversarial, budget.norm)
+    if fault := budget_fault(adversarial, images, measured, budget):
+        into.stop("invalid", fault)
+        return
+    logits = predict(adversarial)
+    if fault := logits_fault(logits, len(images), outputs):
+        into.stop("failed", fault)
+        return
+    into.add(logits, measured)
+
+
+def goal_for(spec: GoalSpec, labels: Tensor | None, classifier: Classifier, images: Tensor, classes: tuple[str, ...]) -> Goal:
+    """The goal for one batch.
+
+    Raises:
+        DataError: if true labels are needed and absent.
+    """
+    multilabel = classifier.task == "multilabel"
+    if spec.targeted:
+        index = torch.full((len(images),), classes.index(spec.target), device=images.device)
+        return Targeted(torch.nn.functional.one_hot(index, len(classes)) if multilabel else index)
+    if spec.kind == "predicted":
+        return Untargeted(decide(classifier.logits(images), multilabel=multilabel))
+    if labels is None:
+        raise DataError("the images have no labels; use goal = \"predicted\" or a target class")
+    return Untargeted(labels.to(images.device))
+
+
+def iterates(
+    attack: AnyAttack, wanted: set[int | None], classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws
+) -> Iterator[tuple[int | None, object]]:
+    """(cumulative value, adversarial images) for every value wanted; (None, ...) for an attack without such a field."""
+    if isinstance(attack, UniversalAttack):
+        raise PluginError(f"attack '{attack.title}' is universal; it is not crafted per image")
+    assert isinstance(attack, Attack)
+    if isinstance(attack, IterativeAttack) and wanted != {None}:
+        last = max(v for v in wanted if v is not None)
+        reached = 0
+        for number, adversarial in enumerate(attack.iterates(classifier, images, goal, budget, random), 1):
+            reached = number
+            if number in wanted:
+                yield number, adversarial.clone() if isinstance(adversarial, Tensor) and number < last else adversarial
+        if reached < last:
+            raise PluginError(f"attack '{attack.title}' ended after {reached} of {last} iterations")
+        return
+    adversarial = attack.perturb(classifier, images, goal, budget, random)
+    for value in wanted:
+        yield value, adversarial
+
+
+def explain(error: BaseException, what: str) -> str:
+    """Why a cell failed, for its record: people's errors as they are, others with the line they came from."""
+    if isinstance(error, MedrobustError):
+        return str(error)
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno}" if frames else ""
+    return f"{what} raised {type(error).__name__}: {' '.join(str(error).split())[:300]}{place}"
+
+
+def resolve_budget(spec: BudgetSpec, mean_norm: Callable[[], float]) -> Budget:
+    """The budget in pixel units; the mean norm is computed only where zeta needs it."""
+    return spec.resolve(mean_norm() if spec.needs_training_set else None)
+
+
+def batch_size_for(part: LoadedPart) -> int:
+    """Images a batch, from the size of an image alone, so that equal plans use equal batches everywhere."""
+    channels, height, width = part.shape
+    pixels = channels * height * width
+    return max(8, min(128, 2 ** int(np.log2(2_000_000 / max(pixels, 1)))))
+
+
+def peak_memory(device: str) -> int:
+    """Largest memory use so far in bytes: of the device for CUDA, else of this process."""
+    if device.startswith("cuda"):
+        return torch.cuda.max_memory_allocated(device)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+class Clock:
+    """Seconds since it was made."""
+
+    def __init__(self) -> None:
+        self._begun = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self._begun
+

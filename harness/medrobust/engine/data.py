@@ -1,0 +1,171 @@
+"""Images of a part, decoded once into memory-mapped uint8 and handed out as float batches."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..contracts import DataInfo, Dataset, DataSource, ImageData, Norm
+from ..errors import DataError, StoreError
+from ..grid.cells import Part
+from ..grid.identity import digest
+from ..grid.slices import cut
+from .workspace import Workspace
+
+CACHE_FORMAT = 1
+GREY = (0.299, 0.587, 0.114)
+"""Luma weights of ITU-R BT.601, which PIL's conversion uses too."""
+
+
+@dataclass(frozen=True)
+class LoadedPart:
+    """The images of a part in their order, still uint8; `tensor` converts a batch."""
+
+    data: ImageData
+    info: DataInfo
+    shape: tuple[int, int, int]
+    """(channels, height, width) that batches are converted to."""
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def tensor(self, start: int, stop: int, device: str = "cpu") -> Tensor:
+        """Images [start, stop) as float32 (n, c, h, w) in [0, 1]."""
+        return convert(self.data.images[start:stop], self.shape, device)
+
+    @cached_property
+    def labels(self) -> Tensor | None:
+        """Labels as int64 tensor, or None."""
+        return None if self.data.labels is None else torch.from_numpy(np.ascontiguousarray(self.data.labels))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of ids, labels and pixels."""
+        content = hashlib.sha256("\0".join(self.data.ids.tolist()).encode())
+        if self.data.labels is not None:
+            content.update(np.ascontiguousarray(self.data.labels))
+        content.update(np.ascontiguousarray(self.data.images))
+        return content.hexdigest()[:16]
+
+
+def convert(images: NDArray[Any], shape: tuple[int, int, int], device: str = "cpu") -> Tensor:
+    """uint8 or uint16 (n, h, w, c) to float32 (n, c, h, w) in [0, 1], at the channels and size of `shape`."""
+    scale = 255.0 if images.dtype == np.uint8 else 65535.0
+    if images.dtype != np.uint8:
+        images = images.astype(np.int32)
+    tensor = torch.from_numpy(np.ascontiguousarray(images)).to(device)
+    tensor = tensor.permute(0, 3, 1, 2).contiguous().to(torch.float32).div_(scale)
+    channels, height, width = shape
+    if tensor.shape[1] != channels:
+        if channels == 3:
+            tensor = tensor.expand(-1, 3, -1, -1)
+        else:
+            weights = torch.tensor(GREY, device=tensor.device).view(1, 3, 1, 1)
+            tensor = (tensor * weights).sum(dim=1, keepdim=True)
+    if tensor.shape[2:] != (height, width):
+        tensor = F.interpolate(tensor, size=(height, width), mode="bilinear", antialias=True).clamp_(0, 1)
+    return tensor.contiguous()
+
+
+def load_part(
+    part: Part,
+    workspace: Workspace,
+    shape: tuple[int, int, int] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> LoadedPart:
+    """The images of a part; `shape` (channels, height, width) converts to a model's input.
+
+    Raises:
+        DataError: if the slice is empty.
+        DataUnavailable: if files are missing.
+    """
+    source = DataSource(workspace.data_root, progress) if progress else workspace.source
+    assert isinstance(part.dataset.plugin, Dataset)
+    info = part.dataset.plugin.describe(source)
+    whole = load_split(part.dataset.plugin, digest(part.data), part.slice.split, source, workspace.cache)
+    if part.slice.start == 0 and part.slice.stop is None and part.slice.limit is None:
+        data = whole
+    else:
+        data = whole.take(cut(whole, part.slice, part.split_seed))
+    if not len(data):
+        raise DataError(f"slice '{part.slice}' of data set '{part.dataset.label}' holds no image; it has {len(whole)}")
+    return LoadedPart(data, info, shape or (info.channels, *info.size))
+
+
+def load_split(dataset: Dataset, identity: str, split: str, source: DataSource, cache: Path) -> ImageData:
+    """A whole split, from the cache of decoded images if it is there, else decoded into it."""
+    folder = cache / "data" / digest(identity, split, CACHE_FORMAT)
+    if not folder.is_dir():
+        data = dataset.load(split, source)
+        _check(data, dataset, split)
+        _keep(data, folder)
+    return _open(folder)
+
+
+def _check(data: ImageData, dataset: Dataset, split: str) -> None:
+    """A data set's author hears at once what is wrong with its arrays."""
+    where = f"data set '{dataset.title}', split '{split}'"
+    if data.images.dtype not in (np.uint8, np.uint16) or data.images.ndim != 4:
+        raise DataError(f"{where}: images must be uint8 (n, h, w, c), got {data.images.dtype} {data.images.shape}")
+    for name, values in (("labels", data.labels), ("ids", data.ids), ("groups", data.groups)):
+        if values is not None and len(values) != len(data.images):
+            raise DataError(f"{where}: {len(values)} {name} for {len(data.images)} images")
+    if len(np.unique(data.ids)) != len(data.ids):
+        raise DataError(f"{where}: sample ids are not unique")
+
+
+def _keep(data: ImageData, folder: Path) -> None:
+    """Write a folder of arrays beside its place and rename it there, so that it is whole or absent."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".tmp-", dir=folder.parent))
+        try:
+            for name in ("images", "labels", "ids", "groups"):
+                values = getattr(data, name)
+                if values is not None:
+                    values = values.astype(str) if name in ("ids", "groups") else values
+                    np.save(temporary / f"{name}.npy", np.ascontiguousarray(values), allow_pickle=False)
+            try:
+                temporary.rename(folder)
+            except OSError:
+                # Another process was faster; its arrays are the same.
+                if not folder.is_dir():
+                    raise
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    except OSError as error:
+        raise StoreError(f"{folder.parent}: cache cannot be written ({error.strerror}); set MEDROBUST_CACHE") from error
+
+
+@lru_cache(maxsize=64)
+def _open(folder: Path) -> ImageData:
+    def read(name: str, *, mapped: bool = False) -> Any:
+        file = folder / f"{name}.npy"
+        try:
+            return np.load(file, mmap_mode="r" if mapped else None, allow_pickle=False) if file.exists() else None
+        except (ValueError, OSError):
+            raise DataError(f"{file}: the cache is damaged; delete {folder}") from None
+
+    return ImageData(read("images", mapped=True), read("labels"), read("ids"), read("groups"))
+
+
+def mean_norm(part: LoadedPart, norm: Norm) -> float:
+    """Mean norm of the images of a part, pixels in [0, 1]: what zeta refers to (hirano2021, section Methods)."""
+    order = {"linf": float("inf"), "l2": 2.0, "l1": 1.0, "l0": 0.0}[norm]
+    total = 0.0
+    for start in range(0, len(part), 256):
+        batch = part.tensor(start, min(start + 256, len(part))).flatten(1)
+        total += float(torch.linalg.vector_norm(batch.double(), ord=order, dim=1).sum())
+    return total / len(part)

@@ -1,0 +1,164 @@
+"""Modules of targets: built, initialised, trained, loaded, wrapped."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from ..contracts import Defense, Model, Preprocessing, Shape
+from ..errors import ModelError, StoreError
+from ..grid.cells import Part, Target
+from ..grid.slices import Slice
+from ..plugins.specs import Spec
+from ..results.store import Store
+from . import training
+from .data import load_part
+from .workspace import Workspace, hardware, versions
+
+
+def input_shape(target: Target) -> Shape:
+    """What the target's model is built for."""
+    return Shape(target.info.channels, *target.info.size, len(target.info.classes))
+
+
+def seed_of(target: Target) -> int:
+    """Seed of initial weights, order and augmentation: another one for each seed and instance."""
+    assert isinstance(target.model.plugin, Model)
+    return (target.seed * 1_000_003 + target.model.plugin.instance) % 2**31
+
+
+def build(target: Target, workspace: Workspace) -> nn.Module:
+    """The module with its initial weights.
+
+    Raises:
+        ModelError: if the architecture cannot take the shape or the checkpoint does not fit.
+    """
+    model = target.model.plugin
+    assert isinstance(model, Model)
+    shape = input_shape(target)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_of(target))
+        module = model.build(shape)
+    if model.init not in ("random", "imagenet"):
+        file = workspace.source.find(model.init, what=f"checkpoint '{model.init}'")
+        load_checkpoint(module, file)
+    return module
+
+
+def load_checkpoint(module: nn.Module, file: Path) -> None:
+    """Load all weights of a checkpoint into a module.
+
+    Raises:
+        ModelError: naming the first differences between checkpoint and module.
+    """
+    try:
+        if file.suffix == ".safetensors":
+            state = safetensors.torch.load_file(file)
+        else:
+            state = torch.load(file, map_location="cpu", weights_only=True)
+            state = state.get("state_dict", state)
+    except Exception as error:
+        cause = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ModelError(f"checkpoint {file}: cannot be read ({cause}); give .safetensors or a torch file of weights") from None
+    own = module.state_dict()
+    missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+    misfit = [k for k in own.keys() & state.keys() if own[k].shape != state[k].shape]
+    if missing or unknown or misfit:
+        parts = [f"misses {_some(missing)}"] if missing else []
+        parts += [f"has unknown {_some(unknown)}"] if unknown else []
+        parts += [
+            f"'{k}' has shape {tuple(state[k].shape)}, the model {tuple(own[k].shape)}" for k in sorted(misfit)[:2]
+        ]
+        raise ModelError(f"checkpoint {file} does not fit the model: it {'; '.join(parts)}. Check model and classes")
+    module.load_state_dict(state)
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(f"'{n}'" for n in names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
+
+
+def fit(target: Target, store: Store, workspace: Workspace, progress: training.Progress | None = None) -> None:
+    """Train the model of a target and keep its weights and history in the store."""
+    begun = time.perf_counter()
+    model = target.model.plugin
+    assert isinstance(model, Model)
+    shape = input_shape(target)
+    size = (shape.channels, shape.height, shape.width)
+
+    def decoding(done: int, total: int) -> None:
+        if progress:
+            progress(done, total, "decoding")
+
+    part = load_part(target.train, workspace, size, decoding)
+    validation = None
+    if model.recipe.select_on != "last" and model.recipe.epochs:
+        validation = load_part(selection_part(target, model.recipe.select_on), workspace, size, decoding)
+    module = build(target, workspace)
+    history = training.train(
+        module, part, validation, model.recipe, seed_of(target), device=workspace.device, progress=progress
+    )
+    module.cpu()
+    content = store.save_tensors(_named_tensors(module))
+    row = {
+        "fit": target.fit_id,
+        "weights": content,
+        "model": target.model.name,
+        "dataset": target.train.dataset.name,
+        "history": json.dumps(history),
+        "seconds": time.perf_counter() - begun,
+        "identity": json.dumps(target.fit_fields),
+        "versions": json.dumps(versions()),
+        "hardware": hardware(workspace.device),
+        "created": datetime.now(UTC),
+    }
+    store.write_rows("fits", target.fit_id, [row])
+
+
+def selection_part(target: Target, text: str) -> Part:
+    """The slice on which the epoch is selected.
+
+    Raises:
+        ModelError: if the data set has no such split.
+    """
+    try:
+        part = Slice.parse(text)
+    except ValueError as error:
+        raise ModelError(f"recipe.select_on: {error}") from None
+    if part.split not in target.info.splits:
+        raise ModelError(
+            f"recipe.select_on: data set '{target.train.dataset.label}' has no split '{part.split}'; "
+            f"it has {', '.join(target.info.splits)} (select_on = \"last\" keeps the last epoch)"
+        )
+    return Part(target.train.dataset, target.train.data, part, target.train.split_seed)
+
+
+def _named_tensors(module: nn.Module) -> dict[str, Tensor]:
+    return {k: v.clone() for k, v in module.state_dict().items()}
+
+
+def load(target: Target, store: Store, workspace: Workspace) -> nn.Module:
+    """The trained module of a target behind its defense, on the device, frozen, in evaluation mode, in float32."""
+    content = store.weights_of(target.fit_id)
+    if content is None:
+        raise StoreError(f"the weights of {target.describe()} are missing; run again")
+    model = target.model.plugin
+    assert isinstance(model, Model)
+    with torch.random.fork_rng(devices=[]):
+        module = model.build(input_shape(target))
+    module.load_state_dict(store.load_tensors(content))
+    module = _defended(module, target.defense)
+    return module.to(workspace.device).float().eval().requires_grad_(False)
+
+
+def _defended(module: nn.Module, defense: Spec) -> nn.Module:
+    plugin = defense.plugin
+    assert isinstance(plugin, Defense)
+    if isinstance(plugin, Preprocessing):
+        return plugin.wrap(module)
+    raise ModelError(f"defense '{defense.label}' is of no known form")

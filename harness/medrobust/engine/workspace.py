@@ -1,0 +1,100 @@
+"""What a step needs of the machine it runs on."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from ..contracts import DataSource
+from ..errors import MedrobustError
+
+
+def default_cache() -> Path:
+    """Where decoded images are kept: MEDROBUST_CACHE, else the user's cache folder."""
+    if place := os.environ.get("MEDROBUST_CACHE"):
+        return Path(place).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "medrobust"
+
+
+def default_data_root() -> Path | None:
+    """MEDROBUST_DATA, if set.
+
+    Raises:
+        MedrobustError: if it names no directory.
+    """
+    return checked_data_root(os.environ.get("MEDROBUST_DATA") or None, "MEDROBUST_DATA")
+
+
+def checked_data_root(place: str | Path | None, what: str) -> Path | None:
+    """The data root as an absolute path, or None.
+
+    Raises:
+        MedrobustError: if it is no directory.
+    """
+    if place is None:
+        return None
+    root = Path(place).expanduser().absolute()
+    if not root.is_dir():
+        raise MedrobustError(f"{what}: {root} is no directory")
+    return root
+
+
+def default_device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Places and hardware, the same for every step of a run; picklable.
+
+    Attributes:
+        store: directory of the store.
+        data_root: root of file-based data sets.
+        cache: directory of decoded images.
+        device: torch device of models and images.
+        plugin_files: local plugin files, to be loaded again in worker processes.
+    """
+
+    store: Path
+    data_root: Path | None = None
+    cache: Path = field(default_factory=default_cache)
+    device: str = "cpu"
+    plugin_files: tuple[Path, ...] = ()
+
+    @property
+    def source(self) -> DataSource:
+        return DataSource(self.data_root)
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Versions that a record names."""
+    names = ("medrobust", "torch", "torchvision", "numpy")
+    return {"python": platform.python_version(), **{n: version(n) for n in names}}
+
+
+@cache
+def hardware(device: str) -> str:
+    """The device in words."""
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(device)
+    return f"{_processor()}, {torch.backends.cpu.get_cpu_capability()}"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())

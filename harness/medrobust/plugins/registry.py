@@ -1,0 +1,292 @@
+"""Discovery and lookup of plugins, with every fault kept to the plugin that has it."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import importlib.util
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pluggy
+
+from ..contracts import Plugin, Preset, cumulative_field
+from ..errors import PluginError, did_you_mean
+from . import builtin, hookspecs
+from .hookspecs import GROUP
+
+KINDS = ("dataset", "model", "attack", "defense", "detector", "probe")
+_OFFERS = ("medrobust_datasets", "medrobust_models", "medrobust_attacks", "medrobust_defenses", "medrobust_probes")
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A plugin under one name, with where it comes from.
+
+    Attributes:
+        name: the name used in grids.
+        plugin: the class.
+        preset: fields fixed by the offer.
+        distribution: the distribution (or local file) it comes from.
+        version: version of the distribution.
+        bundled: whether it comes with medrobust; a bundled bare name is never shadowed.
+    """
+
+    name: str
+    plugin: type[Plugin]
+    preset: tuple[tuple[str, Any], ...]
+    distribution: str
+    version: str
+    bundled: bool
+    summary: str
+
+    @property
+    def kind(self) -> str:
+        return self.plugin.kind
+
+    @property
+    def qualified(self) -> str:
+        """The name that always works: `distribution:name`."""
+        return f"{self.distribution}:{self.name}"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A plugin, or a whole entry point, that cannot be used; the run goes on without it."""
+
+    distribution: str
+    version: str
+    where: str
+    cause: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.distribution} {self.version}: {self.where}: {self.cause}. {self.remedy}"
+
+
+class Registry:
+    """All plugins on offer, by kind and name.
+
+    Args:
+        strict: raise at the first fault instead of collecting it (for authors and CI).
+    """
+
+    def __init__(self, *, strict: bool = False) -> None:
+        self.faults: list[Fault] = []
+        self._strict = strict
+        self._offers: dict[str, list[Offer]] = {kind: [] for kind in KINDS}
+        self._papers: list[tuple[str, Path]] = []
+        self._commands: list[tuple[str, Callable[..., None]]] = []
+        self._manager = pluggy.PluginManager(GROUP)
+        self._manager.add_hookspecs(hookspecs)
+
+    @classmethod
+    def discover(cls, files: Iterable[Path] = (), *, strict: bool = False) -> Registry:
+        """Everything installed, then the local `files`.
+
+        MEDROBUST_DISABLE_PLUGINS=1 leaves out plugins of other distributions.
+        """
+        registry = cls(strict=strict)
+        registry.add(builtin, "medrobust", _own_version(), bundled=True)
+        registry.load_entry_points()
+        for file in files:
+            registry.load_file(Path(file))
+        return registry
+
+    def load_entry_points(self) -> None:
+        """Load the entry-point group `medrobust` of every installed distribution."""
+        own_only = os.environ.get("MEDROBUST_DISABLE_PLUGINS", "") not in ("", "0")
+        for point in sorted(importlib.metadata.entry_points(group=GROUP), key=lambda p: (_owner(p)[0], p.name)):
+            distribution, version = _owner(point)
+            if own_only and distribution != "medrobust":
+                continue
+            try:
+                module = point.load()
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's import may raise anything
+                remedy = f"Reinstall or remove it (pip uninstall {distribution}), or report it to its authors."
+                self._fault(distribution, version, f"entry point '{point.name}' ({point.value})", error, remedy)
+                continue
+            self.add(module, distribution, version, bundled=distribution == "medrobust")
+
+    def load_file(self, file: Path) -> None:
+        """Load one local file that implements hooks, or simply defines plugin classes.
+
+        Raises:
+            PluginError: if the file is missing or cannot be imported; a file that was named is wanted.
+        """
+        if not file.is_file():
+            raise PluginError(f"--plugin {file}: no such file")
+        # The name is the file's own, so that classes defined there can be found again in another process.
+        name = f"medrobust_local_{file.stem.replace('-', '_')}"
+        specification = importlib.util.spec_from_file_location(name, file)
+        if specification is None or specification.loader is None:
+            raise PluginError(f"--plugin {file}: not a Python file")
+        module = importlib.util.module_from_spec(specification)
+        sys.modules[name] = module
+        try:
+            specification.loader.exec_module(module)
+        except (Exception, SystemExit) as error:
+            raise PluginError(f"--plugin {file}: {_cause(error)}") from error
+        self.add(module, file.stem, "local file", bundled=False)
+
+    def add(self, module: ModuleType | object, distribution: str, version: str, *, bundled: bool) -> None:
+        """Register what one module offers; a faulty offer is recorded and left out."""
+        try:
+            self._manager.register(module)
+        except Exception as error:  # noqa: BLE001 - misspelt or ill-formed hooks
+            self._fault(distribution, version, f"module {getattr(module, '__name__', module)}", error, "Mend its hooks.")
+            return
+        hooks = {caller.name: impl for caller in self._manager.get_hookcallers(module) or () for impl in
+                 caller.get_hookimpls() if impl.plugin is module}
+        for name in set(hooks) - {"medrobust_papers", "medrobust_commands", *_OFFERS}:
+            known = [*_OFFERS, "medrobust_papers", "medrobust_commands"]
+            self._fault(distribution, version, f"hook '{name}'", PluginError("no such hook" + did_you_mean(name, known)),
+                        "Rename it.")
+        offered = [(hook, hooks[hook].function) for hook in _OFFERS if hook in hooks]
+        if not hooks and isinstance(module, ModuleType):
+            offered = [("classes", lambda: _classes_of(module))]
+        for hook, function in offered:
+            try:
+                offers = list(function())
+            except Exception as error:  # noqa: BLE001
+                self._fault(distribution, version, f"hook '{hook}'", error, "Report it to its authors.")
+                continue
+            for offer in offers:
+                self._offer(offer, distribution, version, bundled=bundled)
+        if "medrobust_papers" in hooks:
+            try:
+                self._papers += [(distribution, Path(p)) for p in hooks["medrobust_papers"].function()]
+            except Exception as error:  # noqa: BLE001
+                self._fault(distribution, version, "hook 'medrobust_papers'", error, "Report it to its authors.")
+        if "medrobust_commands" in hooks:
+            self._commands.append((f"{distribution} {version}", hooks["medrobust_commands"].function))
+
+    def _offer(self, offer: Any, distribution: str, version: str, *, bundled: bool) -> None:
+        preset = offer if isinstance(offer, Preset) else None
+        plugin = preset.plugin if preset else offer
+        where = f"plugin {preset.name if preset else getattr(plugin, '__name__', plugin)}"
+        remedy = "See docs/plugins.md for what a plugin must look like."
+        if complaint := _complaint(plugin):
+            self._fault(distribution, version, where, PluginError(complaint), remedy)
+            return
+        name = preset.name if preset else plugin.name
+        if any(o.name == name and o.distribution == distribution for o in self._offers[plugin.kind]):
+            self._fault(distribution, version, where, PluginError(f"offers {plugin.kind} '{name}' twice"), remedy)
+            return
+        fields = tuple(preset.fields.items()) if preset else ()
+        summary = (preset.summary if preset else "") or _first_line(plugin)
+        self._offers[plugin.kind].append(Offer(name, plugin, fields, distribution, version, bundled, summary))
+
+    def _fault(self, distribution: str, version: str, where: str, error: BaseException, remedy: str) -> None:
+        fault = Fault(distribution, version, where, _cause(error), remedy)
+        if self._strict:
+            raise PluginError(str(fault)) from error
+        self.faults.append(fault)
+
+    def offers(self, kind: str | None = None) -> Iterator[Offer]:
+        """All offers, of one kind or of all, bundled ones first."""
+        for each in KINDS if kind is None else (kind,):
+            yield from sorted(self._offers[each], key=lambda o: (not o.bundled, o.distribution, o.name))
+
+    def papers(self) -> dict[str, Path]:
+        """Paper folders by name."""
+        return {folder.name: folder for _, folder in self._papers}
+
+    def add_commands(self, cli: Any) -> None:
+        """Let every plugin add its commands."""
+        for owner, function in self._commands:
+            try:
+                function(cli=cli)
+            except Exception as error:  # noqa: BLE001
+                distribution, _, version = owner.partition(" ")
+                self._fault(distribution, version, "hook 'medrobust_commands'", error, "Report it to its authors.")
+
+    def find(self, kind: str, name: str) -> Offer:
+        """The offer of that name; `distribution:name` always works, a bundled bare name is never shadowed.
+
+        Raises:
+            PluginError: unknown name (with the nearest valid one) or a bare name that several strangers offer.
+        """
+        offers = self._offers[kind]
+        if ":" in name:
+            found = [o for o in offers if o.qualified == name]
+        else:
+            found = [o for o in offers if o.name == name and o.bundled] or [o for o in offers if o.name == name]
+        if len(found) == 1:
+            return found[0]
+        if len(found) > 1:
+            choices = " or ".join(f"'{o.qualified}'" for o in found)
+            raise PluginError(f"{kind} '{name}' is offered by several distributions; write {choices}")
+        broken = "".join(f" Not loaded: {fault}" for fault in self.faults)
+        raise PluginError(f"no {kind} is called '{name}'{did_you_mean(name, (o.name for o in offers))}.{broken}")
+
+    def owner(self, plugin: type[Plugin]) -> str:
+        """The distribution that offers a class."""
+        for offer in self._offers.get(plugin.kind, ()):
+            if offer.plugin is plugin:
+                return offer.distribution
+        return plugin.__module__.partition(".")[0]
+
+
+def _classes_of(module: ModuleType) -> list[type[Plugin]]:
+    """Plugin classes that a module without hooks defines itself."""
+    own = (value for value in vars(module).values() if isinstance(value, type) and value.__module__ == module.__name__)
+    return [c for c in own if issubclass(c, Plugin) and "name" in vars(c)]
+
+
+def _complaint(plugin: Any) -> str | None:
+    """What is wrong with a plugin class, in one sentence, or None."""
+    if not (isinstance(plugin, type) and issubclass(plugin, Plugin)):
+        return f"{plugin!r} is no plugin class; derive it from medrobust.Attack, Dataset, Model or Defense"
+    if getattr(plugin, "kind", None) not in KINDS:
+        return "derives from no contract; derive it from medrobust.Attack, Dataset, Model or Defense"
+    if not isinstance(getattr(plugin, "name", None), str) or not plugin.name:
+        return "has no class variable `name`"
+    if ":" in plugin.name or plugin.name.startswith("@"):
+        return f"its name {plugin.name!r} may hold no ':' and not begin with '@'"
+    if not dataclasses.is_dataclass(plugin) or not plugin.__dataclass_params__.frozen:
+        return "is no frozen dataclass; decorate it with @dataclass(frozen=True)"
+    if missing := sorted(getattr(plugin, "__abstractmethods__", ())):
+        return f"does not implement {', '.join(missing)}"
+    if plugin.kind == "attack" and not hasattr(plugin, "threat"):
+        return "declares no `threat: ClassVar[ThreatModel]`"
+    no_default = [f.name for f in dataclasses.fields(plugin) if f.default is f.default_factory is dataclasses.MISSING]
+    if no_default and plugin.kind in ("model",):
+        return f"fields {', '.join(no_default)} have no default"
+    if sum(bool(f.metadata.get("cumulative")) for f in dataclasses.fields(plugin)) > 1:
+        return "declares more than one cumulative field"
+    cumulative_field(plugin)
+    return None
+
+
+def _first_line(plugin: type[Plugin]) -> str:
+    documentation = plugin.__doc__ or ""
+    generated = documentation.startswith(f"{plugin.__name__}(")
+    return "" if generated else documentation.strip().partition("\n")[0]
+
+
+def _cause(error: BaseException) -> str:
+    """One line: the error and the line of the plugin's own code it came from."""
+    text = f"{type(error).__name__}: {error}" if not isinstance(error, PluginError) else str(error)
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames and not isinstance(error, PluginError) else ""
+    return " ".join(text.split()) + place
+
+
+def _owner(point: importlib.metadata.EntryPoint) -> tuple[str, str]:
+    return (point.dist.name, point.dist.version) if point.dist else ("unknown", "?")
+
+
+@cache
+def _own_version() -> str:
+    try:
+        return importlib.metadata.version("medrobust")
+    except importlib.metadata.PackageNotFoundError:
+        return "source tree"

@@ -1,0 +1,227 @@
+"""From a table in a grid to a plugin instance, and from an instance to the fields of its identity."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import hashlib
+import inspect
+import itertools
+import json
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from functools import cache, cached_property
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from ..contracts import BudgetSpec, Length, Plugin
+from ..errors import PluginError, did_you_mean
+from .registry import Offer, Registry
+
+
+@dataclasses.dataclass(frozen=True)
+class Spec:
+    """A plugin with its parameters, as it stands in one place of a grid.
+
+    Attributes:
+        offer: name and origin.
+        plugin: the instance.
+        label: how tables show it: its alias, or its name with the fields that differ from their defaults.
+    """
+
+    offer: Offer
+    plugin: Plugin
+    label: str
+
+    @cached_property
+    def fields(self) -> dict[str, Any]:
+        """What identifies it: origin, source and every field, as plain JSON values."""
+        return {"plugin": self.offer.qualified, **plain(self.plugin)}
+
+    @property
+    def name(self) -> str:
+        """Its name with the fields that differ from their defaults, whatever its alias."""
+        return describe(self.offer.name, self.plugin, dict(self.offer.preset))
+
+
+def build(offer: Offer, table: Mapping[str, Any], registry: Registry, label: str | None = None) -> Spec:
+    """Instantiate an offer with the parameters of `table`.
+
+    Raises:
+        PluginError: naming the parameter, what was expected and the nearest valid name.
+    """
+    valid = [f.name for f in dataclasses.fields(offer.plugin) if f.init]  # type: ignore[arg-type]
+    preset = dict(offer.preset)
+    for key in table:
+        if key not in valid:
+            raise PluginError(f"{offer.kind} '{offer.name}' has no parameter '{key}'{did_you_mean(key, valid)}")
+        if key in preset:
+            raise PluginError(f"{offer.kind} '{offer.name}' fixes '{key}' to {preset[key]!r}")
+
+    def resolve(contract: type[Plugin], value: Any) -> Plugin:
+        return nested(contract, value, registry).plugin
+
+    try:
+        # JSON mode is strict about types and still takes a TOML array for a tuple and 1 for 1.0.
+        text = json.dumps({**table, **preset}, default=_encode)
+        plugin = _adapter(offer.plugin).validate_json(text, strict=True, context={"resolve": resolve})
+    except ValidationError as error:
+        raise PluginError(f"{offer.kind} '{offer.name}': {_explain(error)}") from None
+    return Spec(offer, plugin, label or describe(offer.name, plugin, dict(offer.preset)))
+
+
+def nested(contract: type[Plugin], value: Any, registry: Registry) -> Spec:
+    """The plugin that a name or a table in a field stands for.
+
+    Raises:
+        PluginError: if it is of another kind.
+    """
+    table = {"name": value} if isinstance(value, str) else dict(value) if isinstance(value, Mapping) else None
+    if table is None or not isinstance(table.get("name"), str):
+        raise PluginError(f"expected the name of {_article(contract.kind)} or a table with `name`, got {value!r}")
+    offer = registry.find(contract.kind, table.pop("name"))
+    if not issubclass(offer.plugin, contract):
+        raise PluginError(f"'{offer.name}' is no {contract.__name__}, which is needed here")
+    return build(offer, table, registry)
+
+
+def sweeps(offer: Offer, table: Mapping[str, Any], registry: Registry) -> Iterator[dict[str, Any]]:
+    """The tables that a table with lists stands for, in order.
+
+    A list sweeps unless the field's type is a sequence; then a list of lists sweeps. Nested specs sweep too.
+    """
+    hints = _hints(offer.plugin)
+    choices: list[list[Any]] = []
+    for key, value in table.items():
+        hint = hints.get(key, Any)
+        values = value if isinstance(value, list) and _sweeps(hint, value) else [value]
+        choices.append([v for each in values for v in _nested_sweeps(hint, each, registry)])
+    for combination in itertools.product(*choices):
+        yield dict(zip(table, combination, strict=True))
+
+
+def _nested_sweeps(hint: Any, value: Any, registry: Registry) -> Iterator[Any]:
+    contract = next((t for t in _alternatives(hint) if isinstance(t, type) and issubclass(t, Plugin)), None)
+    if contract is not None and isinstance(value, Mapping) and isinstance(value.get("name"), str):
+        inner = {k: v for k, v in value.items() if k != "name"}
+        for table in sweeps(registry.find(contract.kind, value["name"]), inner, registry):
+            yield {"name": value["name"], **table}
+        return
+    inner_class = next((t for t in _alternatives(hint) if dataclasses.is_dataclass(t) and t is not Length), None)
+    if inner_class is not None and contract is None and isinstance(value, Mapping):
+        hints = _hints(inner_class)
+        choices = [v if isinstance(v, list) and _sweeps(hints.get(k, Any), v) else [v] for k, v in value.items()]
+        for combination in itertools.product(*choices):
+            yield dict(zip(value, combination, strict=True))
+        return
+    yield value
+
+
+def _alternatives(hint: Any) -> tuple[Any, ...]:
+    return typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+
+
+def _sweeps(hint: Any, value: list[Any]) -> bool:
+    is_sequence = any((typing.get_origin(t) or t) in (tuple, list) for t in _alternatives(hint))
+    return not is_sequence or any(isinstance(item, list) for item in value)
+
+
+@cache
+def _hints(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
+
+
+@cache
+def _adapter(cls: type[Plugin]) -> TypeAdapter[Any]:
+    return TypeAdapter(cls)
+
+
+def _encode(value: Any) -> Any:
+    if isinstance(value, Plugin):
+        raise PluginError(f"{value!r} cannot be given here; write its table")
+    return str(value)
+
+
+def _explain(error: ValidationError) -> str:
+    parts = []
+    for item in error.errors(include_url=False):
+        place = ".".join(str(p) for p in item["loc"] if not (isinstance(p, str) and p[:1].isupper()))
+        message = item["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+        given = "" if item["type"] in ("value_error", "missing") else f", got {item['input']!r}"
+        parts.append(f"{place}: {message}{given}" if place else message)
+    return "; ".join(parts)
+
+
+def _article(kind: str) -> str:
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
+
+
+def plain(value: Any) -> Any:
+    """A parameter as JSON values that are equal exactly if the parameters are."""
+    if isinstance(value, (Length, BudgetSpec)):
+        return value.canonical
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        if isinstance(value, Plugin):
+            return {**fields, "class": type(value).__qualname__, "source": source_hash(type(value))}
+        return fields
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in sorted(value.items())}
+    if isinstance(value, (tuple, list, set, frozenset)):
+        return [plain(v) for v in (sorted(value) if isinstance(value, (set, frozenset)) else value)]
+    if isinstance(value, Fraction):
+        return str(value)
+    return value
+
+
+def describe(name: str, value: Any, hidden: Mapping[str, Any] = types.MappingProxyType({})) -> str:
+    """`pgd(steps=5)`: the name with the fields that differ from their defaults."""
+    parts = []
+    for field in dataclasses.fields(value):
+        given = getattr(value, field.name)
+        default = field.default if field.default is not dataclasses.MISSING else (
+            field.default_factory() if field.default_factory is not dataclasses.MISSING else dataclasses.MISSING
+        )
+        if given == default or field.name in hidden:
+            continue
+        if isinstance(given, Plugin):
+            text = describe(given.title, given)
+        elif dataclasses.is_dataclass(given) and not isinstance(given, (Length, type)):
+            text = describe("", given)
+        else:
+            text = ",".join(map(str, given)) if isinstance(given, tuple) else str(given)
+        parts.append(f"{field.name}={text}")
+    return f"{name}({', '.join(parts)})" if parts else name
+
+
+@cache
+def source_hash(plugin: type[Plugin]) -> str:
+    """`r3` for a declared revision, else a hash of the syntax trees of the modules that define the class.
+
+    Comments, docstrings and layout do not count, so that they can be edited without recomputing anything.
+    """
+    if plugin.revision is not None:
+        return f"r{plugin.revision}"
+    digest = hashlib.sha256()
+    for cls in plugin.__mro__:
+        if cls.__module__.partition(".")[0] in ("medrobust", "builtins", "abc"):
+            continue
+        module = inspect.getmodule(cls)
+        try:
+            tree = ast.parse(inspect.getsource(module or cls))
+        except (OSError, TypeError):
+            tree = ast.parse("")
+        digest.update(ast.dump(_without_docstrings(tree)).encode())
+    return digest.hexdigest()[:16]
+
+
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and ast.get_docstring(
+            node, clean=False
+        ) is not None:
+            node.body = node.body[1:]
+    return tree

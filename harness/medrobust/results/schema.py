@@ -1,0 +1,91 @@
+"""The tables of a store and the types of their columns."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from ..grid.reader import AXES
+
+VERSION = 1
+"""Version of the schema; a store of another version is refused, not guessed at."""
+
+CELLS = pa.schema(
+    [
+        pa.field("cell", pa.string(), nullable=False),
+        *(pa.field(axis, pa.string()) for axis in AXES),
+        pa.field("status", pa.string(), nullable=False),  # ok, invalid, failed
+        pa.field("reason", pa.string()),
+        pa.field("task", pa.string()),
+        pa.field("classes", pa.list_(pa.string())),
+        pa.field("clean", pa.string()),  # identity of the clean record
+        pa.field("target", pa.string()),
+        pa.field("target_class", pa.int32()),  # index of the class a targeted attack asked for
+        pa.field("norm", pa.string()),
+        pa.field("eps", pa.float64()),  # resolved radius, pixels in [0, 1]
+        pa.field("stop", pa.string()),
+        pa.field("images", pa.int64()),
+        pa.field("batch_size", pa.int32()),
+        pa.field("seconds", pa.float64()),  # this cell's share of its step
+        pa.field("forward_passes", pa.int64()),
+        pa.field("backward_passes", pa.int64()),
+        pa.field("peak_memory", pa.int64()),  # bytes, of the process (CPU) or the device (CUDA)
+        pa.field("part", pa.string()),
+        pa.field("step", pa.string()),
+        pa.field("identity", pa.string()),  # JSON of everything the identity rests on
+        pa.field("versions", pa.string()),  # JSON
+        pa.field("hardware", pa.string()),
+        pa.field("created", pa.timestamp("us", tz="UTC")),
+    ]
+)
+
+SAMPLES = pa.schema(
+    [
+        pa.field("cell", pa.dictionary(pa.int32(), pa.string()), nullable=False),
+        pa.field("sample", pa.string(), nullable=False),
+        pa.field("group", pa.string()),
+        pa.field("label", pa.list_(pa.int32())),  # one index, a 0/1 vector (multi-label), or null
+        pa.field("logits", pa.list_(pa.float32()), nullable=False),
+        pa.field("l2", pa.float32()),
+        pa.field("linf", pa.float32()),
+    ]
+)
+
+FITS = pa.schema(
+    [
+        pa.field("fit", pa.string(), nullable=False),
+        pa.field("weights", pa.string(), nullable=False),  # content hash
+        pa.field("model", pa.string()),
+        pa.field("dataset", pa.string()),
+        pa.field("history", pa.string()),  # JSON, one object an epoch
+        pa.field("seconds", pa.float64()),
+        pa.field("identity", pa.string()),
+        pa.field("versions", pa.string()),
+        pa.field("hardware", pa.string()),
+        pa.field("created", pa.timestamp("us", tz="UTC")),
+    ]
+)
+
+PARTS = pa.schema(
+    [
+        pa.field("part", pa.string(), nullable=False),
+        pa.field("dataset", pa.string()),
+        pa.field("fingerprint", pa.string()),  # hash of ids, labels and pixels
+        pa.field("slice", pa.string()),
+        pa.field("class", pa.string()),
+        pa.field("images", pa.int64()),
+        pa.field("groups", pa.int64()),  # null where groups are unknown
+    ]
+)
+
+ARTIFACTS = pa.schema(
+    [
+        pa.field("artifact", pa.string(), nullable=False),  # identity
+        pa.field("kind", pa.string()),
+        pa.field("content", pa.string()),  # content hash
+        pa.field("description", pa.string()),
+        pa.field("created", pa.timestamp("us", tz="UTC")),
+    ]
+)
+
+TABLES = {"cells": CELLS, "samples": SAMPLES, "fits": FITS, "parts": PARTS, "artifacts": ARTIFACTS}
+KEYS = {"cells": "cell", "samples": "cell", "fits": "fit", "parts": "part", "artifacts": "artifact"}
