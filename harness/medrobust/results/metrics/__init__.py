@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from ...errors import MedrobustError, did_you_mean
 from ..record import Record
-from ..statistics.value import Value, undefined
+from ..statistics.comparison import Comparison
+from ..statistics.value import Value
 from . import accuracy, confusion, ranking, success
+from .compare import compare_metric
 from .ranking import detection_auc
 from .registry import Axis, Metric
 from .success import CONFIDENCE_BINS
 
-__all__ = ["CONFIDENCE_BINS", "METRICS", "Axis", "Metric", "Value", "detection_auc", "evaluate", "metric", "undefined"]
+__all__ = ["CONFIDENCE_BINS", "METRICS", "Axis", "Metric", "Value", "compare", "detection_auc", "evaluate", "metric"]
 
 METRICS: dict[str, Metric] = {
     entry.name: entry
@@ -92,3 +94,8 @@ def metric(name: str) -> Metric:
 def evaluate(name: str, record: Record) -> Value:
     """The metric called `name` of `record`."""
     return metric(name)(record)
+
+
+def compare(name: str, first: Record, second: Record, *, resamples: int = 1000, seed: int = 0) -> Comparison:
+    """First minus second of the metric called `name`, over the images that both records have."""
+    return compare_metric(metric(name), first, second, resamples=resamples, seed=seed)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..outcomes import Mask, class_count, class_names, correct, decisions, labels, select
 from ..record import Record
 from ..statistics.rates import group_count, mean, mean_of_rates, rate
 from ..statistics.value import Value, stack, undefined
-from .outcomes import Mask, class_count, class_names, correct, decisions, labels, select
 
 NONE_CORRECT = "no image is classified correctly when clean"
 

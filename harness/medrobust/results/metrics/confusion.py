@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..outcomes import Decisions, class_count, class_names, decisions, labels, select
 from ..record import Record
 from ..statistics.rates import group_count, rate
 from ..statistics.value import Value, stack
-from .outcomes import Decisions, class_count, class_names, decisions, labels, select
 
 
 def confusion_matrix(record: Record) -> Value:

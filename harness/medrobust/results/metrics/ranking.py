@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ..outcomes import class_count, class_names, labels, log_odds
 from ..record import Record
 from ..statistics.auc import Area, area, auc_value, half_width, newcombe
 from ..statistics.rates import group_count
 from ..statistics.value import Floats, Value, undefined
-from .outcomes import class_count, class_names, labels, log_odds
 
 
 def auc(record: Record) -> Value:
@@ -78,6 +78,11 @@ def relative_auc(record: Record) -> Value:
     if half is None:
         return Value(ratio, n=len(record), groups=groups, note=note or "no interval: all images are of one group")
     return Value(ratio, max(0.0, ratio - half), ratio + half, len(record), groups, note=note)
+
+
+def average_area(record: Record) -> Area:
+    """The AUC under attack averaged over labels, with its influence; for records whose `mean_auc` is defined."""
+    return _average(_areas(record, record.adversarial)[0])
 
 
 def detection_auc(

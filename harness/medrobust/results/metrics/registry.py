@@ -48,6 +48,11 @@ class Metric:
         """First sentence of the function's documentation."""
         return (inspect.getdoc(self.function) or "").split("\n")[0]
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The values that are possible, for intervals that would leave them."""
+        return (0.0, 1.0) if self.unit in ("fraction", "AUC") else (0.0, float("inf"))
+
     def __call__(self, record: Record) -> Value:
         """The metric of `record`, or why it is undefined there."""
         if reason := self._obstacle(record):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..outcomes import confidence, correct, decisions, same, select
 from ..record import Record
 from ..statistics.rates import group_count, mean, rate
 from ..statistics.value import Value, stack, undefined
 from .accuracy import NONE_CORRECT
-from .outcomes import confidence, correct, decisions, same, select
 
 CONFIDENCE_BINS = np.linspace(0.5, 1.0, 11)
 """Edges of the bins of `asr_by_confidence`: closed below, the last one closed above."""

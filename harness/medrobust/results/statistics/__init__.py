@@ -1,1 +1,33 @@
-"""Intervals, comparisons and combinations over per-image records, as pure functions."""
+"""Intervals, comparisons and combinations over per-image records, as pure functions.
+
+`value` is what every number is given as; `rates` and `auc` have the intervals in closed form; `comparison` asks whether
+two cells differ; `combine` makes one number of several; `worst_case` is the strongest attack image by image.
+"""
+
+from .combine import mean_of, over_seeds, pooled
+from .comparison import Comparison, align, bootstrap, delong, holm, mcnemar, paired_bootstrap
+from .rates import CONFIDENCE, mean, rate, wilson
+from .value import Value, stack, undefined
+from .worst_case import margin, worst_case
+
+__all__ = [
+    "CONFIDENCE",
+    "Comparison",
+    "Value",
+    "align",
+    "bootstrap",
+    "delong",
+    "holm",
+    "margin",
+    "mcnemar",
+    "mean",
+    "mean_of",
+    "over_seeds",
+    "paired_bootstrap",
+    "pooled",
+    "rate",
+    "stack",
+    "undefined",
+    "wilson",
+    "worst_case",
+]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from ..record import Record
+from .record import Record
 
 Decisions = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -23,7 +24,7 @@ def decisions(record: Record, logits: NDArray[np.float32]) -> Decisions:
         return np.asarray(logits > 0, dtype=np.int64)
     if logits.shape[1] == 1:
         return (logits[:, 0] > 0).astype(np.int64)
-    return logits.argmax(axis=1).astype(np.int64)
+    return np.asarray(logits.argmax(axis=1), dtype=np.int64)
 
 
 def same(first: Decisions, second: Any) -> Mask:
@@ -70,6 +71,20 @@ def confidence(logits: NDArray[np.float32]) -> NDArray[np.float64]:
     if wide.shape[1] == 1:
         return np.asarray(special.expit(np.abs(wide[:, 0])))
     return np.asarray(1 / np.exp(wide - wide.max(axis=1, keepdims=True)).sum(axis=1))
+
+
+def take(record: Record, index: NDArray[np.intp]) -> Record:
+    """The images of a record at these positions, in this order; a position may come twice."""
+    return replace(
+        record,
+        ids=record.ids[index],
+        labels=None if record.labels is None else record.labels[index],
+        clean=record.clean[index],
+        adversarial=record.adversarial[index],
+        l2=record.l2[index],
+        linf=record.linf[index],
+        groups=None if record.groups is None else record.groups[index],
+    )
 
 
 def select(record: Record, mask: Mask) -> NDArray[np.str_] | None:

@@ -1,0 +1,29 @@
+"""The comparison that suits a metric."""
+
+from __future__ import annotations
+
+from ...errors import MedrobustError
+from ..record import Record
+from ..statistics.comparison import Comparison, align, delong, mcnemar, paired_bootstrap
+from .ranking import average_area
+from .registry import Metric
+
+
+def compare_metric(
+    metric: Metric, first: Record, second: Record, *, resamples: int = 1000, seed: int = 0
+) -> Comparison:
+    """First minus second of a scalar metric over the images that both records have.
+
+    McNemar for accuracy, DeLong for AUCs of the same images, the paired bootstrap for everything else.
+    """
+    if metric.axis:
+        raise MedrobustError(f"'{metric.name}' has an axis ({', '.join(metric.axis)}): compare a scalar metric")
+    first, second = align(first, second)
+    for record in (first, second):
+        if (value := metric(record)).scalar is None:
+            return Comparison(None, n=len(first), groups=value.groups, reason=value.reason)
+    if metric.name == "accuracy":
+        return mcnemar(first, second)
+    if metric.name in ("auc", "mean_auc"):
+        return delong(average_area(first), average_area(second), first.groups)
+    return paired_bootstrap(metric, first, second, resamples=resamples, seed=seed)
