@@ -1,10 +1,10 @@
 """The area under the ROC curve with DeLong's variance, for grouped images and for means over labels.
 
 Each image has an influence on the AUC; the variance is the sum over groups of the squared summed influence. Without
-groups that is DeLong's variance exactly (DeLong, DeLong and Clarke-Pearson 1988, Biometrics 44:837), by midranks in
-O(n log n) (Sun and Xu 2014, IEEE Signal Process Lett 21:1389); with groups it is Obuchowski's (1997, Biometrics
-53:567) up to the finite-sample factor of the cross term. It adds up over labels and subtracts between models, so that
-means, differences and ratios need no bootstrap.
+groups that is DeLong's variance exactly (DeLong, DeLong and Clarke-Pearson 1988, Biometrics 44:837), from sorted
+scores in O(n log n) (as Sun and Xu 2014, IEEE Signal Process Lett 21:1389, from midranks); with groups it is
+Obuchowski's (1997, Biometrics 53:567) up to the finite-sample factor of the cross term. It adds up over labels and
+subtracts between models, so that means, differences and ratios need no bootstrap.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, stats
+from scipy import optimize
 
 from .rates import Groups, Z, clusters, group_count, t_quantile
 from .value import Floats, Value, undefined
@@ -42,9 +42,8 @@ def area(scores: NDArray[np.floating], positive: NDArray[np.bool_], groups: Grou
     m, n = int(np.count_nonzero(positive)), int(np.count_nonzero(~positive))
     if m == 0 or n == 0:
         return "no images" if m + n == 0 else f"only {'negative' if m == 0 else 'positive'} images"
-    ranks = stats.rankdata(scores)
-    above = (ranks[positive] - stats.rankdata(scores[positive])) / n
-    below = 1 - (ranks[~positive] - stats.rankdata(scores[~positive])) / m
+    above = _share_below(scores[positive], scores[~positive])
+    below = 1 - _share_below(scores[~positive], scores[positive])
     auc = float(above.mean())
     if groups is None:
         positives, negatives = m, n
@@ -56,6 +55,17 @@ def area(scores: NDArray[np.floating], positive: NDArray[np.bool_], groups: Grou
     # Rounding would leave specks where separation is perfect.
     influence[np.abs(influence) < 1e-15] = 0.0
     return Area(auc, influence, positives, negatives)
+
+
+def _share_below(scores: NDArray[np.floating], others: NDArray[np.floating]) -> Floats:
+    """Share of `others` that each score exceeds, ties counting half."""
+    ordered = np.sort(others)
+    # Sorted queries walk through memory once, several times as fast as in any other order.
+    order = np.argsort(scores)
+    share = np.empty(len(scores))
+    queries = scores[order]
+    share[order] = np.searchsorted(ordered, queries, "left") + np.searchsorted(ordered, queries, "right")
+    return share / (2 * len(others))
 
 
 def _finite_sample(count: int) -> float:
