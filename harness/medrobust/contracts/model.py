@@ -9,6 +9,8 @@ from typing import ClassVar, Literal
 from pydantic import ConfigDict
 from torch import nn
 
+from ..errors import ModelError
+from .dataset import DataSource
 from .plugin import Plugin
 
 
@@ -84,3 +86,11 @@ class Model(Plugin):
         Raises:
             ModelError: if the architecture cannot take this shape.
         """
+
+    def load_imagenet(self, module: nn.Module, source: DataSource) -> None:
+        """Load ImageNet weights into a module that `build` made, head left out; `init = "imagenet"` asks for it.
+
+        Raises:
+            ModelError: if there are none, or they are not on this machine: naming the file and where to put it.
+        """
+        raise ModelError(f"model '{self.title}' has no ImageNet weights; use init = \"random\" or a checkpoint file")

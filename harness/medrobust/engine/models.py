@@ -45,7 +45,9 @@ def build(target: Target, workspace: Workspace) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(target))
         module = model.build(shape)
-    if model.init not in ("random", "imagenet"):
+    if model.init == "imagenet":
+        model.load_imagenet(module, workspace.source)
+    elif model.init != "random":
         file = workspace.source.find(model.init, what=f"checkpoint '{model.init}'")
         load_checkpoint(module, file)
     return module

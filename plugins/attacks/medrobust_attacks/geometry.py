@@ -1,0 +1,63 @@
+"""Steps, projections and random points in the norm balls of a budget."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from medrobust import Budget, Draws
+
+NORMS = frozenset({"linf", "l2"})
+_TINY = 1e-12
+
+
+def radius(budget: Budget) -> float:
+    """The radius of a budget that has one; the grid excludes the others."""
+    assert budget.eps is not None
+    return budget.eps
+
+
+def _flat_norm(tensor: Tensor) -> Tensor:
+    """l2 norm per image, shape (n, 1, 1, 1)."""
+    return tensor.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
+
+
+def steepest(gradient: Tensor, norm: str) -> Tensor:
+    """Unit-norm direction of steepest ascent: the sign for linf, the normalised gradient for l2.
+
+    An image whose gradient vanishes does not move. Works in place on `gradient`.
+    """
+    if norm == "linf":
+        return gradient.sign_()
+    return gradient.div_(_flat_norm(gradient).clamp_(min=_TINY))
+
+
+def project(adversarial: Tensor, images: Tensor, budget: Budget) -> Tensor:
+    """The nearest point of the ball around `images`, then of the box; in place on `adversarial`."""
+    eps = radius(budget)
+    if budget.norm == "linf":
+        torch.minimum(torch.maximum(adversarial, images - eps, out=adversarial), images + eps, out=adversarial)
+    else:
+        adversarial.sub_(images)
+        adversarial.mul_((eps / _flat_norm(adversarial).clamp_(min=_TINY)).clamp_(max=1.0)).add_(images)
+    return adversarial if budget.box is None else adversarial.clamp_(*budget.box)
+
+
+def random_point(images: Tensor, budget: Budget, random: Draws) -> Tensor:
+    """A point drawn uniformly from the ball around each image, clipped to the box; shape of `images`."""
+    eps, shape = radius(budget), images.shape[1:]
+    if budget.norm == "linf":
+        offset = random.uniform(shape, -eps, eps)
+    else:
+        offset = random.normal(shape)
+        share = random.uniform((1, 1, 1)).pow_(1.0 / images[0].numel())
+        offset.mul_(eps * share / _flat_norm(offset))
+    return project(offset.add_(images), images, budget)
+
+
+def sphere_point(images: Tensor, budget: Budget, random: Draws) -> Tensor:
+    """A point at the full radius: a random sign per pixel for linf, a random direction for l2; clipped to the box."""
+    eps, shape = radius(budget), images.shape[1:]
+    offset = random.normal(shape)
+    offset = offset.sign_().mul_(eps) if budget.norm == "linf" else offset.mul_(eps / _flat_norm(offset))
+    return project(offset.add_(images), images, budget)

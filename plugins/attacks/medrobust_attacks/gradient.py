@@ -1,0 +1,115 @@
+"""Attacks that follow the gradient of the loss: FGSM, BIM, PGD."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from medrobust import (
+    Attack,
+    Budget,
+    Classifier,
+    Draws,
+    Goal,
+    IterativeAttack,
+    Length,
+    Loss,
+    ThreatModel,
+    cumulative,
+)
+
+from .geometry import NORMS, project, radius, random_point, steepest
+
+
+def ascend(
+    classifier: Classifier, images: Tensor, start: Tensor, loss: Loss, budget: Budget, step_size: float, steps: int
+) -> Iterator[Tensor]:
+    """Projected steepest ascent of `loss` from `start`; yields the point after each step (overwritten by the next).
+
+    Args:
+        classifier: gives the gradients.
+        images: clean images (n, c, h, w), centres of the balls.
+        start: where to begin, inside the balls.
+        loss: per-image loss of logits, ascended.
+        budget: norm, radius, box.
+        step_size: length of a step in the budget's norm, pixels in [0, 1].
+        steps: number of steps.
+    """
+    point = start.clone()
+    for _ in range(steps):
+        direction = steepest(classifier.gradient(point, loss).gradient, budget.norm)
+        point = project(point.detach().add_(direction, alpha=step_size), images, budget)
+        yield point
+
+
+@dataclass(frozen=True)
+class FGSM(Attack):
+    """Fast gradient sign method: one step of length eps along the sign of the gradient.
+
+    Goodfellow, Shlens, Szegedy, "Explaining and harnessing adversarial examples", ICLR 2015. For l2, the step follows
+    the normalised gradient (fast gradient method).
+    """
+
+    name: ClassVar[str] = "fgsm"
+    revision: ClassVar[int] = 1
+    threat: ClassVar[ThreatModel] = ThreatModel(norms=NORMS)
+
+    def perturb(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Tensor:
+        eps = radius(budget)
+        return next(ascend(classifier, images, images, goal.loss, budget, eps, 1))
+
+
+@dataclass(frozen=True)
+class BIM(IterativeAttack):
+    """Basic iterative method: FGSM in small steps from the clean image, kept inside the ball.
+
+    Kurakin, Goodfellow, Bengio, "Adversarial examples in the physical world", 2017. The defaults are those of ma2020
+    (section 3.2): 40 steps of eps/40, with which the ball is never left.
+
+    Attributes:
+        steps: number of steps (cumulative).
+        step_size: length of a step in the budget's norm.
+    """
+
+    name: ClassVar[str] = "bim"
+    revision: ClassVar[int] = 1
+    threat: ClassVar[ThreatModel] = ThreatModel(norms=NORMS)
+    steps: int = cumulative(40)
+    step_size: Length = Length.parse("eps/40")
+
+    def iterates(
+        self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws
+    ) -> Iterator[Tensor]:
+        step = self.step_size.resolve(eps=radius(budget))
+        return ascend(classifier, images, images, goal.loss, budget, step, self.steps)
+
+
+@dataclass(frozen=True)
+class PGD(IterativeAttack):
+    """Projected gradient descent on the negative loss, from a random point of the ball.
+
+    Madry et al., "Towards deep learning models resistant to adversarial attacks", ICLR 2018. The defaults are those of
+    ma2020 (section 3.2): 20 steps of eps/10.
+
+    Attributes:
+        steps: number of steps (cumulative).
+        step_size: length of a step in the budget's norm.
+        random_start: begin at a uniformly drawn point of the ball, else at the clean image.
+    """
+
+    name: ClassVar[str] = "pgd"
+    revision: ClassVar[int] = 1
+    threat: ClassVar[ThreatModel] = ThreatModel(norms=NORMS)
+    steps: int = cumulative(20)
+    step_size: Length = Length.parse("eps/10")
+    random_start: bool = True
+
+    def iterates(
+        self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws
+    ) -> Iterator[Tensor]:
+        start = random_point(images, budget, random) if self.random_start else images
+        step = self.step_size.resolve(eps=radius(budget))
+        return ascend(classifier, images, start, goal.loss, budget, step, self.steps)

@@ -1,0 +1,34 @@
+"""Input layers: from pixels in [0, 1] to what a network was made for. A model owns its normalisation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class Centre(nn.Module):
+    """[0, 1] to [-1, 1]."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images * 2 - 1
+
+
+class Normalise(nn.Module):
+    """(x - mean) / std per channel; one-channel images are repeated to as many channels as there are means."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        # Broadcasting repeats a single channel.
+        return (images - self.mean) / self.std

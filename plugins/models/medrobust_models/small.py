@@ -1,0 +1,77 @@
+"""Small networks for phantoms, tests and small images: seconds of training on a CPU."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from medrobust import Model, Shape
+
+from .inputs import Centre
+
+
+def _block(inputs: int, outputs: int) -> list[nn.Module]:
+    return [
+        nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+        nn.MaxPool2d(2),
+    ]
+
+
+@dataclass(frozen=True)
+class SmallCNN(Model):
+    """Three convolution blocks (3x3, batch norm, ReLU, pooling by 2), global average pooling, one linear layer.
+
+    Attributes:
+        width: channels of the first block; each further block doubles them.
+    """
+
+    name: ClassVar[str] = "small-cnn"
+    revision: ClassVar[int] = 1
+    width: int = 16
+
+    def build(self, shape: Shape) -> nn.Module:
+        w = self.width
+        features = [*_block(shape.channels, w), *_block(w, 2 * w), *_block(2 * w, 4 * w)]
+        head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4 * w, shape.outputs)]
+        return nn.Sequential(Centre(), *features, *head)
+
+
+class _Residual(nn.Module):
+    """Basic residual block (He et al., 2016) that halves the size and changes the width by a 1x1 shortcut."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride=2, bias=False), nn.BatchNorm2d(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        return F.relu(self.bn2(self.conv2(y)) + self.shortcut(x), inplace=True)
+
+
+@dataclass(frozen=True)
+class SmallResNet(Model):
+    """A stem and three basic residual blocks (He et al., 2016), global average pooling, one linear layer.
+
+    Attributes:
+        width: channels of the stem and the first block; the second and third have two and four times as many.
+    """
+
+    name: ClassVar[str] = "small-resnet"
+    revision: ClassVar[int] = 1
+    width: int = 16
+
+    def build(self, shape: Shape) -> nn.Module:
+        w = self.width
+        stem = [nn.Conv2d(shape.channels, w, 3, padding=1, bias=False), nn.BatchNorm2d(w), nn.ReLU(inplace=True)]
+        blocks = [_Residual(w, w), _Residual(w, 2 * w), _Residual(2 * w, 4 * w)]
+        head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4 * w, shape.outputs)]
+        return nn.Sequential(Centre(), *stem, *blocks, *head)
