@@ -15,7 +15,7 @@ def to_html(table: Table) -> str:
         f'<figure class="table" id="{escape(table.id)}">',
         '<div class="scroll" tabindex="0" role="region" aria-label="' + escape(table.title) + '">',
         "<table>",
-        f"<caption><strong>{escape(table.title)}</strong>{_caption(table)}</caption>",
+        f"<caption><div><strong>{escape(table.title)}</strong>{_caption(table)}</div></caption>",
         "<thead>",
         *_head(table),
         "</thead>",

@@ -1,0 +1,33 @@
+"""Figures in one style: each function takes plain data and returns a figure; `save` writes it with its data.
+
+Nothing here touches pyplot or its global state.
+"""
+
+from .bars import BarPanel, BarSeries, bars, bars_data
+from .confusion import ConfusionMatrix, confusion, confusion_data
+from .curves import CurvePanel, Line, Series, curves, curves_data
+from .images import Tile, Triptych, images, images_data, triptych, triptych_tiles
+from .saving import SavedFigure, save
+
+__all__ = [
+    "BarPanel",
+    "BarSeries",
+    "ConfusionMatrix",
+    "CurvePanel",
+    "Line",
+    "SavedFigure",
+    "Series",
+    "Tile",
+    "Triptych",
+    "bars",
+    "bars_data",
+    "confusion",
+    "confusion_data",
+    "curves",
+    "curves_data",
+    "images",
+    "images_data",
+    "save",
+    "triptych",
+    "triptych_tiles",
+]

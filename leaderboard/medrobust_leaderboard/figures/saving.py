@@ -1,0 +1,42 @@
+"""Writing a figure: PNG, SVG, and the plotted data as CSV beside them."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from .style import drawing_style
+
+
+@dataclass(frozen=True)
+class SavedFigure:
+    """Where a figure was written."""
+
+    png: Path
+    svg: Path
+    csv: Path
+
+
+def save(figure: Figure, data: Sequence[Mapping[str, object]], path_stem: Path | str) -> SavedFigure:
+    """Write `<path_stem>.png` (200 dpi), `.svg` and `.csv`; equal figures give equal bytes.
+
+    Args:
+        data: rows with equal keys, as `curves_data` and its siblings give them; None becomes an empty field.
+        path_stem: path without a suffix; its folder is made.
+    """
+    stem = Path(path_stem)
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    # Not with_suffix: a stem such as "fig4_eps0.3" has a dot of its own.
+    saved = SavedFigure(*(stem.parent / f"{stem.name}.{kind}" for kind in ("png", "svg", "csv")))
+    with drawing_style():
+        figure.savefig(saved.png, dpi=200)
+        figure.savefig(saved.svg, metadata={"Date": None})
+    with saved.csv.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(data[0]) if data else [], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(data)
+    return saved

@@ -1,0 +1,153 @@
+"""One self-contained HTML page for a paper: tables, figures, substitutions, claims, evidence, provenance."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from .render import to_csv, to_html
+from .render.numbers import DASH, MINUS
+from .table import STATES, Table, count_states, summarize
+
+if TYPE_CHECKING:
+    # Only its paths are read here; drawing would bring matplotlib along.
+    from .figures import SavedFigure
+
+Entry = Mapping[str, object]
+
+VERDICTS: Final[Mapping[str, str]] = {
+    "holds": "good",
+    "does not hold": "bad",
+    "undecided": "unsure",
+    "cannot be tested here": "absent",
+}
+"""The verdicts on a claim, in the order of summaries, with their tone."""
+
+OUTCOMES: Final[Mapping[str, str]] = {
+    "passed": "good",
+    "flagged": "bad",
+    "undecided": "unsure",
+    "not checked": "absent",
+}
+"""The outcomes of a check of evidence, with their tone."""
+
+OPTIONAL: Final = ("section", "effect", "interval", "n", "missing", "detail", "advice")
+"""What an entry may leave out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageFigure:
+    """A figure as the page holds it; `csv` is offered for download."""
+
+    id: str
+    title: str
+    caption: str = ""
+    svg: str = field(repr=False)
+    csv: str = field(default="", repr=False)
+
+
+def page_figure(saved: SavedFigure, *, id: str, title: str, caption: str = "") -> PageFigure:  # noqa: A002
+    """A figure for the page from the files that `figures.save` wrote."""
+    return PageFigure(
+        id=id,
+        title=title,
+        caption=caption,
+        svg=saved.svg.read_text(encoding="utf-8"),
+        csv=saved.csv.read_text(encoding="utf-8"),
+    )
+
+
+def render_page(
+    title: str,
+    intro: str,
+    tables: Sequence[Table],
+    figures: Sequence[PageFigure] = (),
+    substitutions: Sequence[Entry] = (),
+    claims: Sequence[Entry] = (),
+    evidence: Sequence[Entry] = (),
+    provenance: Mapping[str, str] | None = None,
+) -> str:
+    """The page as one string of HTML: no script, nothing fetched, light and dark, from phone to desk.
+
+    Args:
+        intro: plain text; a blank line begins a paragraph.
+        substitutions: what stands in for what, with keys `paper`, `here` and, if given, `reason`.
+        claims: keys `id`, `text`, `section`, `verdict` (one of `VERDICTS`), and where they exist `effect` (number or
+            text), `interval` ((low, high) or text), `n` and `missing` (what a test would need).
+        evidence: keys `subject`, `check`, `outcome` (one of `OUTCOMES`) and, if given, `detail` and `advice`.
+        provenance: versions, hardware, store, date and the like, shown in this order.
+    """
+    counts = count_states(tables)
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            title=title,
+            paragraphs=[part.strip() for part in intro.split("\n\n") if part.strip()],
+            summary=summarize(tables),
+            counts=[(state, n, STATES[state]) for state, n in counts.items() if n],
+            states=[(state, meaning, counts[state]) for state, meaning in STATES.items() if meaning.meaning],
+            tables=[(table, Markup(to_html(table)), _data_url("text/csv", to_csv(table))) for table in tables],
+            figures=[
+                (figure, _data_url("image/svg+xml", figure.svg), figure.csv and _data_url("text/csv", figure.csv))
+                for figure in figures
+            ],
+            substitutions=substitutions,
+            claims=[_with_tone(claim, "verdict", VERDICTS) for claim in claims],
+            claim_counts=_tally(claims, "verdict", VERDICTS),
+            evidence=[_with_tone(check, "outcome", OUTCOMES) for check in evidence],
+            evidence_counts=_tally(evidence, "outcome", OUTCOMES),
+            provenance=provenance or {},
+        )
+    )
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("medrobust_leaderboard"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = _format_number
+    # "Table 2. White-box attacks" is "Table 2" in the list of contents.
+    environment.filters["short"] = lambda title: title.split(". ")[0].rstrip(".")
+    environment.filters["interval"] = _format_interval
+    return environment
+
+
+def _with_tone(entry: Entry, key: str, tones: Mapping[str, str]) -> dict[str, object]:
+    return {**dict.fromkeys(OPTIONAL), **entry, "tone": tones.get(str(entry[key]), "unsure")}
+
+
+def _tally(entries: Iterable[Entry], key: str, order: Mapping[str, str]) -> str:
+    """Such as "holds (5), undecided (1)": counts in the order given, anything else after."""
+    counts = Counter(str(entry[key]) for entry in entries)
+    words = [*(word for word in order if word in counts), *(word for word in counts if word not in order)]
+    return ", ".join(f"{word} ({counts[word]})" for word in words)
+
+
+def _format_number(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.3g}".replace("-", MINUS) if math.isfinite(value) else DASH
+    return str(value)
+
+
+def _format_interval(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_format_number(end) for end in value)}]"
+    return str(value)
+
+
+def _data_url(media_type: str, text: str) -> str:
+    return f"data:{media_type};base64,{base64.b64encode(text.encode()).decode('ascii')}"
