@@ -97,7 +97,8 @@ def test_the_page_shows_everything_given_escaped(page: str) -> None:
     for part in (
         "A &lt;paper&gt;", "<p>First paragraph.</p>", "<p>Second &amp; last.</p>", "87.6", "paper 91.0",
         "1 cell: 1 on substituted data, 0 missing", "phantom-fundus", "One &amp; &lt;two&gt;", "0.421 [0.381, −0.05]",
-        "needs the detector lid", "holds (2), cannot be tested here (1)", "flagged (1)", "Distrust it.", "runs/&lt;x&gt;",
+        "needs the detector lid", "holds (2), cannot be tested here (1)", "flagged (1)", "Distrust it.",
+        "runs/&lt;x&gt;",
         "2025-01-01", "Said &#34;so&#34;", ">Table 2</a>",
     ):  # fmt: skip
         assert part in page

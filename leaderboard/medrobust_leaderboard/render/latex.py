@@ -67,9 +67,9 @@ def to_latex(table: Table) -> str:
         r"\begin{minipage}{\linewidth}\footnotesize",
         rf"{_escape(describe_cells(table))}",
         *(rf"{_mark(state)}: {_escape(STATES[state].meaning)}." for state in states_used(table)),
-        *(rf"\textsuperscript{{{letter}}} {_escape(note)}" for note, letter in footnotes(table).items()),
-        *(_escape(note) for note in table.notes),
-        rf"{_escape(summarize(table))}.",
+        *(rf"\par\textsuperscript{{{letter}}} {_escape(note)}" for note, letter in footnotes(table).items()),
+        *(rf"\par {_escape(note)}" for note in table.notes),
+        rf"\par {_escape(summarize(table))}.",
         r"\end{minipage}",
         r"\end{table}",
     ]
@@ -98,8 +98,9 @@ def _head(table: Table) -> list[str]:
 def _body(table: Table) -> list[str]:
     lines = []
     for index, (row, labels) in enumerate(zip(table.rows, blank_repeats(table.rows), strict=True)):
-        if index and len(row) > 1 and labels[0]:
-            lines.append(r"\addlinespace")
+        if index:
+            group_begins = len(row) > 1 and bool(labels[0])
+            lines.append(r"\addlinespace[1ex]" if group_begins else r"\addlinespace[0.4ex]")
         cells = [_cell(table.cell(row, column), table) for column in table.columns]
         lines.append(" & ".join([*map(_escape, labels), *cells]) + r" \\")
     return lines
@@ -114,7 +115,8 @@ def _cell(cell: TableCell, table: Table) -> str:
         return ours + mark
     paper = _escape(" ".join(part for part in (PAPER, text.paper, text.difference) if part))
     ours, paper = (ours, paper + mark) if text.difference else (ours + mark, paper)
-    return rf"\shortstack[l]{{{ours}\\{{\footnotesize {paper}}}}}"
+    # A tabular aligned at its first line, so that the row's label stands beside our value.
+    return rf"\begin{{tabular}}[t]{{@{{}}l@{{}}}}{ours}\\{{\footnotesize {paper}}}\end{{tabular}}"
 
 
 def _mark(state: State) -> str:

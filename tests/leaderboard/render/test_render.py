@@ -41,7 +41,11 @@ def plain(text: str) -> str:
         .replace("{[}", "[")
         .replace("{]}", "]")
     )
-    return re.sub(r"[ \n]+", " ", re.sub(r"\\\\|\\footnotesize|\\shortstack\[l\]|[{}]", " ", text))
+    return re.sub(
+        r"[ \n]+",
+        " ",
+        re.sub(r"\\\\|\\footnotesize|\\par|\\(begin|end)\{tabular\}(\[t\]\{@\{\}l@\{\}\})?|[{}]", " ", text),
+    )
 
 
 @renderers
