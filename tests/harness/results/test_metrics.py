@@ -146,6 +146,13 @@ def test_confidence_bins() -> None:
     assert found.note == "1 of 6 images under confidence 0.5 left out"
 
 
+def test_an_undecided_image_is_in_the_lowest_bin_and_a_certain_one_in_the_highest() -> None:
+    found = evaluate("asr_by_confidence", record([0, 0], [[0.0, 0.0], [200.0, 0.0]], [0, 1]))
+    assert found.counts is not None
+    assert found.counts.tolist() == [1, 0, 0, 0, 0, 0, 0, 0, 0, 1]
+    assert found.note == ""
+
+
 def noisy(classes: int, n: int = 200, seed: int = 0) -> Record:
     draws = np.random.default_rng(seed)
     labels = draws.integers(0, classes, n)

@@ -13,6 +13,7 @@ from scipy import stats
 
 from medrobust.errors import MedrobustError
 from medrobust.results.metrics import METRICS, compare, evaluate
+from medrobust.results.outcomes import take
 from medrobust.results.record import Record
 from medrobust.results.statistics import (
     Value,
@@ -62,7 +63,7 @@ def noisy(n: int = 120, seed: int = 0, strength: float = 1.0, patients: int | No
     patient = np.arange(n) if patients is None else draws.integers(0, patients, n)
     labels = draws.integers(0, 2, patient.max() + 1)[patient]
     shared = draws.normal(size=patient.max() + 1)[patient]
-    clean = np.stack([np.zeros(n), 2 * labels - 1 + 0.1 * draws.normal(size=n)], axis=1).astype(np.float32)
+    clean = np.stack([np.zeros(n), 2 * labels - 1 + 0.8 * shared], axis=1).astype(np.float32)
     scores = strength * (labels - 0.5) + 0.8 * shared + 0.6 * draws.normal(size=n)
     attacked = np.stack([np.zeros(n), scores], axis=1).astype(np.float32)
     zeros = np.zeros(n, dtype=np.float32)
@@ -107,6 +108,11 @@ class TestRates:
         """No image differs, so that nothing is known of dependence: sum of squared sizes 40 x 25 over n 200 is 5."""
         found = rate(hits(0, 200), names(np.repeat(range(40), 5)))
         assert found.interval == pytest.approx(wilson(0.0, 40 * (Z / t_quantile(39)) ** 2))
+
+    def test_groups_never_narrow_an_interval(self) -> None:
+        """Patients with one hit in two images each vary less than chance; that is not taken as information."""
+        grouped = rate(np.arange(100) % 2 == 0, names(np.arange(100) // 2))
+        assert grouped.interval == pytest.approx(wilson(0.5, 100 * (Z / t_quantile(49)) ** 2))
 
     def test_a_single_group_has_no_interval(self) -> None:
         found = rate(hits(3, 10), names([0] * 10))
@@ -219,6 +225,19 @@ class TestAuc:
         of = noisy(240, seed=5, patients=patients)
         closed, resampled = evaluate(name, of), bootstrap(METRICS[name], of, resamples=400)
         assert width(closed) == pytest.approx(width(resampled), rel=0.15)
+
+    def test_the_delta_method_of_relative_auc_agrees_with_the_jackknife(self) -> None:
+        """Clean and adversarial scores share noise, at AUCs far apart, so that both terms matter."""
+        draws = np.random.default_rng(6)
+        labels, shared = draws.integers(0, 2, 150), draws.normal(size=150)
+        scores = [shift * labels + shared + 0.4 * draws.normal(size=150) for shift in (1.0, -1.0)]
+        clean, attacked = (np.stack([np.zeros(150), s], axis=1).astype(np.float32) for s in scores)
+        of = replace(record(labels, labels), clean=clean, adversarial=attacked)
+        left_out = np.array(
+            [evaluate("relative_auc", take(of, np.delete(np.arange(150), i))).scalar for i in range(150)], dtype=float
+        )
+        error = (149 / 150 * ((left_out - left_out.mean()) ** 2).sum()) ** 0.5
+        assert width(evaluate("relative_auc", of)) / 2 / Z == pytest.approx(error, rel=0.03)
 
     def test_mean_auc_agrees_with_the_bootstrap_over_patients(self) -> None:
         draws = np.random.default_rng(8)
