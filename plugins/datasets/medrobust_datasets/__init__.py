@@ -6,12 +6,34 @@ from collections.abc import Iterable
 
 from medrobust import Dataset, hookimpl
 
+from .chestxray14 import ChestXray14
+from .cifar10 import Cifar10
+from .eyepacs import EyePacs
 from .image_folder import ImageFolder
+from .isic2018 import Isic2018
+from .kermany import KermanyOct, KermanyXray
+from .medmnist import MedMnist
+from .natural import ImageNetFolder, OpenImagesFolder
+from .pcam import PCam
+from .phantoms import PhantomCXR, PhantomDerm, PhantomFundus
 
-DATASETS: tuple[type[Dataset], ...] = (ImageFolder,)
+FILES: tuple[type[Dataset], ...] = (
+    ImageFolder,
+    ChestXray14,
+    Cifar10,
+    EyePacs,
+    ImageNetFolder,
+    Isic2018,
+    KermanyOct,
+    KermanyXray,
+    MedMnist,
+    OpenImagesFolder,
+    PCam,
+)
+"""Data sets read from files."""
 
 
 @hookimpl
 def medrobust_datasets() -> Iterable[type[Dataset]]:
     """Data sets read from files, and procedural phantoms."""
-    return DATASETS
+    return (*FILES, PhantomCXR, PhantomDerm, PhantomFundus)

@@ -36,6 +36,17 @@ def list_images(folder: Path) -> list[Path]:
     return files
 
 
+def need(path: Path, what: str) -> Path:
+    """`path`, if it is there.
+
+    Raises:
+        DataUnavailable: saying what to put there.
+    """
+    if not path.exists():
+        raise DataUnavailable(f"{path} is missing: {what}.")
+    return path
+
+
 def _visible(path: Path) -> bool:
     return not any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
 

@@ -10,33 +10,39 @@ from dataclasses import replace
 from .samples import Label, Sample
 
 
-def hold_out(samples: Sequence[Sample], share: float, *, purpose: str) -> set[str]:
-    """Groups (units of samples) that hold about `share` of the images of each class.
+def hold_out(units: Sequence[str], labels: Sequence[Label], share: float, *, purpose: str) -> set[str]:
+    """Units that hold about `share` of the images of each class.
 
-    The order of the groups is that of a hash of their names and of `purpose`: it does not depend on a random generator,
-    on the order of files, or, but for the groups at the border, on which other groups are there.
+    The order of the units is that of a hash of their names and of `purpose`: it does not depend on a random generator,
+    on the order of files, or, but for the units at the border, on which other units are there.
+
+    Args:
+        units: for each image what must not be torn apart: its patient, or itself.
+        labels: for each image its label.
+        share: in [0, 1).
+        purpose: name of the part held out.
     """
     if share <= 0:
         return set()
-    frequency = Counter(label for sample in samples for label in _positives(sample.label))
-    units: dict[str, list[Sample]] = defaultdict(list)
-    for sample in samples:
-        units[sample.unit].append(sample)
+    frequency = Counter(index for label in labels for index in _positives(label))
+    sizes = Counter(units)
+    shown: dict[str, set[int]] = defaultdict(set)
+    for unit, label in zip(units, labels, strict=True):
+        shown[unit].update(_positives(label))
     strata: dict[int, list[str]] = defaultdict(list)
-    for unit, members in units.items():
-        # The rarest label a group shows decides its stratum, so that rare classes reach every part.
-        shown = {label for member in members for label in _positives(member.label)}
-        strata[min(shown, key=lambda label: (frequency[label], label))].append(unit)
+    for unit, indices in shown.items():
+        # The rarest label a unit shows decides its stratum, so that rare classes reach every part.
+        strata[min(indices, key=lambda index: (frequency[index], index))].append(unit)
     held: set[str] = set()
     for names in strata.values():
-        target = share * sum(len(units[name]) for name in names)
+        target = share * sum(sizes[name] for name in names)
         count = 0
         for name in sorted(names, key=lambda name: hashlib.sha256(f"{purpose}\0{name}".encode()).digest()):
-            # Stop where one more group would lead further away from the target than stopping does.
-            if abs(count + len(units[name]) - target) >= abs(count - target):
+            # Stop where one more unit would lead further away from the target than stopping does.
+            if abs(count + sizes[name] - target) >= abs(count - target):
                 break
             held.add(name)
-            count += len(units[name])
+            count += sizes[name]
     return held
 
 
@@ -64,7 +70,9 @@ def assign(samples: Sequence[Sample], *, val: float, test: float) -> tuple[Sampl
 
 
 def _move(samples: Sequence[Sample], source: str | None, target: str, share: float) -> list[Sample]:
-    held = hold_out([sample for sample in samples if sample.split == source], share, purpose=target)
+    pool = [sample for sample in samples if sample.split == source]
+    units = [sample.unit for sample in pool]
+    held = hold_out(units, [sample.label for sample in pool], share, purpose=target)
     return [
         replace(sample, split=target) if sample.split == source and sample.unit in held else sample
         for sample in samples

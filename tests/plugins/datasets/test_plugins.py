@@ -1,0 +1,36 @@
+"""Every bundled data set says what it is."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from medrobust import Dataset
+from medrobust_datasets import FILES, medrobust_datasets
+
+
+def test_names_are_unique() -> None:
+    names = [plugin.name for plugin in medrobust_datasets() if isinstance(plugin, type)]
+    assert len(set(names)) == len(names)
+    assert {
+        "image-folder",
+        "isic2018",
+        "kermany-cxr",
+        "kermany-oct",
+        "chestxray14",
+        "eyepacs",
+        "pcam",
+        "medmnist",
+    } <= set(names)
+    assert {"cifar10", "imagenet-folder", "openimages-folder"} <= set(names)
+
+
+@pytest.mark.parametrize("plugin", FILES, ids=lambda plugin: plugin.name)
+def test_documented(plugin: type[Dataset]) -> None:
+    assert plugin.licence
+    assert plugin.citation or plugin.name == "image-folder"
+    assert plugin.revision == 1
+    documentation = "\n".join(base.__doc__ or "" for base in plugin.__mro__)
+    for field in dataclasses.fields(plugin):  # type: ignore[arg-type]
+        assert f"{field.name}:" in documentation, field.name
