@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,12 +29,22 @@ def list_images(folder: Path) -> list[Path]:
     Raises:
         DataUnavailable: if there are none.
     """
-    files = sorted(
-        file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and _visible(file.relative_to(folder))
-    )
-    if not files:
+    names: list[str] = []
+    # os.walk and plain strings: several times faster than Path.rglob on a hundred thousand files.
+    for parent, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if _visible(name)]
+        names += [f"{parent}/{name}" for name in files if _visible(name) and _suffix(name) in SUFFIXES]
+    if not names:
         raise DataUnavailable(f"{folder} holds no images ({', '.join(sorted(SUFFIXES))}); put them there.")
-    return files
+    return [Path(name) for name in sorted(names)]
+
+
+def _visible(name: str) -> bool:
+    return not name.startswith(".") and name != "__MACOSX"
+
+
+def _suffix(name: str) -> str:
+    return name[max(name.rfind("."), 0) :].lower()
 
 
 def need(path: Path, what: str) -> Path:
@@ -45,10 +56,6 @@ def need(path: Path, what: str) -> Path:
     if not path.exists():
         raise DataUnavailable(f"{path} is missing: {what}.")
     return path
-
-
-def _visible(path: Path) -> bool:
-    return not any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
 
 
 def by_name(files: Sequence[Path], *, stem: bool = False) -> dict[str, Path]:
