@@ -66,7 +66,9 @@ class Length:
             if match := _ABSOLUTE.fullmatch(text):
                 scale = match["scale"] or "[0,1]"
                 if scale not in SCALES:
-                    raise ValueError(f"unknown scale '@{scale}' in {text!r}; valid: {', '.join('@' + s for s in SCALES)}")
+                    raise ValueError(
+                        f"unknown scale '@{scale}' in {text!r}; valid: {', '.join('@' + s for s in SCALES)}"
+                    )
                 return cls(_fraction(match["number"]) * SCALES[scale], "pixel01", text)
         except ZeroDivisionError:
             raise ValueError(f"division by zero in {text!r}") from None

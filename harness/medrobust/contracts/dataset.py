@@ -49,7 +49,9 @@ class DataSource:
                 return place
         looked = " nor ".join(str(p) for p in places)
         root = "" if self.root else " No data root is set: give --data-root or set MEDROBUST_DATA."
-        raise DataUnavailable(f"{what} is neither at {looked}.{root}" if len(places) > 1 else f"{what} is not at {looked}.{root}")
+        raise DataUnavailable(
+            f"{what} is neither at {looked}.{root}" if len(places) > 1 else f"{what} is not at {looked}.{root}"
+        )
 
 
 @dataclass(frozen=True)

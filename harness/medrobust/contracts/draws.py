@@ -76,7 +76,9 @@ class Draws:
         """Standard normal float32 (Box-Muller), shape (n, *shape)."""
         count = int(np.prod(shape, dtype=np.int64))
         bits = self._bits(2 * count)
-        first, second = ((bits[:, half] >> np.uint64(11)).astype(np.float64) + 0.5 for half in (slice(count), slice(count, None)))
+        first, second = (
+            (bits[:, half] >> np.uint64(11)).astype(np.float64) + 0.5 for half in (slice(count), slice(count, None))
+        )
         radius = np.sqrt(-2.0 * np.log(first * 2.0**-53))
         values = (radius * np.cos(2.0 * np.pi * 2.0**-53 * second)).astype(np.float32)
         return torch.from_numpy(values).to(self._device).reshape(len(self), *shape)

@@ -31,7 +31,9 @@ def parse(names: Sequence[str]) -> dict[str, float]:
         try:
             amounts[name] = float(amount) if amount else valid[name]
         except ValueError:
-            raise ModelError(f"augment: '{text}': the amount must be a number, such as '{name}:{valid[name]:g}'") from None
+            raise ModelError(
+                f"augment: '{text}': the amount must be a number, such as '{name}:{valid[name]:g}'"
+            ) from None
     return amounts
 
 

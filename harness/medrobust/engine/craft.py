@@ -82,7 +82,9 @@ def judge(
     into.add(logits, measured)
 
 
-def goal_for(spec: GoalSpec, labels: Tensor | None, classifier: Classifier, images: Tensor, classes: tuple[str, ...]) -> Goal:
+def goal_for(
+    spec: GoalSpec, labels: Tensor | None, classifier: Classifier, images: Tensor, classes: tuple[str, ...]
+) -> Goal:
     """The goal for one batch.
 
     Raises:
@@ -95,12 +97,18 @@ def goal_for(spec: GoalSpec, labels: Tensor | None, classifier: Classifier, imag
     if spec.kind == "predicted":
         return Untargeted(decide(classifier.logits(images), multilabel=multilabel))
     if labels is None:
-        raise DataError("the images have no labels; use goal = \"predicted\" or a target class")
+        raise DataError('the images have no labels; use goal = "predicted" or a target class')
     return Untargeted(labels.to(images.device))
 
 
 def iterates(
-    attack: AnyAttack, wanted: set[int | None], classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws
+    attack: AnyAttack,
+    wanted: set[int | None],
+    classifier: Classifier,
+    images: Tensor,
+    goal: Goal,
+    budget: Budget,
+    random: Draws,
 ) -> Iterator[tuple[int | None, object]]:
     """(cumulative value, adversarial images) for every value wanted; (None, ...) for an attack without such a field."""
     if isinstance(attack, UniversalAttack):
@@ -159,4 +167,3 @@ class Clock:
     @property
     def seconds(self) -> float:
         return time.perf_counter() - self._begun
-

@@ -65,7 +65,7 @@ def convert(images: NDArray[Any], shape: tuple[int, int, int], device: str = "cp
     scale = 255.0 if images.dtype == np.uint8 else 65535.0
     if images.dtype != np.uint8:
         images = images.astype(np.int32)
-    tensor = torch.from_numpy(np.ascontiguousarray(images)).to(device)
+    tensor = torch.from_numpy(np.array(images)).to(device)
     tensor = tensor.permute(0, 3, 1, 2).contiguous().to(torch.float32).div_(scale)
     channels, height, width = shape
     if tensor.shape[1] != channels:

@@ -68,7 +68,7 @@ def work(step: Step, workspace: Workspace, threads: int, listen: Listen | None =
 
 def _start(events: Queue[Event | None], files: tuple[Path, ...]) -> None:
     """Prepare a worker process: plugins of local files must be there before a step that uses them arrives."""
-    global _events, _registry  # noqa: PLW0603 - a worker process has one queue for all its steps
+    global _events, _registry
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     _events = events
     if files:

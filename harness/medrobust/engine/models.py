@@ -67,7 +67,9 @@ def load_checkpoint(module: nn.Module, file: Path) -> None:
             state = state.get("state_dict", state)
     except Exception as error:
         cause = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ModelError(f"checkpoint {file}: cannot be read ({cause}); give .safetensors or a torch file of weights") from None
+        raise ModelError(
+            f"checkpoint {file}: cannot be read ({cause}); give .safetensors or a torch file of weights"
+        ) from None
     own = module.state_dict()
     missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
     misfit = [k for k in own.keys() & state.keys() if own[k].shape != state[k].shape]
@@ -135,7 +137,7 @@ def selection_part(target: Target, text: str) -> Part:
     if part.split not in target.info.splits:
         raise ModelError(
             f"recipe.select_on: data set '{target.train.dataset.label}' has no split '{part.split}'; "
-            f"it has {', '.join(target.info.splits)} (select_on = \"last\" keeps the last epoch)"
+            f'it has {", ".join(target.info.splits)} (select_on = "last" keeps the last epoch)'
         )
     return Part(target.train.dataset, target.train.data, part, target.train.split_seed)
 

@@ -80,7 +80,10 @@ class Terminal:
         self._weights = {s.id: weight(s) for s in steps}
         self._estimate = Estimate(steps)
         self._bar = Progress(
-            TextColumn("cells"), BarColumn(bar_width=30), MofNCompleteColumn(), TextColumn("{task.fields[left]}"),
+            TextColumn("cells"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[left]}"),
             console=self.console,
         )
         self._task = self._bar.add_task("", total=sum(s.passes for s in steps if isinstance(s, CraftStep)), left="")
@@ -120,7 +123,9 @@ class Terminal:
             running = list(self._running.items())
             self._bar.update(self._task, left=self._left())
         lines = [
-            Text(f"  {self._names.get(i, i)}  {e.text or (f'{e.done}/{e.total} images' if e.done else '')}", style="dim")
+            Text(
+                f"  {self._names.get(i, i)}  {e.text or (f'{e.done}/{e.total} images' if e.done else '')}", style="dim"
+            )
             for i, e in running
         ]
         for line in lines:
@@ -137,12 +142,16 @@ class Terminal:
             task = self._bar.tasks[0]
             names = "; ".join(self._names.get(i, i) for i in self._running)
             left = self._left()
-        self.console.print(Text(f"cells {task.completed:.0f}/{task.total:.0f}, {left or 'starting'}: {names}"), soft_wrap=True)
+        self.console.print(
+            Text(f"cells {task.completed:.0f}/{task.total:.0f}, {left or 'starting'}: {names}"), soft_wrap=True
+        )
 
     def __enter__(self) -> Terminal:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.end()
 
 

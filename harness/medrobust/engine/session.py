@@ -151,7 +151,7 @@ class _Schedule:
         self.deaths: dict[str, int] = {}
 
     def run(self) -> None:
-        threads = max((s.target.threads if isinstance(s, FitStep) else s.source.threads for s in self.steps.values()))
+        threads = max(s.target.threads if isinstance(s, FitStep) else s.source.threads for s in self.steps.values())
         workers = self.session.workers or (1 if self.session.device.startswith("cuda") else max(cores() // threads, 1))
         workers = min(workers, len(self.steps))
         if workers == 1:

@@ -74,7 +74,9 @@ def record_failure(store: Store, workspace: Workspace, step: Step, reason: str) 
         store.write_step(StepRecord(step.id, rows))
 
 
-def cell_row(cell: Cell, step: CraftStep, workspace: Workspace, status: str, reason: str, **more: Any) -> dict[str, Any]:
+def cell_row(
+    cell: Cell, step: CraftStep, workspace: Workspace, status: str, reason: str, **more: Any
+) -> dict[str, Any]:
     """The row of a cell in the table `cells`."""
     info = cell.target.info
     target_class = info.classes.index(cell.goal.target) if cell.goal and cell.goal.targeted else None
@@ -183,7 +185,14 @@ class _Craft:
                     self.finish(output, adversarial, images, goal, budget, random, modules)
 
     def finish(
-        self, output: Output, adversarial: Any, images: Tensor, goal: Any, budget: Budget, random: Draws, modules: dict[str, nn.Module]
+        self,
+        output: Output,
+        adversarial: Any,
+        images: Tensor,
+        goal: Any,
+        budget: Budget,
+        random: Draws,
+        modules: dict[str, nn.Module],
     ) -> None:
         try:
             for derived in output.chain:
@@ -258,4 +267,3 @@ class _Craft:
             "slice": str(part.slice),
         }
         self.store.write_rows("parts", part.id, [{**common, **row} for row in rows])
-

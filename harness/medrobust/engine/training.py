@@ -85,7 +85,9 @@ def train(
             schedule.step()
         entry: Epoch = {"epoch": epoch, "learning_rate": rate, "train_loss": float(total) / len(order)}
         if not math.isfinite(entry["train_loss"]):
-            raise ModelError(f"training diverged in epoch {epoch} (loss {entry['train_loss']}); lower recipe.learning_rate")
+            raise ModelError(
+                f"training diverged in epoch {epoch} (loss {entry['train_loss']}); lower recipe.learning_rate"
+            )
         text = f"epoch {epoch}, loss {entry['train_loss']:.3f}"
         if validation is not None:
             logits = predict(module, validation, device=device)
@@ -175,7 +177,9 @@ def _optimizer(recipe: Recipe, module: nn.Module) -> torch.optim.Optimizer:
     return (torch.optim.Adam if recipe.optimizer == "adam" else torch.optim.AdamW)(parameters, **options)
 
 
-def _schedule(recipe: Recipe, optimizer: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.LRScheduler | None:
+def _schedule(
+    recipe: Recipe, optimizer: torch.optim.Optimizer, steps: int
+) -> torch.optim.lr_scheduler.LRScheduler | None:
     total = max(steps * recipe.epochs, 1)
     if recipe.schedule == "cosine":
         return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, total)

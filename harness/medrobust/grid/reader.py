@@ -344,7 +344,11 @@ class _Reader:
         table = _table(value, where)
         _known_keys(table, _SURROGATE_KEYS, where)
         instance = table.get("instance")
-        if instance is not None and instance != "other" and (not isinstance(instance, int) or isinstance(instance, bool)):
+        if (
+            instance is not None
+            and instance != "other"
+            and (not isinstance(instance, int) or isinstance(instance, bool))
+        ):
             raise ValueError(f"instance: expected a number or 'other', got {instance!r}")
         keys = [k for k in table if k != "instance"]
         choices = [list(self.axis(k, table[k], f"{where}.{k}")) for k in keys]
@@ -369,7 +373,10 @@ class _Reader:
         for pattern in raw if isinstance(raw, list) else [raw]:
             table = _table(pattern, where)
             _known_keys(table, AXES, where)
-            yield {k: tuple(str(x).removeprefix("@") for x in (v if isinstance(v, list) else [v])) for k, v in table.items()}
+            yield {
+                k: tuple(str(x).removeprefix("@") for x in (v if isinstance(v, list) else [v]))
+                for k, v in table.items()
+            }
 
 
 def _text(value: Any) -> str:

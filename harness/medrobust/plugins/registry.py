@@ -141,14 +141,25 @@ class Registry:
         try:
             self._manager.register(module)
         except Exception as error:  # noqa: BLE001 - misspelt or ill-formed hooks
-            self._fault(distribution, version, f"module {getattr(module, '__name__', module)}", error, "Mend its hooks.")
+            self._fault(
+                distribution, version, f"module {getattr(module, '__name__', module)}", error, "Mend its hooks."
+            )
             return
-        hooks = {caller.name: impl for caller in self._manager.get_hookcallers(module) or () for impl in
-                 caller.get_hookimpls() if impl.plugin is module}
+        hooks = {
+            caller.name: impl
+            for caller in self._manager.get_hookcallers(module) or ()
+            for impl in caller.get_hookimpls()
+            if impl.plugin is module
+        }
         for name in set(hooks) - {"medrobust_papers", "medrobust_commands", *_OFFERS}:
             known = [*_OFFERS, "medrobust_papers", "medrobust_commands"]
-            self._fault(distribution, version, f"hook '{name}'", PluginError("no such hook" + did_you_mean(name, known)),
-                        "Rename it.")
+            self._fault(
+                distribution,
+                version,
+                f"hook '{name}'",
+                PluginError("no such hook" + did_you_mean(name, known)),
+                "Rename it.",
+            )
         offered = [(hook, hooks[hook].function) for hook in _OFFERS if hook in hooks]
         if not hooks and isinstance(module, ModuleType):
             offered = [("classes", lambda: _classes_of(module))]
@@ -276,7 +287,11 @@ def _cause(error: BaseException) -> str:
     """One line: the error and the line of the plugin's own code it came from."""
     text = f"{type(error).__name__}: {error}" if not isinstance(error, PluginError) else str(error)
     frames = traceback.extract_tb(error.__traceback__)
-    place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames and not isinstance(error, PluginError) else ""
+    place = (
+        f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})"
+        if frames and not isinstance(error, PluginError)
+        else ""
+    )
     return " ".join(text.split()) + place
 
 

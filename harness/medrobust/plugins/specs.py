@@ -182,8 +182,10 @@ def describe(name: str, value: Any, hidden: Mapping[str, Any] = types.MappingPro
     parts = []
     for field in dataclasses.fields(value):
         given = getattr(value, field.name)
-        default = field.default if field.default is not dataclasses.MISSING else (
-            field.default_factory() if field.default_factory is not dataclasses.MISSING else dataclasses.MISSING
+        default = (
+            field.default
+            if field.default is not dataclasses.MISSING
+            else (field.default_factory() if field.default_factory is not dataclasses.MISSING else dataclasses.MISSING)
         )
         if given == default or field.name in hidden:
             continue
@@ -220,8 +222,9 @@ def source_hash(plugin: type[Plugin]) -> str:
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:
     for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and ast.get_docstring(
-            node, clean=False
-        ) is not None:
+        if (
+            isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
+            and ast.get_docstring(node, clean=False) is not None
+        ):
             node.body = node.body[1:]
     return tree

@@ -37,7 +37,9 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
         finally:
             os.close(folder)
     except OSError as error:
-        raise StoreError(f"{path}: cannot be written ({error.strerror or error}); free space or choose --store") from error
+        raise StoreError(
+            f"{path}: cannot be written ({error.strerror or error}); free space or choose --store"
+        ) from error
 
 
 def write_text(path: Path, text: str) -> None:

@@ -68,7 +68,7 @@ class Store:
             try:
                 version = json.loads(marker.read_text(encoding="utf-8")).get("schema")
             except (ValueError, AttributeError):
-                raise StoreError(f"{marker}: is damaged; put back {{\"schema\": {VERSION}}} if this is a store") from None
+                raise StoreError(f'{marker}: is damaged; put back {{"schema": {VERSION}}} if this is a store') from None
             if version != VERSION:
                 raise StoreError(f"{path}: store of schema {version}, this program reads schema {VERSION}")
         elif path.exists() and any(path.iterdir()):
@@ -199,16 +199,19 @@ class Store:
             labels = samples.labels
             if labels is not None and details[cell]["task"] == "multilabel":
                 labels = labels.reshape(len(labels), -1)
-            yield cell, Record(
-                details[cell]["task"],
-                samples.ids,
-                labels,
-                base.logits,
-                samples.logits,
-                samples.l2,
-                samples.linf,
-                samples.groups,
-                None if target is None or np.isnan(target) else int(target),
+            yield (
+                cell,
+                Record(
+                    details[cell]["task"],
+                    samples.ids,
+                    labels,
+                    base.logits,
+                    samples.logits,
+                    samples.l2,
+                    samples.linf,
+                    samples.groups,
+                    None if target is None or np.isnan(target) else int(target),
+                ),
             )
 
     # Upkeep ----------------------------------------------------------------------------------------------------------
@@ -266,7 +269,9 @@ def _sample_rows(cell: str, samples: Samples) -> pa.Table:
         {
             "cell": pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, dtype=np.int32)), pa.array([cell])),
             "sample": pa.array(samples.ids.astype(object), pa.string()),
-            "group": pa.nulls(n, pa.string()) if samples.groups is None else pa.array(samples.groups.astype(object), pa.string()),
+            "group": pa.nulls(n, pa.string())
+            if samples.groups is None
+            else pa.array(samples.groups.astype(object), pa.string()),
             "label": labels,
             "logits": _lists(samples.logits, pa.float32()),
             "l2": pa.array(samples.l2, pa.float32()),

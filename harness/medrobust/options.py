@@ -1,0 +1,70 @@
+"""Command-line options that several commands share, and how they open a session."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from .engine.session import Outcome, Session
+
+console = Console()
+errors = Console(stderr=True)
+
+PluginOption = Annotated[
+    list[Path] | None, typer.Option("--plugin", metavar="FILE", help="Load a local plugin file; may be given again.")
+]
+DataRootOption = Annotated[
+    Path | None, typer.Option("--data-root", metavar="DIR", help="Root of file-based data sets (or MEDROBUST_DATA).")
+]
+StoreOption = Annotated[Path | None, typer.Option("--store", metavar="DIR", help="Where results are kept.")]
+WorkersOption = Annotated[
+    int | None, typer.Option("--workers", metavar="N", min=1, help="Processes; one a core if not given.")
+]
+DeviceOption = Annotated[str, typer.Option("--device", help="Torch device, such as cpu or cuda; CUDA if there is one.")]
+ProfileOption = Annotated[str, typer.Option("--profile", metavar="NAME", help="Profile of the grid file.")]
+ImagesOption = Annotated[
+    int | None, typer.Option("--images", metavar="N", min=1, help="Thin every evaluation to about N images.")
+]
+StrictOption = Annotated[bool, typer.Option("--strict", help="Stop at the first broken plugin.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs to read.")]
+
+
+def open_session(
+    store: Path,
+    *,
+    plugin: list[Path] | None = None,
+    data_root: Path | None = None,
+    workers: int | None = None,
+    device: str = "",
+    strict: bool = False,
+) -> Session:
+    """A session from command-line options; broken plugins are named on standard error, one line each."""
+    session = Session(store, tuple(plugin or ()), data_root=data_root, workers=workers, device=device, strict=strict)
+    for fault in session.registry.faults:
+        errors.print(f"[yellow]plugin left out:[/] {fault}", soft_wrap=True, highlight=False)
+    return session
+
+
+def print_outcome(outcome: Outcome, store: Path) -> None:
+    """What a run did, what is missing and why, and where it wrote."""
+    from .engine.progress import human_time
+
+    total = outcome.made + outcome.cached
+    parts = [f"{total} cells: {outcome.cached} were there, {outcome.made} computed in {human_time(outcome.seconds)}"]
+    if outcome.excluded:
+        parts.append(f"{outcome.excluded} combinations excluded ('medrobust plan' says why)")
+    console.print("; ".join(parts) + ".", highlight=False, soft_wrap=True)
+    grouped: dict[tuple[str, str], list[str]] = {}
+    for cell, status, reason in outcome.problems:
+        grouped.setdefault((status, reason), []).append(cell)
+    for (status, reason), cells in grouped.items():
+        named = ", ".join(cells[:3]) + (f" and {len(cells) - 3} more" if len(cells) > 3 else "")
+        errors.print(f"[red]{status}[/] ({len(cells)} cells: {named}): ", end="", soft_wrap=True, highlight=False)
+        errors.print(reason, markup=False, soft_wrap=True, highlight=False)
+    for reason in outcome.impossible:
+        errors.print("[red]impossible here[/]: ", end="", soft_wrap=True, highlight=False)
+        errors.print(reason, markup=False, soft_wrap=True, highlight=False)
+    console.print(f"Records: {store}", highlight=False, soft_wrap=True)

@@ -1,0 +1,191 @@
+"""The commands `reproduce` and `leaderboard`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from medrobust import (
+    DataRootOption,
+    DeviceOption,
+    ImagesOption,
+    MedrobustError,
+    PluginOption,
+    Session,
+    StoreOption,
+    Terminal,
+    WorkersOption,
+    __version__,
+    console,
+    did_you_mean,
+    open_session,
+    print_outcome,
+)
+
+from . import render
+from .board import boards
+from .build import Report
+from .specs import Paper, read_paper
+from .table import Table
+
+Format = Literal["terminal", "markdown", "html", "latex", "csv"]
+PaperProfile = Annotated[str, typer.Option("--profile", metavar="NAME", help="smoke, small or paper.")]
+FormatOption = Annotated[Format, typer.Option("--format", help="How tables are written.")]
+
+
+def add_commands(cli: typer.Typer) -> None:
+    """Add both commands to the command line."""
+    cli.command()(reproduce)
+    cli.command()(leaderboard)
+
+
+def reproduce(
+    paper: Annotated[str, typer.Argument(metavar="PAPER", help="Name of a paper, such as ma2020.")],
+    profile: PaperProfile = "smoke",
+    store: StoreOption = None,
+    images: ImagesOption = None,
+    plugin: PluginOption = None,
+    data_root: DataRootOption = None,
+    workers: WorkersOption = None,
+    device: DeviceOption = "",
+) -> None:
+    """Run a paper's grid and show its tables and figures, the paper's values beside ours."""
+    session = open_session(
+        store or Path(f"medrobust-{paper}-{profile}"),
+        plugin=plugin,
+        data_root=data_root,
+        workers=workers,
+        device=device,
+    )
+    spec = find_paper(paper, session)
+    facts = spec.profile(profile)
+    console.print(f"[bold]{spec.name}[/], profile {profile}: {facts.description}", highlight=False, soft_wrap=True)
+    plan = session.plan(spec.folder / "grid.toml", profile=profile, images=images)
+    outcome = session.run(plan, Terminal(console))
+    report = Report(spec, profile, plan, session.store)
+    tables = report.tables()
+    for table in tables:
+        console.print()
+        render.to_terminal(table, console)
+    if facts.substitutions:
+        console.print("\n[bold]What stands for what[/]")
+        for substitution in facts.substitutions:
+            console.print(
+                f"  {substitution.label}: {substitution.here}, for {substitution.paper}",
+                highlight=False,
+                soft_wrap=True,
+            )
+    console.print()
+    page = write_report(report, tables, session, profile)
+    print_outcome(outcome, session.store.path)
+    console.print(f"Page with tables and figures: {page}", highlight=False, soft_wrap=True)
+    if not outcome.complete:
+        raise typer.Exit(1)
+
+
+def leaderboard(
+    store: Annotated[Path, typer.Argument(metavar="STORE", help="Directory of a store.")],
+    paper: Annotated[str, typer.Option("--paper", metavar="NAME", help="Show a paper's tables from this store.")] = "",
+    profile: PaperProfile = "smoke",
+    output: FormatOption = "terminal",
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Write files here instead of printing.")
+    ] = None,
+    metric: Annotated[str, typer.Option("--metric", help="What to show where no paper says it.")] = "accuracy",
+    images: ImagesOption = None,
+    plugin: PluginOption = None,
+    data_root: DataRootOption = None,
+) -> None:
+    """Show what a store holds, as tables; computes nothing."""
+    session = open_session(store, plugin=plugin, data_root=data_root)
+    if not session.store.exists:
+        raise MedrobustError(f"{store} holds no store; 'medrobust run GRID --store {store}' makes one")
+    if paper:
+        spec = find_paper(paper, session)
+        plan = session.plan(spec.folder / "grid.toml", profile=profile, images=images)
+        tables: Sequence[Table] = Report(spec, profile, plan, session.store).tables()
+    else:
+        tables = boards(session.store, metric)
+    if not tables:
+        raise MedrobustError(f"{store} holds no finished cell; 'medrobust run GRID --store {store}' computes some")
+    show(tables, output, out)
+
+
+def show(tables: Sequence[Table], output: Format, out: Path | None) -> None:
+    """Print tables, or write one file for each."""
+    if output == "terminal":
+        for number, table in enumerate(tables):
+            if number:
+                console.print()
+            render.to_terminal(table, console)
+        return
+    suffix = {"markdown": "md", "html": "html", "latex": "tex", "csv": "csv"}[output]
+    for table in tables:
+        text = getattr(render, f"to_{output}")(table)
+        if out is None:
+            typer.echo(text)
+        else:
+            out.mkdir(parents=True, exist_ok=True)
+            file = out / f"{table.id}.{suffix}"
+            file.write_text(text, encoding="utf-8")
+            typer.echo(f"wrote {file}")
+
+
+def find_paper(name: str, session: Session) -> Paper:
+    """The paper of that name.
+
+    Raises:
+        MedrobustError: with the nearest valid name.
+    """
+    papers = session.registry.papers()
+    if name not in papers:
+        raise MedrobustError(f"no paper is called '{name}'{did_you_mean(name, papers)}")
+    return read_paper(papers[name])
+
+
+def write_report(report: Report, tables: Sequence[Table], session: Session, profile: str) -> str:
+    """Write page, tables and figures beside the records; returns the page's path, relative to here."""
+    from .page import page_figure, render_page
+
+    folder = session.store.path / "report"
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn: list[tuple[Any, Any]] = report.draw(folder)
+    for table in tables:
+        for suffix, text in (
+            ("csv", render.to_csv(table)),
+            ("md", render.to_markdown(table)),
+            ("tex", render.to_latex(table)),
+        ):
+            (folder / f"{table.id}.{suffix}").write_text(text, encoding="utf-8")
+    facts = report.paper.facts
+    page = render_page(
+        f"{report.paper.name}: {facts.title}",
+        f"{facts.question} Profile {profile}: {report.profile.description}",
+        tables,
+        [page_figure(saved, id=spec.id, title=spec.title, caption=spec.caption) for spec, saved in drawn],
+        [{"paper": s.paper, "here": s.here, "reason": s.reason} for s in report.profile.substitutions],
+        provenance=provenance(session, facts.citation, facts.departures),
+    )
+    file = folder / "index.html"
+    file.write_text(page, encoding="utf-8")
+    return os.path.relpath(file)
+
+
+def provenance(session: Session, citation: str, departures: Sequence[str]) -> dict[str, str]:
+    """Where the numbers come from."""
+    cells = session.store.cells(["versions", "hardware", "created"])
+    facts = {"paper": citation, "medrobust": __version__}
+    if len(cells):
+        latest = cells.sort_values("created").iloc[-1]
+        facts |= {
+            "versions": latest["versions"],
+            "hardware": latest["hardware"],
+            "last record": str(latest["created"])[:19],
+        }
+    if departures:
+        facts["readings of the protocol"] = " ".join(departures)
+    return facts
