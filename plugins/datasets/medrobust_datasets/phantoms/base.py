@@ -1,0 +1,115 @@
+"""What all phantoms share: fields, splits, ids, and the way from draws to bytes."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medrobust import SPLITS, DataError, DataInfo, Dataset, DataSource, ImageData, Task
+
+from .drawing import Array, Canvas
+from .streams import Batch, Roster
+
+PIXELS_AT_ONCE = 1 << 17
+"""Pixels drawn in one batch: few enough to stay in a processor's cache."""
+
+
+@dataclass(frozen=True)
+class Phantom(Dataset):
+    """Procedural images: no download, the same on every machine.
+
+    An image is determined by seed, split, its number and `size` alone, its label by the first three; a larger split
+    begins with the images of a smaller one. A patient has 2 to 4 images and is in one split only.
+
+    Attributes:
+        size: side of the square images in pixels, 28 to 256.
+        seed: which of endlessly many such data sets; 0 or more.
+        train: number of training images.
+        val: number of validation images.
+        test: number of test images.
+    """
+
+    licence: ClassVar[str] = "CC0-1.0"
+    channels: ClassVar[int] = 3
+
+    size: int = 32
+    seed: int = 0
+    train: int = 1200
+    val: int = 200
+    test: int = 400
+
+    def __post_init__(self) -> None:
+        if not 28 <= self.size <= 256:
+            raise ValueError(f"{self.name}: size = {self.size} is not drawn; give a side of 28 to 256 pixels")
+        if self.seed < 0:
+            raise ValueError(f"{self.name}: seed = {self.seed} must be 0 or more")
+        for split in SPLITS:
+            if (count := getattr(self, split)) < 1:
+                raise ValueError(f"{self.name}: {split} = {count} must be 1 or more images")
+
+    @property
+    @abstractmethod
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, in index order."""
+
+    @abstractmethod
+    def labels(self, batch: Batch) -> NDArray[np.int64]:
+        """Labels of the images of a batch: (n,) or a 0/1 matrix. Must not depend on `size`."""
+
+    @abstractmethod
+    def draw(self, batch: Batch, labels: NDArray[np.int64]) -> Array:
+        """Images (n, h, w) or (n, h, w, 3), black 0, white 1; values outside are cut off."""
+
+    @property
+    def label_type(self) -> Task:
+        """Whether an image has one class or any number of labels."""
+        return "multiclass"
+
+    def describe(self, source: DataSource) -> DataInfo:
+        return DataInfo(
+            classes=self.class_names,
+            size=(self.size, self.size),
+            channels=self.channels,
+            task=self.label_type,
+            grouped=True,
+        )
+
+    def load(self, split: str, source: DataSource) -> ImageData:
+        if split not in SPLITS:
+            raise DataError(f"{self.name} has no split {split!r}; it has {', '.join(SPLITS)}")
+        total: int = getattr(self, split)
+        roster = Roster.of(self.name, self.seed, split, total)
+        images = np.empty((total, self.size, self.size, self.channels), dtype=np.uint8)
+        labels: list[NDArray[np.int64]] = []
+        step = max(1, PIXELS_AT_ONCE // self.size**2)
+        for start in range(0, total, step):
+            stop = min(start + step, total)
+            batch = roster.batch(start, stop)
+            labels.append(self.labels(batch))
+            drawn = self.draw(batch, labels[-1]).reshape(stop - start, self.size, self.size, self.channels)
+            images[start:stop] = np.clip(drawn * 255 + 0.5, 0, 255).astype(np.uint8)
+            source.progress(stop, total)
+        ids = np.array([f"{split}-{index:05d}" for index in range(total)])
+        groups = np.array([f"{split}-p{patient:05d}" for patient in roster.patients])
+        return ImageData(images, np.concatenate(labels), ids, groups)
+
+    def canvas(
+        self, batch: Batch, *, shift: float = 0.0, scale: tuple[float, float] = (1.0, 1.0), angle: float = 0.0
+    ) -> Canvas:
+        """A canvas in the pose of each image.
+
+        Args:
+            shift: largest shift in x and in y, in units of half the side.
+            scale: smallest and largest magnification.
+            angle: largest rotation in radians.
+        """
+        draws = batch.view
+        return Canvas(self.size, draws.uniform(-shift, shift, 2), draws.uniform(*scale), draws.uniform(-angle, angle))
+
+    def grain(self, batch: Batch, scale: float, *shape: int) -> Array:
+        """Independent noise of each pixel, (n, h, w, *shape)."""
+        return batch.view.normal(scale, self.size, self.size, *shape)
