@@ -1,0 +1,81 @@
+"""Fixtures that all tests share: caches and stores of their own, and tiny plugins that need no bundled one."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from medrobust import Grid, Registry, Session, parse_grid
+
+HERE = Path(__file__).parent
+TINY = HERE / "tiny.py"
+MISBEHAVING = HERE / "misbehaving.py"
+
+MakeSession = Callable[..., Session]
+MakeGrid = Callable[..., Grid]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Decoded images go to a folder of this test session, never to the user's cache."""
+    before = os.environ.get("MEDROBUST_CACHE")
+    os.environ["MEDROBUST_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    if before is None:
+        del os.environ["MEDROBUST_CACHE"]
+    else:
+        os.environ["MEDROBUST_CACHE"] = before
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Path:
+    """The local plugin file with the tiny data set, model and attacks."""
+    return TINY
+
+
+@pytest.fixture(scope="session")
+def misbehaving() -> Path:
+    """The local plugin file with attacks that break the rules."""
+    return MISBEHAVING
+
+
+@pytest.fixture(scope="session")
+def core() -> Registry:
+    """The core's own offers and the tiny plugins, nothing that is installed."""
+    return core_registry()
+
+
+def core_registry() -> Registry:
+    """A fresh registry with the core's own offers, the tiny plugins and the misbehaving ones."""
+    from medrobust.plugins import builtin
+
+    registry = Registry(strict=True)
+    registry.add(builtin, "medrobust", "0", bundled=True)
+    registry.load_file(TINY)
+    registry.load_file(MISBEHAVING)
+    return registry
+
+
+@pytest.fixture
+def grid(core: Registry) -> MakeGrid:
+    """Parse the text of a grid with the tiny plugins at hand."""
+
+    def make(text: str, **options: object) -> Grid:
+        return parse_grid(tomllib.loads(text), core, where="grid.toml", **options)  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> MakeSession:
+    """A session on a store of the test's own, on the CPU in this process, with the tiny and misbehaving plugins."""
+
+    def make(store: Path | None = None, *, files: tuple[Path, ...] = (), workers: int = 1) -> Session:
+        path = store or tmp_path / "store"
+        return Session(path, (TINY, MISBEHAVING, *files), device="cpu", workers=workers)
+
+    return make

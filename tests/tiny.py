@@ -1,0 +1,273 @@
+"""Tiny plugins for tests, loaded as a local plugin file: the core is tested without any bundled plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from medrobust import (
+    Attack,
+    Budget,
+    Classifier,
+    DataError,
+    DataInfo,
+    Dataset,
+    DataSource,
+    DerivedAttack,
+    Detector,
+    Draws,
+    Goal,
+    ImageData,
+    IterativeAttack,
+    Length,
+    Model,
+    Preprocessing,
+    Probe,
+    Recipe,
+    Shape,
+    Task,
+    ThreatModel,
+    UniversalAttack,
+    cumulative,
+)
+
+NORMS = {"linf", "l2"}
+COUNTS = {"train": 40, "val": 16, "test": 24}
+RECIPE = Recipe(learning_rate=0.05, epochs=4, batch_size=16)
+QUARTER = Length.parse("eps/4")
+
+
+@dataclass(frozen=True)
+class Textures(Dataset):
+    """Random textures whose class shows in the brightness of one corner; two images a patient.
+
+    Attributes:
+        size: side in pixels.
+        channels: 1 or 3.
+        classes: how many.
+        multilabel: label vectors instead of classes.
+        labelled: whether labels are there.
+        empty_class: leave the last class out of the training images.
+    """
+
+    name: ClassVar[str] = "textures"
+    revision: ClassVar[int] = 1
+    citation: ClassVar[str] = "Nobody, Textures from nowhere, 2024"
+    licence: ClassVar[str] = "CC0"
+    size: int = 8
+    channels: int = 1
+    classes: int = 2
+    multilabel: bool = False
+    labelled: bool = True
+    empty_class: bool = False
+
+    def describe(self, source: DataSource) -> DataInfo:
+        task: Task = "multilabel" if self.multilabel else "multiclass"
+        names = tuple("abcdefgh"[: self.classes])
+        return DataInfo(names, (self.size, self.size), self.channels, task, grouped=True)
+
+    def load(self, split: str, source: DataSource) -> ImageData:
+        count = COUNTS[split]
+        random = np.random.default_rng([count, self.size, self.channels])
+        labels = np.arange(count) % self.classes
+        if self.empty_class and split == "train":
+            labels = labels % (self.classes - 1)
+        images = random.integers(60, 180, (count, self.size, self.size, self.channels), dtype=np.uint8)
+        images[:, : self.size // 2, : self.size // 2] += (labels * 70 // (self.classes - 1)).astype(np.uint8)[
+            :, None, None, None
+        ]
+        ids = np.array([f"{split}-{i}" for i in range(count)])
+        groups = np.array([f"{split}-patient-{i // (2 * self.classes)}-{labels[i]}" for i in range(count)])
+        truth = np.eye(self.classes, dtype=np.int64)[labels] if self.multilabel else labels.astype(np.int64)
+        return ImageData(images, truth if self.labelled else None, ids, groups)
+
+
+@dataclass(frozen=True)
+class Ward(Dataset):
+    """A data set whose files are not there, or whose reading breaks.
+
+    Attributes:
+        fault: `absent`, `describe` (a defect of the plugin) or `load` (an unreadable image).
+    """
+
+    name: ClassVar[str] = "ward"
+    revision: ClassVar[int] = 1
+    fault: str = "absent"
+
+    def describe(self, source: DataSource) -> DataInfo:
+        if self.fault == "describe":
+            raise KeyError("patients")
+        if self.fault == "absent":
+            source.find("ward/images", what="the ward's images")
+        return DataInfo(("a", "b"), (8, 8), 1)
+
+    def load(self, split: str, source: DataSource) -> ImageData:
+        raise DataError(f"ward/{split}/x.png: unreadable; delete it or copy it again")
+
+
+class Net(nn.Module):
+    """One convolution and a linear head over a coarse grid of averages."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(shape.channels, 4, 3, padding=1)
+        self.head = nn.Linear(4 * 4, shape.outputs)
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = torch.relu(self.convolution((images - 0.5) * 4))
+        pooled: Tensor = self.head(nn.functional.adaptive_avg_pool2d(maps, 2).flatten(1))
+        return pooled
+
+
+@dataclass(frozen=True)
+class TinyNet(Model):
+    """A network that fits in a fraction of a second.
+
+    Attributes:
+        fault: `nan` gives NaN as logits, `build` cannot be built.
+    """
+
+    name: ClassVar[str] = "tiny-net"
+    revision: ClassVar[int] = 1
+    recipe: Recipe = RECIPE
+    fault: str = ""
+
+    def build(self, shape: Shape) -> nn.Module:
+        if self.fault == "build":
+            raise ZeroDivisionError("no room for the kernel")
+        net = Net(shape)
+        return nn.Sequential(net, _NotANumber()) if self.fault == "nan" else net
+
+
+class _NotANumber(nn.Module):
+    def forward(self, logits: Tensor) -> Tensor:
+        return logits if self.training else logits * float("nan")
+
+
+@dataclass(frozen=True)
+class Sign(Attack):
+    """One step of length eps along the sign of the gradient (Goodfellow et al., 2015)."""
+
+    name: ClassVar[str] = "sign"
+    revision: ClassVar[int] = 1
+    threat: ClassVar[ThreatModel] = ThreatModel(norms={"linf"})
+
+    def perturb(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Tensor:
+        assert budget.eps is not None
+        step = budget.eps * classifier.gradient(images, goal.loss).gradient.sign()
+        return (images + step).clamp(*budget.box) if budget.box else images + step
+
+
+@dataclass(frozen=True)
+class Steps(IterativeAttack):
+    """Several signed steps from a random point.
+
+    Attributes:
+        steps: number of steps (cumulative).
+        step_size: length of a step.
+    """
+
+    name: ClassVar[str] = "steps"
+    revision: ClassVar[int] = 1
+    threat: ClassVar[ThreatModel] = ThreatModel(norms={"linf"})
+    steps: int = cumulative(4)
+    step_size: Length = QUARTER
+
+    def iterates(
+        self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws
+    ) -> Iterator[Tensor]:
+        assert budget.eps is not None
+        size = self.step_size.resolve(eps=budget.eps)
+        point = images + random.uniform(images.shape[1:], -budget.eps / 2, budget.eps / 2)
+        for _ in range(self.steps):
+            moved = point + size * classifier.gradient(point, goal.loss).gradient.sign()
+            point = moved.clamp(images - budget.eps, images + budget.eps).clamp(0, 1)
+            yield point
+
+
+@dataclass(frozen=True)
+class Hum(Attack):
+    """Uniform noise within the radius; knows nothing of the model."""
+
+    name: ClassVar[str] = "hum"
+    revision: ClassVar[int] = 1
+    threat: ClassVar[ThreatModel] = ThreatModel(norms=NORMS, goals={"untargeted"}, knowledge="none")
+
+    def perturb(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Tensor:
+        assert budget.eps is not None
+        radius = budget.eps if budget.norm == "linf" else budget.eps / images[0].numel() ** 0.5
+        return (images + random.uniform(images.shape[1:], -radius, radius)).clamp(0, 1)
+
+
+@dataclass(frozen=True)
+class Halved(DerivedAttack):
+    """Half the perturbation of another attack."""
+
+    name: ClassVar[str] = "halved"
+    revision: ClassVar[int] = 1
+    threat: ClassVar[ThreatModel] = ThreatModel(norms=NORMS)
+    of: Attack = Sign()
+
+    def derive(self, images: Tensor, adversarial: Tensor, goal: Goal, budget: Budget, random: Draws) -> Tensor:
+        return (images + adversarial) / 2
+
+
+@dataclass(frozen=True)
+class OneForAll(UniversalAttack):
+    """The sign of the mean gradient as one perturbation for all images."""
+
+    name: ClassVar[str] = "one-for-all"
+    revision: ClassVar[int] = 1
+    threat: ClassVar[ThreatModel] = ThreatModel(norms={"linf"})
+    passes: int = cumulative(1)
+
+    def fit(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Tensor:
+        assert budget.eps is not None
+        return budget.eps * classifier.gradient(images, goal.loss).gradient.mean(dim=0).sign()
+
+
+@dataclass(frozen=True)
+class Blur(Preprocessing):
+    """A mean filter in front of the model."""
+
+    name: ClassVar[str] = "blur"
+    revision: ClassVar[int] = 1
+    width: int = 3
+
+    def wrap(self, module: nn.Module) -> nn.Module:
+        return nn.Sequential(nn.AvgPool2d(self.width, stride=1, padding=self.width // 2), module)
+
+
+@dataclass(frozen=True)
+class Distance(Detector):
+    """Distance of the features from the clean mean."""
+
+    name: ClassVar[str] = "distance"
+    revision: ClassVar[int] = 1
+
+    def fit(self, clean: Any, adversarial: Any, predicted: Any) -> Any:
+        return clean.mean(axis=0)
+
+    def score(self, state: Any, features: Any, predicted: Any) -> Any:
+        return np.linalg.norm(features - state, axis=1)
+
+
+@dataclass(frozen=True)
+class Difference(Probe):
+    """The perturbations themselves.
+
+    Attributes:
+        layers: names of layers, a sequence.
+    """
+
+    name: ClassVar[str] = "difference"
+    revision: ClassVar[int] = 1
+    layers: tuple[str, ...] = ()
+
+    def measure(self, classifier: Classifier, images: Tensor, adversarial: Tensor) -> dict[str, Any]:
+        return {"difference": (adversarial - images).cpu().numpy()}
