@@ -224,7 +224,7 @@ class OneForAll(UniversalAttack):
     name: ClassVar[str] = "one-for-all"
     revision: ClassVar[int] = 1
     threat: ClassVar[ThreatModel] = ThreatModel(norms={"linf"})
-    passes: int = cumulative(1)
+    passes: int = 1
 
     def fit(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Tensor:
         assert budget.eps is not None

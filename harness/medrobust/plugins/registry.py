@@ -84,6 +84,7 @@ class Registry:
         self._offers: dict[str, list[Offer]] = {kind: [] for kind in KINDS}
         self._papers: list[tuple[str, Path]] = []
         self._commands: list[tuple[str, Callable[..., None]]] = []
+        self._files: set[str] = set()
         self._manager = pluggy.PluginManager(GROUP)
         self._manager.add_hookspecs(hookspecs)
 
@@ -119,7 +120,7 @@ class Registry:
         """Load one local file that implements hooks, or simply defines plugin classes.
 
         Raises:
-            PluginError: if the file is missing or cannot be imported; a file that was named is wanted.
+            PluginError: if the file is missing, cannot be imported or offers nothing; a file that was named is wanted.
         """
         if not file.is_file():
             raise PluginError(f"--plugin {file}: no such file")
@@ -129,22 +130,34 @@ class Registry:
         if specification is None or specification.loader is None:
             raise PluginError(f"--plugin {file}: not a Python file")
         module = importlib.util.module_from_spec(specification)
+        if name in self._files:
+            raise PluginError(f"--plugin {file}: another file of this name is loaded already; rename one of them")
+        self._files.add(name)
         sys.modules[name] = module
         try:
             specification.loader.exec_module(module)
         except (Exception, SystemExit) as error:
             raise PluginError(f"--plugin {file}: {_cause(error)}") from error
-        self.add(module, file.stem, "local file", bundled=False)
+        faults = len(self.faults)
+        if not self.add(module, file.stem, "local file", bundled=False) and len(self.faults) == faults:
+            raise PluginError(
+                f"--plugin {file}: offers no plugin; define a class derived from medrobust.Attack, Dataset, Model or "
+                "Defense with a class variable `name`"
+            )
 
-    def add(self, module: ModuleType | object, distribution: str, version: str, *, bundled: bool) -> None:
-        """Register what one module offers; a faulty offer is recorded and left out."""
+    def add(self, module: ModuleType | object, distribution: str, version: str, *, bundled: bool) -> bool:
+        """Register what one module offers; a faulty offer is recorded and left out.
+
+        Returns:
+            Whether there was anything on offer.
+        """
         try:
             self._manager.register(module)
         except Exception as error:  # noqa: BLE001 - misspelt or ill-formed hooks
             self._fault(
                 distribution, version, f"module {getattr(module, '__name__', module)}", error, "Mend its hooks."
             )
-            return
+            return False
         hooks = {
             caller.name: impl
             for caller in self._manager.get_hookcallers(module) or ()
@@ -162,11 +175,12 @@ class Registry:
             )
         offered = [(hook, hooks[hook].function) for hook in _OFFERS if hook in hooks]
         if not hooks and isinstance(module, ModuleType):
-            offered = [("classes", lambda: _classes_of(module))]
+            classes = _classes_of(module)
+            offered = [("classes", lambda: classes)] if classes else []
         for hook, function in offered:
             try:
                 offers = list(function())
-            except Exception as error:  # noqa: BLE001
+            except (Exception, SystemExit) as error:  # noqa: BLE001
                 self._fault(distribution, version, f"hook '{hook}'", error, "Report it to its authors.")
                 continue
             for offer in offers:
@@ -178,13 +192,14 @@ class Registry:
                 self._fault(distribution, version, "hook 'medrobust_papers'", error, "Report it to its authors.")
         if "medrobust_commands" in hooks:
             self._commands.append((f"{distribution} {version}", hooks["medrobust_commands"].function))
+        return bool(hooks or offered)
 
     def _offer(self, offer: Any, distribution: str, version: str, *, bundled: bool) -> None:
         preset = offer if isinstance(offer, Preset) else None
         plugin = preset.plugin if preset else offer
         where = f"plugin {preset.name if preset else getattr(plugin, '__name__', plugin)}"
         remedy = "See docs/plugins.md for what a plugin must look like."
-        if complaint := _complaint(plugin):
+        if complaint := _complaint(plugin) or (_preset_complaint(preset) if preset else None):
             self._fault(distribution, version, where, PluginError(complaint), remedy)
             return
         name = preset.name if preset else plugin.name
@@ -273,7 +288,21 @@ def _complaint(plugin: Any) -> str | None:
         return f"fields {', '.join(no_default)} have no default"
     if sum(bool(f.metadata.get("cumulative")) for f in dataclasses.fields(plugin)) > 1:
         return "declares more than one cumulative field"
-    cumulative_field(plugin)
+    if plugin.kind == "attack" and (field := cumulative_field(plugin)) and not hasattr(plugin, "iterates"):
+        # A sweep over the field is one run, so an attack that gives its last images only would answer for all values.
+        return (
+            f"has the cumulative field '{field}' and gives no iterates; derive it from medrobust.IterativeAttack or "
+            "IterativeUniversalAttack, or declare an ordinary field"
+        )
+    return None
+
+
+def _preset_complaint(preset: Preset) -> str | None:
+    """What is wrong with the fields that a preset fixes, or None."""
+    valid = [f.name for f in dataclasses.fields(preset.plugin) if f.init]  # type: ignore[arg-type]
+    unknown = next((name for name in preset.fields if name not in valid), None)
+    if unknown is not None:
+        return f"{preset.plugin.__name__} has no field '{unknown}'{did_you_mean(unknown, valid)}"
     return None
 
 

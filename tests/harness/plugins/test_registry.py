@@ -1,0 +1,291 @@
+"""Discovery: a fault stays with the plugin that has it, names always lead somewhere."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from medrobust import MedrobustError, PluginError, Registry
+
+ATTACK = """
+    from dataclasses import dataclass
+    from typing import ClassVar
+    from medrobust import Attack, Preset, ThreatModel, hookimpl
+
+    @dataclass(frozen=True)
+    class Mine(Attack):
+        \"\"\"My attack.\"\"\"
+
+        name: ClassVar[str] = "mine"
+        threat: ClassVar[ThreatModel] = ThreatModel(norms={"linf"})
+        strength: int = 1
+
+        def perturb(self, classifier, images, goal, budget, random):
+            return images
+"""
+HOOK = """
+    @hookimpl
+    def medrobust_attacks():
+        return [Mine]
+"""
+
+
+class Site:
+    """A folder of installed distributions, as pip would leave it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.modules: list[str] = []
+
+    def install(self, distribution: str, code: str, *, module: str = "", version: str = "1.2") -> None:
+        module = module or distribution.replace("-", "_")
+        self.modules.append(module)
+        (self.path / f"{module}.py").write_text(dedent(code), encoding="utf-8")
+        folder = self.path / f"{distribution.replace('-', '_')}-{version}.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
+        (folder / "entry_points.txt").write_text(f"[medrobust]\nplugins = {module}\n")
+        importlib.invalidate_caches()
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    folder = tmp_path / "site"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(folder)
+    site = Site(folder)
+    yield site
+    for module in site.modules:
+        sys.modules.pop(module, None)
+
+
+def discover(site: Site, *, strict: bool = False) -> Registry:
+    """What is installed at the site, and the core's own offers."""
+    from medrobust.plugins import builtin
+
+    registry = Registry(strict=strict)
+    registry.add(builtin, "medrobust", "0", bundled=True)
+    ours = [p for p in importlib.metadata.entry_points(group="medrobust") if p.dist and p.dist.name != "medrobust"]
+    assert len(ours) == len(site.modules)
+    registry.load_entry_points()
+    return registry
+
+
+def faults_of(registry: Registry, distribution: str) -> list[str]:
+    return [str(f) for f in registry.faults if f.distribution == distribution]
+
+
+def test_a_strangers_entry_point_is_the_door(site: Site) -> None:
+    site.install("stranger", ATTACK + HOOK)
+    registry = discover(site)
+    offer = registry.find("attack", "mine")
+    assert (offer.distribution, offer.version, offer.bundled, offer.summary) == (
+        "stranger",
+        "1.2",
+        False,
+        "My attack.",
+    )
+    assert registry.find("attack", "stranger:mine") is offer
+    assert registry.owner(offer.plugin) == "stranger"
+
+
+@pytest.mark.parametrize(
+    ("code", "cause"),
+    [
+        ("import no_such_module_at_all", "ModuleNotFoundError: No module named 'no_such_module_at_all'"),
+        ("raise SystemExit(1)", "SystemExit: 1"),
+        ("def f(:", "SyntaxError"),
+        (ATTACK + HOOK.replace("return [Mine]", "raise ValueError('no luck')"), "hook 'medrobust_attacks': ValueError"),
+        (ATTACK + HOOK.replace("return [Mine]", "raise SystemExit(9)"), "hook 'medrobust_attacks': SystemExit: 9"),
+        (ATTACK + HOOK.replace("return [Mine]", "return None"), "TypeError: 'NoneType' object is not iterable"),
+        (
+            ATTACK + HOOK.replace("medrobust_attacks", "medrobust_atacks"),
+            "no such hook; did you mean 'medrobust_attacks'?",
+        ),
+        (ATTACK + HOOK.replace("()", "(self_made)"), "self_made"),
+        (ATTACK + HOOK.replace("[Mine]", "['mine']"), "'mine' is no plugin class; derive it from medrobust.Attack"),
+        (ATTACK + HOOK.replace("[Mine]", "[Mine, Mine]"), "offers attack 'mine' twice"),
+        (ATTACK.replace("frozen=True", "") + HOOK, "is no frozen dataclass; decorate it with @dataclass(frozen=True)"),
+        (ATTACK.replace("def perturb", "def pertub") + HOOK, "does not implement perturb"),
+        (ATTACK.replace("        threat: ", "        thread: ") + HOOK, "declares no `threat"),
+        (ATTACK.replace('"mine"', '"my:own"') + HOOK, "may hold no ':'"),
+        (ATTACK.replace('        name: ClassVar[str] = "mine"', "") + HOOK, "has no class variable `name`"),
+        (
+            ATTACK + HOOK.replace("[Mine]", '[Preset("own", Mine, {"stength": 2})]'),
+            "has no field 'stength'; did you mean 'strength'?",
+        ),
+        (
+            ATTACK.replace("strength: int = 1", "strength: int = cumulative(1)").replace(
+                "import Attack", "import cumulative, Attack"
+            )
+            + HOOK,
+            "derive it from medrobust.IterativeAttack",
+        ),
+    ],
+)
+def test_a_broken_plugin_costs_one_line_and_nothing_else(site: Site, code: str, cause: str) -> None:
+    site.install("broken", code, version="3.4")
+    site.install("sound", ATTACK.replace('"mine"', '"sound"') + HOOK)
+    registry = discover(site)
+    (line,) = faults_of(registry, "broken")
+    assert line.startswith("broken 3.4: ")
+    assert cause in line
+    assert "\n" not in line
+    assert registry.find("attack", "sound").distribution == "sound"
+    assert registry.find("attack", "none").bundled
+    assert not faults_of(registry, "sound")
+
+
+def test_a_fault_of_one_class_leaves_its_neighbours(site: Site) -> None:
+    site.install("mixed", ATTACK + HOOK.replace("[Mine]", "[int, Mine]"))
+    registry = discover(site)
+    assert len(faults_of(registry, "mixed")) == 1
+    assert registry.find("attack", "mine")
+
+
+def test_strict_raises_at_the_first_fault(site: Site) -> None:
+    site.install("broken", "import no_such_module_at_all")
+    with pytest.raises(
+        PluginError, match=r"broken 1\.2: entry point 'plugins' \(broken\): ModuleNotFoundError.*Reinstall"
+    ):
+        discover(site, strict=True)
+
+
+def test_a_missing_name_mentions_what_could_not_be_loaded(site: Site) -> None:
+    site.install("broken", "import no_such_module_at_all")
+    with pytest.raises(PluginError, match=r"no attack is called 'wanted'.*Not loaded: broken 1\.2"):
+        discover(site).find("attack", "wanted")
+
+
+def test_a_bundled_bare_name_is_never_shadowed(site: Site) -> None:
+    site.install("aardvark", ATTACK.replace('"mine"', '"none"') + HOOK)
+    registry = discover(site)
+    assert registry.find("attack", "none").distribution == "medrobust"
+    assert registry.find("attack", "aardvark:none").distribution == "aardvark"
+
+
+def test_a_name_of_two_strangers_must_be_qualified(site: Site) -> None:
+    site.install("first", ATTACK + HOOK)
+    site.install("second", ATTACK + HOOK)
+    registry = discover(site)
+    with pytest.raises(PluginError, match="'mine' is offered by several.*write 'first:mine' or 'second:mine'"):
+        registry.find("attack", "mine")
+    assert registry.find("attack", "second:mine").distribution == "second"
+
+
+def test_other_distributions_can_be_left_out(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.install("stranger", ATTACK + HOOK)
+    monkeypatch.setenv("MEDROBUST_DISABLE_PLUGINS", "1")
+    with pytest.raises(PluginError, match="no attack is called 'mine'"):
+        discover(site).find("attack", "mine")
+
+
+def test_the_nearest_name_is_offered(core: Registry) -> None:
+    with pytest.raises(PluginError, match="no attack is called 'sing'; did you mean 'sign'?"):
+        core.find("attack", "sing")
+    with pytest.raises(PluginError, match="no model is called 'zzz'; valid: tiny-net"):
+        core.find("model", "zzz")
+
+
+def test_every_kind_comes_through_the_same_door(core: Registry) -> None:
+    names = {(o.kind, o.name) for o in core.offers()}
+    assert {
+        ("dataset", "textures"),
+        ("model", "tiny-net"),
+        ("attack", "sign"),
+        ("attack", "one-for-all"),
+        ("defense", "blur"),
+        ("detector", "distance"),
+        ("probe", "difference"),
+    } <= names
+    assert not core.faults
+
+
+def test_presets_give_one_class_several_names(tmp_path: Path) -> None:
+    file = tmp_path / "several.py"
+    preset = HOOK.replace("[Mine]", '[Mine, Preset("strong", Mine, {"strength": 9}, "Stronger.")]')
+    file.write_text(dedent(ATTACK + preset))
+    registry = Registry(strict=True)
+    registry.load_file(file)
+    assert registry.find("attack", "strong").preset == (("strength", 9),)
+    assert registry.find("attack", "strong").summary == "Stronger."
+    assert registry.find("attack", "several:mine").plugin is registry.find("attack", "strong").plugin
+
+
+def test_a_local_file_needs_no_hook(tmp_path: Path) -> None:
+    file = tmp_path / "my-attack.py"
+    file.write_text(dedent(ATTACK))
+    registry = Registry(strict=True)
+    registry.load_file(file)
+    assert registry.find("attack", "my-attack:mine").version == "local file"
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "message"),
+    [
+        ("absent.py", None, "no such file"),
+        ("notes.txt", "x = 1", "not a Python file"),
+        ("wrong.py", "x = (", "SyntaxError"),
+        ("raising.py", "raise RuntimeError('at home')", r"RuntimeError: at home \(raising.py:1\)"),
+        ("leaving.py", "raise SystemExit(0)", "SystemExit"),
+        ("empty.py", "x = 1", "offers no plugin"),
+    ],
+)
+def test_a_local_file_that_was_named_is_wanted(tmp_path: Path, name: str, code: str | None, message: str) -> None:
+    file = tmp_path / name
+    if code is not None:
+        file.write_text(code)
+    with pytest.raises(PluginError, match=f"--plugin .*{name}: .*{message}"):
+        Registry().load_file(file)
+
+
+def test_two_local_files_of_one_name_would_hide_each_other(tmp_path: Path) -> None:
+    registry = Registry()
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        file = tmp_path / folder / "mine.py"
+        file.write_text(dedent(ATTACK.replace('"mine"', f'"{folder}"')))
+        if folder == "a":
+            registry.load_file(file)
+    with pytest.raises(PluginError, match=r"mine\.py.*another file of this name.*[Rr]ename"):
+        registry.load_file(file)
+
+
+def test_papers_and_commands_are_isolated_too(tmp_path: Path) -> None:
+    file = tmp_path / "extras.py"
+    file.write_text(
+        dedent(
+            """
+            from pathlib import Path
+            from medrobust import hookimpl
+
+            @hookimpl
+            def medrobust_papers():
+                return [Path("papers/someone2030")]
+
+            @hookimpl
+            def medrobust_commands(cli):
+                raise RuntimeError("no commands today")
+            """
+        )
+    )
+    registry = Registry()
+    registry.load_file(file)
+    assert registry.papers() == {"someone2030": Path("papers/someone2030")}
+    registry.add_commands(object())
+    assert [str(f) for f in registry.faults] == [
+        "extras local file: hook 'medrobust_commands': RuntimeError: no commands today (extras.py:11). "
+        "Report it to its authors."
+    ]
+
+
+def test_faults_are_errors_a_user_can_mend() -> None:
+    assert issubclass(PluginError, MedrobustError)
+    assert os.environ.get("MEDROBUST_DISABLE_PLUGINS", "0") in ("", "0")
