@@ -22,6 +22,7 @@ from .contracts import (
     Hardening,
     ImageData,
     IterativeAttack,
+    IterativeUniversalAttack,
     Length,
     Loss,
     Model,
@@ -69,13 +70,14 @@ from .options import (
     print_outcome,
 )
 from .plugins.registry import Registry
-from .results.metrics import METRICS, evaluate, metric
+from .results.metrics import CONFIDENCE_BINS, METRICS, compare, evaluate, metric
 from .results.record import Record
-from .results.statistics import Value, mean_of, over_seeds
+from .results.statistics import Value, bootstrap, holm, mean_of, over_seeds, paired_bootstrap
 from .results.store import Store
 
 __all__ = [
     "AXES",
+    "CONFIDENCE_BINS",
     "METRICS",
     "SPLITS",
     "AnyAttack",
@@ -104,6 +106,7 @@ __all__ = [
     "ImageData",
     "ImagesOption",
     "IterativeAttack",
+    "IterativeUniversalAttack",
     "Length",
     "Loss",
     "MedrobustError",
@@ -137,6 +140,8 @@ __all__ = [
     "Untargeted",
     "Value",
     "WorkersOption",
+    "bootstrap",
+    "compare",
     "console",
     "cross_entropy",
     "cumulative",
@@ -145,12 +150,14 @@ __all__ = [
     "did_you_mean",
     "evaluate",
     "fingerprint_files",
+    "holm",
     "hookimpl",
     "human_time",
     "mean_of",
     "metric",
     "open_session",
     "over_seeds",
+    "paired_bootstrap",
     "parse_grid",
     "predictions",
     "print_outcome",

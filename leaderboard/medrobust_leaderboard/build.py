@@ -8,6 +8,7 @@ from pathlib import Path
 
 from medrobust import Plan, Store, Value
 
+from .claims import Finding, judge, read_claims
 from .selection import Numbers, Row, Selected, check_unique, matches, rows_of, rule_for
 from .specs import FigureSpec, Paper, Substitution, TableSpec
 from .table import State, Table, TableCell
@@ -28,6 +29,7 @@ class Report:
     def __init__(self, paper: Paper, profile: str, plan: Plan, store: Store) -> None:
         self.paper = paper
         self.profile = paper.profile(profile)
+        self.store = store
         self.rows = rows_of(plan)
         self.numbers = Numbers(store, self._wanted())
 
@@ -112,6 +114,12 @@ class Report:
     def substitutions(self, row: Row) -> list[Substitution]:
         """What stands for something else in an entry."""
         return [s for s in self.profile.substitutions if s.label == "*" or row.get(s.axis) == s.label]
+
+    # Claims ----------------------------------------------------------------------------------------------------------
+
+    def claims(self) -> list[Finding]:
+        """The verdicts on the paper's claims."""
+        return judge(read_claims(self.paper.folder), self.rows, self.store, lambda row: bool(self.substitutions(row)))
 
     # Figures ---------------------------------------------------------------------------------------------------------
 

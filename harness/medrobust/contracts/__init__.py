@@ -1,6 +1,15 @@
 """The contracts: everything a plugin author implements or is given."""
 
-from .attack import AnyAttack, Attack, DerivedAttack, IterativeAttack, Knowledge, ThreatModel, UniversalAttack
+from .attack import (
+    AnyAttack,
+    Attack,
+    DerivedAttack,
+    IterativeAttack,
+    IterativeUniversalAttack,
+    Knowledge,
+    ThreatModel,
+    UniversalAttack,
+)
 from .budget import Budget, BudgetSpec, Length, Norm
 from .classifier import Classifier, Gradient, Loss, Task
 from .dataset import SPLITS, DataInfo, Dataset, DataSource, ImageData, fingerprint_files
@@ -29,6 +38,7 @@ __all__ = [
     "Hardening",
     "ImageData",
     "IterativeAttack",
+    "IterativeUniversalAttack",
     "Knowledge",
     "Length",
     "Loss",

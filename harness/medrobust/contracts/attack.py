@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+import torch
 from torch import Tensor
 
 from .budget import Budget, Norm
@@ -123,6 +124,28 @@ class UniversalAttack(Plugin):
 
         `random` draws per image; `random[:1]`-like views give a stream for draws that concern no single image.
         """
+
+
+class IterativeUniversalAttack(UniversalAttack):
+    """A universal attack in iterations (chunks, epochs), each of which yields a perturbation that can stand alone.
+
+    The implementing dataclass declares its number of iterations with `cumulative`.
+    """
+
+    @abstractmethod
+    def iterates(
+        self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws
+    ) -> Iterator[Tensor]:
+        """The perturbation (c, h, w) after iteration 1, 2, ... up to the cumulative field; arguments as in `fit`.
+
+        A yielded tensor may be overwritten by the next iteration; who keeps it copies it.
+        """
+
+    def fit(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Tensor:
+        perturbation = torch.zeros_like(images[0])
+        for perturbation in self.iterates(classifier, images, goal, budget, random):
+            pass
+        return perturbation
 
 
 AnyAttack = Attack | UniversalAttack

@@ -9,59 +9,87 @@ from torch import Tensor, nn
 
 from ..contracts import Classifier, Gradient, Loss, Task
 from ..errors import PluginError, did_you_mean
+from .prepare import PLAIN, Acceleration, Prepared, prepare
 
 
 class TorchClassifier(Classifier):
-    """A frozen module in evaluation mode.
+    """A frozen module in evaluation mode, prepared for many passes.
 
     Freezing the parameters lets a backward pass compute the input gradient only, which is all an attack needs.
+
+    Args:
+        module: the original module, on its device; the host judges by it, adapters of other libraries use it.
+        task: what its outputs mean.
+        num_classes: number of outputs.
+        acceleration: what of the fast path to use.
+        sample: a few images by which the prepared module is checked; needed unless `acceleration` is plain.
     """
 
-    def __init__(self, module: nn.Module, task: Task, num_classes: int) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        task: Task,
+        num_classes: int,
+        acceleration: Acceleration = PLAIN,
+        sample: Tensor | None = None,
+    ) -> None:
         self.task = task
         self.num_classes = num_classes
         self.forward_passes = 0
         self.backward_passes = 0
-        module.eval().requires_grad_(False)
-        self._module = _Counted(module, self)
+        self.original = module.eval().requires_grad_(False)
+        self._counted = _Counted(module, self)
+        self._prepared = Prepared(module, torch.contiguous_format, None)
+        if sample is not None and acceleration != PLAIN:
+            self._prepared = prepare(module, str(sample.device), acceleration, sample)
 
     @property
     def module(self) -> nn.Module:
-        return self._module
+        return self._counted
+
+    def _forward(self, images: Tensor) -> Tensor:
+        prepared = self._prepared
+        self.forward_passes += len(images)
+        if prepared.autocast is None:
+            logits: Tensor = prepared.module(images)
+            return logits
+        with torch.autocast(images.device.type, prepared.autocast):
+            return prepared.module(images).float()  # type: ignore[no-any-return]
 
     def logits(self, images: Tensor) -> Tensor:
         with torch.no_grad():
-            result: Tensor = self._module(images)
-        return result
+            return self._forward(images.contiguous(memory_format=self._prepared.memory_format))
 
     def gradient(self, images: Tensor, loss: Loss) -> Gradient:
-        leaf = images.detach().requires_grad_(True)
+        leaf = images.detach().contiguous(memory_format=self._prepared.memory_format).requires_grad_(True)
         with torch.enable_grad():
-            logits = self._module(leaf)
+            logits = self._forward(leaf)
             values = loss(logits)
+        self.backward_passes += len(images)
         (gradient,) = torch.autograd.grad(values.sum(), leaf)
         return Gradient(gradient, values.detach(), logits.detach())
 
     def features(self, images: Tensor, layer: str) -> Tensor:
-        """Output of the named submodule.
+        """Output of the named submodule of the original module.
 
         Raises:
             PluginError: if there is no such submodule, with the nearest name.
         """
-        modules = dict(self._module.inner.named_modules())
+        modules = dict(self.original.named_modules())
         if layer not in modules:
             raise PluginError(f"the model has no layer '{layer}'{did_you_mean(layer, modules)}")
         kept: list[Tensor] = []
         handle = modules[layer].register_forward_hook(lambda _module, _inputs, output: kept.append(output))
         try:
-            self.logits(images)
+            with torch.no_grad():
+                self._counted(images)
         finally:
             handle.remove()
         return kept[0]
 
 
 class _Counted(nn.Module):
-    """Counts images passed forward and backward, whoever calls."""
+    """The original module for adapters of other libraries, counting images passed forward and backward."""
 
     def __init__(self, inner: nn.Module, counter: Classifier) -> None:
         super().__init__()

@@ -18,6 +18,7 @@ from ..plugins.registry import Registry
 from ..results.store import Store
 from . import executors
 from .executors import InlineExecutor, process_pool
+from .prepare import Acceleration
 from .progress import Silent, Watcher
 from .steps import Report, record_failure
 from .workspace import Workspace, checked_data_root, cores, default_cache, default_data_root, default_device
@@ -61,6 +62,7 @@ class Session:
         device: torch device; CUDA if there is one.
         workers: processes; one a core if not given, 1 runs in this process, and never more than a GPU serves.
         strict: raise at the first broken plugin.
+        acceleration: what of the fast path crafting uses.
 
     Raises:
         MedrobustError: if a named place does not exist.
@@ -73,6 +75,7 @@ class Session:
     device: str = ""
     workers: int | None = None
     strict: bool = False
+    acceleration: Acceleration = Acceleration()  # noqa: RUF009 - frozen
     registry: Registry = field(init=False)
     workspace: Workspace = field(init=False)
     store: Store = field(init=False)
@@ -86,7 +89,7 @@ class Session:
         self.device = self.device or default_device()
         self.store = Store(Path(self.store_path).absolute())
         cache = Path(self.cache).absolute() if self.cache else default_cache()
-        self.workspace = Workspace(self.store.path, root, cache, self.device, files)
+        self.workspace = Workspace(self.store.path, root, cache, self.device, files, self.acceleration)
         self.registry = Registry.discover(files, strict=self.strict)
         self.catalogue = Catalogue(self.workspace.source)
 

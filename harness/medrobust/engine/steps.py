@@ -104,6 +104,8 @@ def cell_row(
 
 _modules: Recent[nn.Module] = Recent(8)
 """Loaded modules of this process."""
+_classifiers: Recent[TorchClassifier] = Recent(4)
+"""Prepared classifiers of this process."""
 
 
 @dataclass
@@ -119,7 +121,7 @@ class _Craft:
         step, device = self.step, self.workspace.device
         source = self.load(step.source)
         part = self.part(step.part, step.source)
-        classifier = TorchClassifier(source, step.source.info.task, len(step.source.info.classes))
+        classifier = self.classifier(source, step.source, part)
         budget = self.budget()
         random = Draws.for_ids(step.outputs[0].cell.target.seed, part.data.ids.tolist(), device)
         self.judged = {o.cell.id: Judged() for o in step.outputs}
@@ -139,6 +141,19 @@ class _Craft:
             if self.progress:
                 self.progress(stop, len(part), "")
         return self.write(part, classifier, budget, size)
+
+    def classifier(self, module: nn.Module, source: Target, part: LoadedPart) -> TorchClassifier:
+        """The classifier that attacks see, prepared once for each model and process."""
+        workspace = self.workspace
+        info = source.info
+
+        def make() -> TorchClassifier:
+            sample = part.tensor(0, min(len(part), 8), workspace.device)
+            return TorchClassifier(module, info.task, len(info.classes), workspace.acceleration, sample)
+
+        classifier = _classifiers.get((workspace.store, source.id, workspace.device, workspace.acceleration), make)
+        classifier.forward_passes = classifier.backward_passes = 0
+        return classifier
 
     def load(self, target: Target) -> nn.Module:
         key = (self.workspace.store, target.id, self.workspace.device)

@@ -13,6 +13,7 @@ import torch
 
 from ..contracts import DataSource
 from ..errors import MedrobustError
+from .prepare import Acceleration
 
 
 def default_cache() -> Path:
@@ -64,6 +65,7 @@ class Workspace:
         cache: directory of decoded images.
         device: torch device of models and images.
         plugin_files: local plugin files, to be loaded again in worker processes.
+        acceleration: what of the fast path crafting uses; no identity depends on it.
     """
 
     store: Path
@@ -71,6 +73,7 @@ class Workspace:
     cache: Path = field(default_factory=default_cache)
     device: str = "cpu"
     plugin_files: tuple[Path, ...] = ()
+    acceleration: Acceleration = Acceleration()
 
     @property
     def source(self) -> DataSource:

@@ -84,7 +84,9 @@ class TorchvisionModel(Model):
                 module.eval()(torch.zeros(1, shape.channels, shape.height, shape.width))
         except (RuntimeError, AssertionError, ValueError) as error:
             size = f"{shape.height}x{shape.width}"
-            raise ModelError(f"{self.architecture} cannot take images of {size}: {str(error).splitlines()[0]}") from None
+            raise ModelError(
+                f"{self.architecture} cannot take images of {size}: {str(error).splitlines()[0]}"
+            ) from None
         finally:
             module.train(training)
 
@@ -99,7 +101,9 @@ class TorchvisionModel(Model):
         head = tuple(f"{name}." for name in _HEADS)
         missing = [k for k in own if k not in fitting and not k.startswith(head) and "num_batches_tracked" not in k]
         if missing:
-            raise ModelError(f"ImageNet weights of {self.architecture} do not fit: '{missing[0]}' is missing or differs")
+            raise ModelError(
+                f"ImageNet weights of {self.architecture} do not fit: '{missing[0]}' is missing or differs"
+            )
         network.load_state_dict(fitting, strict=False)
 
 
@@ -158,7 +162,9 @@ def _read_weights(architecture: str, weights: Any, source: DataSource) -> dict[s
         state = weights.get_state_dict(progress=False, check_hash=True)
     except Exception as error:
         folder = Path(torch.hub.get_dir()) / "checkpoints"
-        root = f", or as {places[0]} below the data root" if source.root is None else f", or as {source.root / places[0]}"
+        root = (
+            f", or as {places[0]} below the data root" if source.root is None else f", or as {source.root / places[0]}"
+        )
         raise ModelError(
             f"the ImageNet weights of {architecture} cannot be downloaded ({type(error).__name__}); "
             f"put {file_name} into {folder}{root}"

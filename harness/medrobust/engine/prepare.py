@@ -1,0 +1,149 @@
+"""Preparing a trained model for being attacked many times: the same function, computed faster.
+
+Nothing here decides a number: adversarial images are judged by the original module in float32.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, fields, replace
+from typing import Literal
+
+import torch
+from torch import Tensor, fx, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from ..errors import MedrobustError, did_you_mean
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+AGREEMENT = 1e-3
+"""Largest difference of logits, relative to their size, at which a prepared model counts as the same function."""
+
+
+@dataclass(frozen=True)
+class Acceleration:
+    """Which parts of the fast path are on.
+
+    Attributes:
+        fold: fold batch norms into the convolutions before them.
+        channels_last: keep images and weights in the memory format that convolutions prefer.
+        precision: `bfloat16` autocast, `float32`, or `auto`: bfloat16 where the hardware computes in it.
+        compile: compile with torch.compile; costs up to minutes once for each model, so it is off by default.
+    """
+
+    fold: bool = True
+    channels_last: bool = True
+    precision: Precision = "auto"
+    compile: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> Acceleration:
+        """Read `auto`, `none`, or a list such as `fold,channels-last,bfloat16,compile`.
+
+        Raises:
+            MedrobustError: for an unknown part, with the nearest valid one.
+        """
+        if text == "auto":
+            return cls()
+        chosen = cls(fold=False, channels_last=False, precision="float32")
+        parts = {"fold": {"fold": True}, "channels-last": {"channels_last": True}, "compile": {"compile": True}}
+        for part in text.split(",") if text != "none" else ():
+            if part == "bfloat16":
+                chosen = replace(chosen, precision="bfloat16")
+            elif part in parts:
+                chosen = replace(chosen, **parts[part])
+            else:
+                valid = ("auto", "none", "bfloat16", *parts)
+                raise MedrobustError(f"acceleration: unknown part '{part}'{did_you_mean(part, valid)}")
+        return chosen
+
+    def __str__(self) -> str:
+        return ",".join(f"{f.name}={getattr(self, f.name)}" for f in fields(self))
+
+
+PLAIN = Acceleration(fold=False, channels_last=False, precision="float32")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A module to craft with, and how to call it."""
+
+    module: nn.Module
+    memory_format: torch.memory_format
+    autocast: torch.dtype | None
+
+
+def prepare(module: nn.Module, device: str, acceleration: Acceleration, sample: Tensor) -> Prepared:
+    """The module to craft with.
+
+    Args:
+        module: the trained module, frozen, in evaluation mode, on `device`; it is left as it is.
+        device: where it runs.
+        acceleration: which parts to use; a part that does not apply to this module is left out.
+        sample: a few images (n, c, h, w) on which the folded module must agree with the original.
+    """
+    prepared = module
+    if acceleration.fold:
+        folded = fold_batch_norms(module)
+        if folded is not None and agree(folded, module, sample):
+            prepared = folded
+    memory_format = torch.channels_last if acceleration.channels_last else torch.contiguous_format
+    if acceleration.channels_last:
+        prepared = copy.deepcopy(prepared) if prepared is module else prepared
+        prepared = prepared.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    autocast = torch.bfloat16 if _use_bfloat16(device, acceleration.precision) else None
+    if acceleration.compile:
+        prepared = torch.compile(prepared)  # type: ignore[assignment]
+    return Prepared(prepared, memory_format, autocast)
+
+
+def _use_bfloat16(device: str, precision: Precision) -> bool:
+    """Whether to compute in bfloat16: emulated, on a CPU without the instructions, it is ten times slower."""
+    if precision != "auto":
+        return precision == "bfloat16"
+    if device.startswith("cuda"):
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def agree(candidate: nn.Module, original: nn.Module, sample: Tensor) -> bool:
+    """Whether two modules compute the same function on a sample, to float32 rounding."""
+    with torch.no_grad():
+        try:
+            first, second = candidate(sample), original(sample)
+        except Exception:  # noqa: BLE001 - whatever tracing got wrong, the original is there
+            return False
+    if first.shape != second.shape or not torch.isfinite(second).all():
+        return False
+    return bool((first - second).abs().max() <= AGREEMENT * second.abs().max().clamp_min(1.0))
+
+
+def fold_batch_norms(module: nn.Module) -> nn.Module | None:
+    """A copy with every batch norm that follows a convolution folded into it, or None where the module cannot be traced.
+
+    The batch norm of an evaluated network is affine, so the fold is exact up to rounding (Jacob et al., 2018, 3.2).
+    """
+    try:
+        graph = fx.symbolic_trace(copy.deepcopy(module))
+    except Exception:  # noqa: BLE001 - control flow that depends on values; such a model keeps its batch norms
+        return None
+    modules = dict(graph.named_modules())
+    for node in list(graph.graph.nodes):
+        if node.op != "call_module" or not isinstance(modules[node.target], nn.BatchNorm2d):
+            continue
+        before = node.args[0]
+        if before.op != "call_module" or len(before.users) > 1:
+            continue
+        convolution = modules[before.target]
+        if not isinstance(convolution, nn.Conv2d):
+            continue
+        parent, _, name = before.target.rpartition(".")
+        fused = fuse_conv_bn_eval(convolution, modules[node.target])
+        modules[before.target] = fused
+        setattr(graph.get_submodule(parent), name, fused)
+        node.replace_all_uses_with(before)
+        graph.graph.erase_node(node)
+    graph.recompile()
+    graph.delete_all_unused_submodules()
+    return graph.eval().requires_grad_(False)

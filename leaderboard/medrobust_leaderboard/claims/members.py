@@ -1,0 +1,181 @@
+"""Which cells a claim is about, and what is missing of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+
+from medrobust import CONFIDENCE_BINS, METRICS, Record, Store
+
+from ..selection import Row, Selected, matches
+from .specs import PENDING, Claim, Comparison, Selection, Trend, Where, tables
+
+
+@dataclass(frozen=True)
+class Item:
+    """A cell as claims see it, or one class or bin of it.
+
+    Attributes:
+        row: its labels.
+        cell: its identity.
+        images: equal for items evaluated on the same images.
+        classes: the classes of its data set.
+        record: its record, or None.
+        absent: why there is no record.
+        excluded: why the grid has no such cell; empty for a cell that was planned.
+        substituted: whether data or model stand for the paper's.
+        index: position in a metric with an axis.
+    """
+
+    row: Row
+    cell: str = ""
+    images: str = ""
+    classes: tuple[str, ...] = ()
+    record: Record | None = None
+    absent: str = ""
+    excluded: str = ""
+    substituted: bool = False
+    index: int | None = None
+
+
+def items_of(rows: Iterable[Selected], substituted: Callable[[Row], bool]) -> list[Item]:
+    """Every entry of a plan, without records."""
+    items = []
+    for selected in rows:
+        entry, cell = selected.entry, selected.entry.cell
+        stands = substituted(selected.row)
+        if cell is None:
+            items.append(
+                Item(selected.row, absent=entry.impossible, excluded=entry.excluded, substituted=stands)
+            )
+        else:
+            classes = tuple(cell.target.info.classes)
+            items.append(Item(selected.row, cell.id, cell.part.id, classes, substituted=stands))
+    return items
+
+
+def with_records(items: Sequence[Item], store: Store) -> list[Item]:
+    """Items with their records, or with the reason why there are none."""
+    cells = {item.cell for item in items if item.cell}
+    found = dict(store.records(cells)) if store.exists and cells else {}
+    status: dict[str, str] = {}
+    if store.exists:
+        frame = store.cells(["reason"])
+        frame = frame[frame["cell"].isin(list(cells)) & (frame["status"] != "ok")]
+        status = {c: f"{s}: {r or ''}" for c, s, r in zip(frame["cell"], frame["status"], frame["reason"], strict=True)}
+    return [
+        replace(item, record=found.get(item.cell), absent=item.absent or status.get(item.cell, "not computed"))
+        for item in items
+    ]
+
+
+def spread(items: Iterable[Item], metric: str) -> list[Item]:
+    """Items of a metric with an axis, one for each class or bin, labelled so."""
+    axis = METRICS[metric].axis if metric in METRICS else ()
+    if not axis:
+        return list(items)
+    bins = tuple(f"{edge:.2f}" for edge in CONFIDENCE_BINS[:-1])
+    return [
+        replace(item, row={**item.row, axis[0]: label}, index=index)
+        for item in items
+        for index, label in enumerate(bins if axis[0] == "bin" else item.classes)
+    ]
+
+
+def chosen(items: Iterable[Item], *selections: Selection) -> list[Item]:
+    """The planned items that match one table of every selection."""
+    return [
+        item
+        for item in items
+        if not item.excluded and all(any(matches(item.row, t) for t in tables(s)) for s in selections)
+    ]
+
+
+def wanted(claim: Claim) -> list[Where]:
+    """Every combination of tables that a claim selects by."""
+    sides: list[Where] = [{}]
+    if isinstance(claim, Comparison):
+        sides = [*tables(claim.left), *tables(claim.right)]
+        if claim.change_from:
+            sides += [{**side, **claim.change_from} for side in sides]
+    elif isinstance(claim, Trend) and claim.order:
+        sides = [{claim.along: claim.order}]
+    return [{**table, **side} for table in tables(claim.where) for side in sides]
+
+
+def missing_labels(claim: Claim, items: Sequence[Item]) -> list[str]:
+    """What a claim names and the plan does not have, in words."""
+    absent: dict[str, dict[str, None]] = {}
+    apart: dict[str, None] = {}
+    planned = [item for item in items if not item.excluded]
+    for table in wanted(claim):
+        for axis, label in _labels(table):
+            if not any(_has(item.row, axis, label, table) for item in planned):
+                absent.setdefault(axis, {})[label] = None
+            elif not any(matches(item.row, {**table, axis: label}) for item in planned):
+                others = ", ".join(f"{k} {_either(v)}" for k, v in table.items() if k != axis)
+                apart[f"{axis} {label} together with {others}"] = None
+    texts = [f"{axis} {_either(list(labels))}{_why(axis, labels, items)}" for axis, labels in absent.items()]
+    # Combinations are worth telling only where every label is known.
+    texts = texts or list(apart)
+    if not items:
+        return [f"the paper's grid ({'; '.join(texts)})"] if texts else ["the paper's grid"]
+    needs = dict.fromkeys(PENDING[name] for name in claim.metrics.values() if name in PENDING)
+    return [*texts, *needs]
+
+
+def _labels(table: Where) -> Iterator[tuple[str, str]]:
+    for axis, labels in table.items():
+        for label in [labels] if isinstance(labels, str) else labels:
+            yield axis, label
+
+
+def _has(row: Row, axis: str, label: str, table: Where) -> bool:
+    # A clean record matches every budget; it shows a label to exist only where clean records are asked for.
+    if row.get(axis, "") == "" and row.get("attack") == "none" and table.get("attack") != "none":
+        return False
+    return matches(row, {axis: label})
+
+
+def _why(axis: str, labels: Mapping[str, None], items: Iterable[Item]) -> str:
+    reasons = dict.fromkeys(
+        item.excluded
+        for item in items
+        if item.excluded and any(fnmatchcase(item.row.get(axis, ""), p.replace("[", "[[]")) for p in labels)
+    )
+    return f" ({'; '.join(reasons)})" if reasons else ""
+
+
+def _either(labels: str | Sequence[str]) -> str:
+    return labels if isinstance(labels, str) else ", ".join(labels)
+
+
+def missing_records(items: Iterable[Item]) -> str:
+    """How many cells have no record and why; empty if all have one."""
+    cells = {item.cell or str(sorted(item.row.items())): item for item in items}
+    reasons = Counter(item.absent for item in cells.values() if item.record is None)
+    if not reasons:
+        return ""
+    why = "; ".join(reason for reason, _ in reasons.most_common(3))
+    return f"records of {sum(reasons.values())} of {len(cells)} cells ({why})"
+
+
+def by_seed(items: Iterable[Item]) -> list[dict[str, Item]]:
+    """Items that differ in nothing but the seed together, by seed."""
+    families: dict[tuple[tuple[str, str], ...], dict[str, Item]] = {}
+    for item in items:
+        key = tuple(sorted((k, v) for k, v in item.row.items() if k != "seed"))
+        families.setdefault(key, {})[item.row.get("seed", "")] = item
+    return list(families.values())
+
+
+def agree(left: Row, right: Row, axes: Iterable[str]) -> bool:
+    """Whether two rows have the same labels; a clean record has no budget and agrees with any."""
+    for axis in axes:
+        one, other = left.get(axis, ""), right.get(axis, "")
+        clean = (one == "" and left.get("attack") == "none") or (other == "" and right.get("attack") == "none")
+        if one != other and not clean:
+            return False
+    return True

@@ -1,0 +1,127 @@
+"""How verdicts are put into words, for terminal and page alike."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from medrobust import METRICS
+
+from ..page import VERDICTS
+from ..render.numbers import MINUS
+from .specs import Bound, Claim, Comparison
+from .verdicts import Finding
+
+ON_SUBSTITUTES: Final = "On substituted data or models a verdict is about the substitutes, not about the paper's own."
+
+_FORMS: Final = {
+    "holds": ("holds", "hold"),
+    "does not hold": ("does not hold", "do not hold"),
+    "undecided": ("undecided", "undecided"),
+    "cannot be tested here": ("cannot be tested here", "cannot be tested here"),
+}
+
+
+def summarize_claims(findings: Sequence[Finding]) -> str:
+    """Such as "7 claims: 3 hold, 1 does not hold, 2 undecided, 1 cannot be tested here"."""
+    counts = Counter(finding.verdict for finding in findings)
+    parts = [f"{counts[v]} {_FORMS[v][counts[v] != 1]}" for v in VERDICTS if counts[v]]  # type: ignore[index]
+    claims = "1 claim" if len(findings) == 1 else f"{len(findings)} claims"
+    return f"{claims}: {', '.join(parts)}" if parts else claims
+
+
+def describe(finding: Finding) -> list[str]:
+    """What a verdict rests on: effect and interval, what was asked for, counts, n, section, what is missing."""
+    parts = []
+    if finding.effect is not None:
+        parts.append(f"{effect_text(finding)} {interval_text(finding)}".strip())
+        parts.append(border_text(finding.claim))
+    if finding.members > 1:
+        against = f", {finding.contradicted} against" if finding.contradicted else ""
+        parts.append(f"{finding.supported} of {finding.members} in favour{against}")
+    if finding.n is not None:
+        parts.append(f"n = {finding.n}")
+    parts.append(section_text(finding))
+    if finding.undefined and finding.effect is not None:
+        parts.append(finding.undefined)
+    if finding.missing:
+        parts.append(f"needs {finding.missing}")
+    return parts
+
+
+def effect_text(finding: Finding) -> str:
+    """The effect with what it is of; empty where there is none."""
+    if finding.effect is None or finding.effect.effect is None:
+        return ""
+    claim = finding.claim
+    number = _number(finding.effect.effect, claim)
+    if finding.members == 1:
+        return number
+    if claim.quantifier == "average":
+        return f"mean of {finding.members}: {number}"
+    which = "middle" if claim.quantifier == "most" else "strongest against" if finding.contradicted else "least in favour"
+    place = f" ({finding.decisive})" if finding.decisive else ""
+    return f"{which} of {finding.members}{place}: {number}"
+
+
+def interval_text(finding: Finding) -> str:
+    """The 95 % interval of the effect; empty where there is none."""
+    found = finding.effect
+    if found is None or found.low is None or found.high is None:
+        return ""
+    low, high = (_number(end, finding.claim, unit=False) for end in (found.low, found.high))
+    return f"[{low}, {high}]"
+
+
+def border_text(claim: Claim) -> str:
+    """What a claim asks of its effect."""
+    if isinstance(claim, Bound):
+        at_most = claim.at_most is not None
+        border = claim.at_most if claim.at_most is not None else claim.at_least or 0.0
+        return f"claimed: {'at most' if at_most else 'at least'} {_number(border, claim)}"
+    if not isinstance(claim, Comparison):
+        return f"claimed: {'above' if claim.direction == 'increasing' else 'below'} 0"  # type: ignore[attr-defined]
+    margin = _number(claim.margin, claim).lstrip("+")
+    if claim.direction == "equal":
+        return f"claimed: within {margin} of 0"
+    sign = "" if not claim.margin else "+" if claim.direction == "greater" else MINUS
+    return f"claimed: {'above' if claim.direction == 'greater' else 'below'} {sign}{margin if claim.margin else 0}"
+
+
+def section_text(finding: Finding) -> str:
+    """Where the paper says it, and whether what was tested is the paper's."""
+    section = finding.claim.section
+    where = f"section {section}" if section[:1].isdigit() else section
+    return f"{where}; on substitutes" if finding.substituted else where
+
+
+def as_entry(finding: Finding) -> dict[str, object]:
+    """A finding as the page takes it."""
+    number = finding.n
+    several = f"{number} ({finding.supported} of {finding.members} in favour)" if finding.members > 1 else number
+    effect = effect_text(finding)
+    return {
+        "id": finding.claim.id,
+        "text": finding.claim.text,
+        "section": section_text(finding),
+        "verdict": finding.verdict,
+        "effect": effect,
+        "interval": f"{interval_text(finding)}, {border_text(finding.claim)}" if effect else "",
+        "n": several,
+        "missing": finding.missing,
+    }
+
+
+def any_substituted(findings: Iterable[Finding]) -> bool:
+    """Whether any verdict is about substitutes."""
+    return any(finding.substituted for finding in findings)
+
+
+def _number(value: float, claim: Claim, *, unit: bool = True) -> str:
+    """Fractions in percent, differences of them in points; other units as they are, to three digits."""
+    signed = "" if isinstance(claim, Bound) else "+"
+    if METRICS[claim.metric].unit == "fraction" if claim.metric in METRICS else False:
+        words = (" %" if isinstance(claim, Bound) else " points") if unit else ""
+        return f"{100 * value:{signed}.1f}".replace("-", MINUS) + words
+    return f"{value:{signed}.3f}".replace("-", MINUS)
