@@ -8,6 +8,7 @@ import importlib.util
 import os
 import sys
 import traceback
+import typing
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -137,7 +138,7 @@ class Registry:
         try:
             specification.loader.exec_module(module)
         except (Exception, SystemExit) as error:
-            raise PluginError(f"--plugin {file}: {_cause(error)}") from error
+            raise PluginError(f"--plugin {file}: {cause_of(error)}") from error
         faults = len(self.faults)
         if not self.add(module, file.stem, "local file", bundled=False) and len(self.faults) == faults:
             raise PluginError(
@@ -211,7 +212,7 @@ class Registry:
         self._offers[plugin.kind].append(Offer(name, plugin, fields, distribution, version, bundled, summary))
 
     def _fault(self, distribution: str, version: str, where: str, error: BaseException, remedy: str) -> None:
-        fault = Fault(distribution, version, where, _cause(error), remedy)
+        fault = Fault(distribution, version, where, cause_of(error), remedy)
         if self._strict:
             raise PluginError(str(fault)) from error
         self.faults.append(fault)
@@ -286,6 +287,10 @@ def _complaint(plugin: Any) -> str | None:
     no_default = [f.name for f in dataclasses.fields(plugin) if f.default is f.default_factory is dataclasses.MISSING]
     if no_default and plugin.kind in ("model",):
         return f"fields {', '.join(no_default)} have no default"
+    try:
+        typing.get_type_hints(plugin)
+    except Exception as error:  # noqa: BLE001 - an annotation may be any expression
+        return f"has an annotation that cannot be read: {type(error).__name__}: {error}"
     if sum(bool(f.metadata.get("cumulative")) for f in dataclasses.fields(plugin)) > 1:
         return "declares more than one cumulative field"
     if plugin.kind == "attack" and (field := cumulative_field(plugin)) and not hasattr(plugin, "iterates"):
@@ -312,7 +317,7 @@ def _first_line(plugin: type[Plugin]) -> str:
     return "" if generated else documentation.strip().partition("\n")[0]
 
 
-def _cause(error: BaseException) -> str:
+def cause_of(error: BaseException) -> str:
     """One line: the error and the line of the plugin's own code it came from."""
     text = f"{type(error).__name__}: {error}" if not isinstance(error, PluginError) else str(error)
     frames = traceback.extract_tb(error.__traceback__)

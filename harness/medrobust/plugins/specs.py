@@ -18,8 +18,8 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from ..contracts import BudgetSpec, Length, Plugin
-from ..errors import PluginError, did_you_mean
-from .registry import Offer, Registry
+from ..errors import MedrobustError, PluginError, did_you_mean
+from .registry import Offer, Registry, cause_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +70,12 @@ def build(offer: Offer, table: Mapping[str, Any], registry: Registry, label: str
         plugin = _adapter(offer.plugin).validate_json(text, strict=True, context={"resolve": resolve})
     except ValidationError as error:
         raise PluginError(f"{offer.kind} '{offer.name}': {_explain(error)}") from None
+    except MedrobustError:
+        raise
+    except Exception as error:
+        raise PluginError(
+            f"{offer.kind} '{offer.qualified}' cannot be made of {dict(table)}: {cause_of(error)}"
+        ) from error
     return Spec(offer, plugin, label or describe(offer.name, plugin, dict(offer.preset)))
 
 

@@ -121,6 +121,12 @@ def test_a_strangers_entry_point_is_the_door(site: Site) -> None:
             ATTACK + HOOK.replace("[Mine]", '[Preset("own", Mine, {"stength": 2})]'),
             "has no field 'stength'; did you mean 'strength'?",
         ),
+        (ATTACK.replace("strength: int", "strength: Nowhere") + HOOK, "Nowhere"),
+        (
+            "from __future__ import annotations\n"
+            + dedent(ATTACK.replace("strength: int", "strength: Nowhere") + HOOK),
+            "has an annotation that cannot be read: NameError: name 'Nowhere' is not defined",
+        ),
         (
             ATTACK.replace("strength: int = 1", "strength: int = cumulative(1)").replace(
                 "import Attack", "import cumulative, Attack"
@@ -175,7 +181,7 @@ def test_a_name_of_two_strangers_must_be_qualified(site: Site) -> None:
     site.install("first", ATTACK + HOOK)
     site.install("second", ATTACK + HOOK)
     registry = discover(site)
-    with pytest.raises(PluginError, match="'mine' is offered by several.*write 'first:mine' or 'second:mine'"):
+    with pytest.raises(PluginError, match=r"'mine' is offered by several.*write 'first:mine' or 'second:mine'"):
         registry.find("attack", "mine")
     assert registry.find("attack", "second:mine").distribution == "second"
 
@@ -188,7 +194,7 @@ def test_other_distributions_can_be_left_out(site: Site, monkeypatch: pytest.Mon
 
 
 def test_the_nearest_name_is_offered(core: Registry) -> None:
-    with pytest.raises(PluginError, match="no attack is called 'sing'; did you mean 'sign'?"):
+    with pytest.raises(PluginError, match=r"no attack is called 'sing'; did you mean 'sign'\?"):
         core.find("attack", "sing")
     with pytest.raises(PluginError, match="no model is called 'zzz'; valid: tiny-net"):
         core.find("model", "zzz")
