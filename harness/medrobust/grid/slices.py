@@ -49,7 +49,9 @@ class Slice:
             raise ValueError(f"'{text}': no split is called '{match['split']}'{did_you_mean(match['split'], SPLITS)}")
         start = _bound(match["start"] or "0%", text)
         stop = _bound(match["stop"], text) if match["stop"] else None
-        if stop is not None and type(start) is type(stop) and start >= stop:
+        if start == 1 and isinstance(start, Fraction):
+            raise ValueError(f"'{text}' is empty: it begins at the end")
+        if stop is not None and (stop == 0 or (type(start) is type(stop) and start >= stop)):
             raise ValueError(f"'{text}' is empty: it ends where it begins or before")
         return cls(match["split"], start, stop)
 
@@ -81,7 +83,12 @@ def _bound(text: str, whole: str) -> Bound:
 def _show(bound: Bound | None) -> str:
     if bound is None or bound == 0:
         return ""
-    return str(bound) if isinstance(bound, int) else f"{float(bound * 100):g}%"
+    if isinstance(bound, int):
+        return str(bound)
+    # The text is part of identities, so it must be exact: 33.3333% and 33.33333% are different slices.
+    percent = bound * 100
+    decimal = repr(float(percent)).removesuffix(".0")
+    return f"{decimal if Fraction(decimal) == percent else percent}%"
 
 
 def cut(data: ImageData, part: Slice, seed: int) -> NDArray[np.int64]:
