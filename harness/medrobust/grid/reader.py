@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 from ..contracts import BudgetSpec
 from ..errors import GridError, MedrobustError, did_you_mean
 from ..plugins.registry import Registry
-from ..plugins.specs import Spec, build, sweeps
+from ..plugins.specs import Spec, article, build, sweeps
 from .slices import Slice
 
 AXES = (
@@ -112,9 +112,14 @@ class Block:
     def excluded(self, labels: Mapping[str, str]) -> bool:
         """Whether a combination of labels matches an `exclude` pattern."""
         return any(
-            all(any(fnmatchcase(labels[axis], p) for p in patterns) for axis, patterns in pattern.items())
+            all(any(_matches(labels[axis], p) for p in patterns) for axis, patterns in pattern.items())
             for pattern in self.exclude
         )
+
+
+def _matches(label: str, pattern: str) -> bool:
+    # A label with brackets, such as train[:50%], must match itself.
+    return label == pattern or fnmatchcase(label, pattern)
 
 
 @dataclass(frozen=True)
@@ -164,10 +169,12 @@ def parse_grid(
     if profile and profile not in profiles:
         raise GridError(f"{where}: no profile is called '{profile}'{did_you_mean(profile, profiles)}")
     for each, content in profiles.items():
-        _known_keys(_table(content, f"{where}: profile.{each}"), ("define",), f"{where}: profile.{each}")
+        place = f"{where}: profile.{each}"
+        _known_keys(_table(content, place), ("define",), place)
+        _table(content.get("define", {}), f"{place}.define")
     define = {
         **_table(raw.get("define", {}), f"{where}: define"),
-        **(_table(profiles[profile].get("define", {}), f"{where}: profile.{profile}.define") if profile else {}),
+        **(profiles[profile].get("define", {}) if profile else {}),
     }
     blocks = raw.get("grid", [])
     if not isinstance(blocks, list) or not blocks:
@@ -203,7 +210,8 @@ class _Reader:
         for key in ("dataset", "model"):
             if key not in table:
                 raise GridError(f"{where}: '{key}' is missing")
-        images = self._integer(table, "images", self.images, where)
+        limits = [n for n in (self._integer(table, "images", None, where), self.images) if n is not None]
+        images = min(limits, default=None)
         axes = {axis: tuple(self.axis(axis, table[axis], f"{where}.{axis}")) for axis in AXES if axis in table}
         defaults: dict[str, Any] = {
             "train_set": "train",
@@ -219,8 +227,8 @@ class _Reader:
         axes |= {a: () for a in ("budget", "detector") if a not in axes}
         if images:
             axes["evaluate_on"] = tuple(_thin(choice, images) for choice in axes["evaluate_on"])
-        for axis in ("dataset", "model", "attack", "evaluate_on", "seed"):
-            if not axes[axis]:
+        for axis in AXES:
+            if not axes[axis] and axis not in ("budget", "detector"):
                 raise GridError(f"{where}.{axis}: the list is empty")
         stop = table.get("stop", "full")
         if stop not in get_args(Stop):
@@ -294,7 +302,7 @@ class _Reader:
         elif axis == "train_set":
             yield _choice(Slice.parse(_text(value)), alias)
         elif axis in ("craft_on", "evaluate_on"):
-            yield from self.parts(axis, value, alias)
+            yield from self.parts(axis, value, alias, where)
         elif axis == "goal":
             yield _choice(_goal(_text(value)), alias)
         elif axis == "budget":
@@ -312,9 +320,11 @@ class _Reader:
         table = {"name": value} if isinstance(value, str) else dict(value) if isinstance(value, Mapping) else {}
         name = table.pop("name", None)
         if not isinstance(name, str):
-            raise ValueError(f"expected the name of a {kind} or a table with `name`, got {value!r}")
+            raise ValueError(f"expected the name of {article(kind)} or a table with `name`, got {value!r}")
         offer = self.registry.find(kind, name)
         variants = list(sweeps(offer, table, self.registry))
+        if not variants:
+            raise ValueError(f"{', '.join(k for k, v in table.items() if v == []) or name}: the list is empty")
         swept = [k for k in table if len({repr(v.get(k)) for v in variants}) > 1]
         for variant in variants:
             label = alias
@@ -323,7 +333,7 @@ class _Reader:
             spec = build(offer, variant, self.registry, label)
             yield Choice(spec, spec.label)
 
-    def parts(self, axis: str, value: Any, alias: str) -> Iterator[Choice]:
+    def parts(self, axis: str, value: Any, alias: str, where: str) -> Iterator[Choice]:
         default = "test" if axis == "evaluate_on" else "train"
         if isinstance(value, str):
             yield _choice(PartSpec(Slice.parse(value)), alias)
@@ -332,7 +342,7 @@ class _Reader:
             raise ValueError(f"expected a slice or a data set, got {value!r}")
         table = dict(value)
         if "dataset" in table:
-            _known_keys(table, ("dataset", "slice"), axis)
+            _known_keys(table, ("dataset", "slice"), where)
             dataset, text = table["dataset"], table.get("slice", default)
         else:
             text = table.pop("slice", default)

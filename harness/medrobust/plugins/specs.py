@@ -79,6 +79,16 @@ def build(offer: Offer, table: Mapping[str, Any], registry: Registry, label: str
     return Spec(offer, plugin, label or describe(offer.name, plugin, dict(offer.preset)))
 
 
+def spec_of(plugin: Plugin, registry: Registry) -> Spec:
+    """The spec of an instance that stands in a field of another plugin.
+
+    Raises:
+        PluginError: if nobody offers its class.
+    """
+    offer = registry.offer_of(plugin)
+    return Spec(offer, plugin, describe(offer.name, plugin, dict(offer.preset)))
+
+
 def nested(contract: type[Plugin], value: Any, registry: Registry) -> Spec:
     """The plugin that a name or a table in a field stands for.
 
@@ -87,7 +97,7 @@ def nested(contract: type[Plugin], value: Any, registry: Registry) -> Spec:
     """
     table = {"name": value} if isinstance(value, str) else dict(value) if isinstance(value, Mapping) else None
     if table is None or not isinstance(table.get("name"), str):
-        raise PluginError(f"expected the name of {_article(contract.kind)} or a table with `name`, got {value!r}")
+        raise PluginError(f"expected the name of {article(contract.kind)} or a table with `name`, got {value!r}")
     offer = registry.find(contract.kind, table.pop("name"))
     if not issubclass(offer.plugin, contract):
         raise PluginError(f"'{offer.name}' is no {contract.__name__}, which is needed here")
@@ -161,7 +171,7 @@ def _explain(error: ValidationError) -> str:
     return "; ".join(parts)
 
 
-def _article(kind: str) -> str:
+def article(kind: str) -> str:
     return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
 
 
