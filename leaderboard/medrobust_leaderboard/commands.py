@@ -29,6 +29,7 @@ from medrobust import (
 from . import render
 from .board import boards
 from .build import Report
+from .claims import Finding, as_entry, claims_to_terminal
 from .specs import Paper, read_paper
 from .table import Table
 
@@ -71,6 +72,10 @@ def reproduce(
     for table in tables:
         console.print()
         render.to_terminal(table, console)
+    findings = report.claims()
+    if findings:
+        console.print()
+        claims_to_terminal(findings, console)
     if facts.substitutions:
         console.print("\n[bold]What stands for what[/]")
         for substitution in facts.substitutions:
@@ -80,7 +85,7 @@ def reproduce(
                 soft_wrap=True,
             )
     console.print()
-    page = write_report(report, tables, session, profile)
+    page = write_report(report, tables, session, profile, findings)
     print_outcome(outcome, session.store.path)
     console.print(f"Page with tables and figures: {page}", highlight=False, soft_wrap=True)
     if not outcome.complete:
@@ -147,7 +152,9 @@ def find_paper(name: str, session: Session) -> Paper:
     return read_paper(papers[name])
 
 
-def write_report(report: Report, tables: Sequence[Table], session: Session, profile: str) -> str:
+def write_report(
+    report: Report, tables: Sequence[Table], session: Session, profile: str, findings: Sequence[Finding] = ()
+) -> str:
     """Write page, tables and figures beside the records; returns the page's path, relative to here."""
     from .page import page_figure, render_page
 
@@ -168,6 +175,7 @@ def write_report(report: Report, tables: Sequence[Table], session: Session, prof
         tables,
         [page_figure(saved, id=spec.id, title=spec.title, caption=spec.caption) for spec, saved in drawn],
         [{"paper": s.paper, "here": s.here, "reason": s.reason} for s in report.profile.substitutions],
+        [as_entry(finding) for finding in findings],
         provenance=provenance(session, facts.citation, facts.departures),
     )
     file = folder / "index.html"

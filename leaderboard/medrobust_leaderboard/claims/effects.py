@@ -102,12 +102,14 @@ def _comparison(claim: Comparison, items: Sequence[Item]) -> Gathered:
     _note_missing(result, [item for family in (*lefts, *rights) for item in family.values()])
     pairs = [(one, other) for one in lefts for other in rights if _paired(claim, one, other, names)]
     alone = len(lefts) - len({id(one) for one, _ in pairs})
-    if alone:
+    if alone and rights:
         result.missing.append(f"a partner of equal {', '.join(claim.pair_on)} for {alone} of {len(lefts)} cells")
     resamples = max(RESAMPLES, DRAWS_PER_MEMBER * len(pairs))
     for one, other in pairs:
         seeds = [seed for seed in one if seed in other]
-        bases = [_base(claim, family[seed], side) for family, side in ((one, sides[0]), (other, sides[1])) for seed in seeds]
+        bases = [
+            _base(claim, family[seed], side) for family, side in ((one, sides[0]), (other, sides[1])) for seed in seeds
+        ]
         if not _complete(one, other) or any(base is None or base.record is None for base in bases):
             continue
         found = [_difference(claim, one[seed], other[seed], names, sides, resamples) for seed in seeds]

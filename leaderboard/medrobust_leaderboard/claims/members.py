@@ -6,11 +6,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from typing import Final
 
 from medrobust import CONFIDENCE_BINS, METRICS, Record, Store
 
 from ..selection import Row, Selected, matches
 from .specs import PENDING, Claim, Comparison, Selection, Trend, Where, tables
+
+SHOWN: Final = 4
+"""Labels that a list of missing ones names."""
 
 
 @dataclass(frozen=True)
@@ -47,28 +51,31 @@ def items_of(rows: Iterable[Selected], substituted: Callable[[Row], bool]) -> li
         entry, cell = selected.entry, selected.entry.cell
         stands = substituted(selected.row)
         if cell is None:
-            items.append(
-                Item(selected.row, absent=entry.impossible, excluded=entry.excluded, substituted=stands)
-            )
+            items.append(Item(selected.row, absent=entry.impossible, excluded=entry.excluded, substituted=stands))
         else:
             classes = tuple(cell.target.info.classes)
             items.append(Item(selected.row, cell.id, cell.part.id, classes, substituted=stands))
     return items
 
 
-def with_records(items: Sequence[Item], store: Store) -> list[Item]:
+def with_records(items: Sequence[Item], store: Store, problems: Mapping[str, str]) -> list[Item]:
     """Items with their records, or with the reason why there are none."""
     cells = {item.cell for item in items if item.cell}
     found = dict(store.records(cells)) if store.exists and cells else {}
-    status: dict[str, str] = {}
-    if store.exists:
-        frame = store.cells(["reason"])
-        frame = frame[frame["cell"].isin(list(cells)) & (frame["status"] != "ok")]
-        status = {c: f"{s}: {r or ''}" for c, s, r in zip(frame["cell"], frame["status"], frame["reason"], strict=True)}
     return [
-        replace(item, record=found.get(item.cell), absent=item.absent or status.get(item.cell, "not computed"))
+        replace(item, record=found.get(item.cell), absent=item.absent or problems.get(item.cell, "not computed"))
         for item in items
     ]
+
+
+def problems_of(store: Store) -> dict[str, str]:
+    """Status and reason of every cell of a store that is not ok."""
+    if not store.exists:
+        return {}
+    frame = store.cells(["reason"])
+    frame = frame[frame["status"] != "ok"]
+    columns = zip(frame["cell"], frame["status"], frame["reason"], strict=True)
+    return {cell: f"{status}: {reason}" if reason else status for cell, status, reason in columns}
 
 
 def spread(items: Iterable[Item], metric: str) -> list[Item]:
@@ -149,7 +156,10 @@ def _why(axis: str, labels: Mapping[str, None], items: Iterable[Item]) -> str:
 
 
 def _either(labels: str | Sequence[str]) -> str:
-    return labels if isinstance(labels, str) else ", ".join(labels)
+    if isinstance(labels, str):
+        return labels
+    rest = f" and {len(labels) - SHOWN} more" if len(labels) > SHOWN + 1 else ""
+    return ", ".join(labels[:SHOWN] if rest else labels) + rest
 
 
 def missing_records(items: Iterable[Item]) -> str:

@@ -50,7 +50,7 @@ class Claim:
     where: Selection = field(default_factory=dict)
     quantifier: Quantifier = "all"
     reading: str = ""
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     @property
     def metrics(self) -> dict[str, str]:
@@ -192,7 +192,7 @@ def _claim(raw: Mapping[str, Any], where: str) -> Claim:
         claim: Claim = TypeAdapter(KINDS[kind]).validate_python(table)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise MedrobustError(f"{where}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise MedrobustError(f"{where}: {first['loc'][0]}: {first['msg']}") from None
     _check_names(claim, where)
     if problem := claim.check():
         raise MedrobustError(f"{where}: {problem}")

@@ -1,7 +1,7 @@
 """The verdict on a claim.
 
-Every member is tested against the claim's border at level 0.05, two-sided: a 95 % interval that covers the border leaves
-it undecided. Then, by quantifier:
+Every member is tested against the claim's border at level 0.05, two-sided: a 95 % interval that covers the border
+leaves it undecided. Then, by quantifier:
 
 - `all` holds if every member supports it. Each member alone is tested at the full level, as all of them must pass (an
   intersection-union test: Berger 1982, Technometrics 24:295). It does not hold if any member contradicts it, where a
@@ -24,7 +24,7 @@ from medrobust import Store, holm
 from ..selection import Row, Selected
 from .effects import Gathered, Member, gather
 from .estimates import Estimate, Tested, above, average, below, within
-from .members import Item, chosen, items_of, missing_labels, spread, wanted, with_records
+from .members import Item, chosen, items_of, missing_labels, problems_of, spread, wanted, with_records
 from .specs import LEVEL, PENDING, Bound, Claim, Comparison, Trend, tables
 
 Verdict = Literal["holds", "does not hold", "undecided", "cannot be tested here"]
@@ -69,11 +69,13 @@ def judge(
 
     Records are read claim by claim, so that no more than one claim's are in memory.
     """
-    items = items_of(rows, substituted)
+    items, problems = items_of(rows, substituted), problems_of(store)
     findings = []
     for claim in claims:
         concerned = _concerned(claim, items)
-        loaded = {id(item): full for item, full in zip(concerned, with_records(concerned, store), strict=True)}
+        loaded = {
+            id(item): full for item, full in zip(concerned, with_records(concerned, store, problems), strict=True)
+        }
         findings.append(verdict_on(claim, [loaded.get(id(item), item) for item in items]))
     return findings
 
@@ -122,9 +124,7 @@ def _decide(finding: Finding, members: Sequence[Member]) -> Finding:
         place = ranked[0]
         if any(contradicts):
             verdict = "does not hold"
-            place = min(
-                range(len(members)), key=lambda i: (tested[i].contradicts, clearance(claim, members[i].found))
-            )
+            place = min(range(len(members)), key=lambda i: (tested[i].contradicts, clearance(claim, members[i].found)))
         elif gap:
             verdict = "cannot be tested here"
         elif all(supports):

@@ -60,7 +60,9 @@ def effect_text(finding: Finding) -> str:
         return number
     if claim.quantifier == "average":
         return f"mean of {finding.members}: {number}"
-    which = "middle" if claim.quantifier == "most" else "strongest against" if finding.contradicted else "least in favour"
+    which = "middle"
+    if claim.quantifier == "all":
+        which = "strongest against" if finding.contradicted else "least in favour"
     place = f" ({finding.decisive})" if finding.decisive else ""
     return f"{which} of {finding.members}{place}: {number}"
 
