@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 
 from medrobust import SPLITS, DataError, DataSource, ImageData
-from medrobust_datasets.phantoms import PhantomCXR, PhantomDerm, PhantomFundus
+from medrobust_datasets.phantoms import (
+    PhantomCXR,
+    PhantomDerm,
+    PhantomFundus,
+    PhantomHistology,
+    PhantomNatural,
+    PhantomOCT,
+)
 from medrobust_datasets.phantoms.streams import Roster
 
 SOURCE = DataSource()
@@ -22,6 +29,11 @@ PHANTOMS: list[Any] = [
     PhantomFundus(**SMALL),
     PhantomDerm(**SMALL),
     PhantomDerm(classes=7, **SMALL),
+    PhantomCXR(task="multilabel", **SMALL),
+    PhantomOCT(**SMALL),
+    PhantomHistology(**SMALL),
+    PhantomHistology(classes=4, **SMALL),
+    PhantomNatural(**SMALL),
 ]
 every_phantom = pytest.mark.parametrize("phantom", PHANTOMS, ids=lambda p: f"{p.name}-{len(p.class_names)}")
 
@@ -162,7 +174,10 @@ def test_progress_is_reported_to_the_end() -> None:
     ("phantom", "fields", "message"),
     [
         (PhantomCXR, {"classes": 5}, "give 2, 3 or 4"),
+        (PhantomCXR, {"task": "multilable"}, "none of multiclass, multilabel"),
+        (PhantomCXR, {"task": "multilabel", "classes": 4}, "leave out classes"),
         (PhantomDerm, {"classes": 5}, "give 2 .* or 7"),
+        (PhantomHistology, {"classes": 5}, "give 2 .* or 4"),
         (PhantomFundus, {"size": 20}, "28 to 256 pixels"),
         (PhantomFundus, {"size": 512}, "28 to 256 pixels"),
         (PhantomFundus, {"test": 0}, "1 or more images"),

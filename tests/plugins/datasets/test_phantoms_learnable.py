@@ -22,7 +22,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from medrobust import DataSource, ImageData
-from medrobust_datasets.phantoms import PhantomCXR, PhantomDerm, PhantomFundus
+from medrobust_datasets.phantoms import (
+    PhantomCXR,
+    PhantomDerm,
+    PhantomFundus,
+    PhantomHistology,
+    PhantomNatural,
+    PhantomOCT,
+)
 
 BALANCED = {
     "phantom-cxr-2": PhantomCXR(),
@@ -30,9 +37,14 @@ BALANCED = {
     "phantom-cxr-4": PhantomCXR(classes=4),
     "phantom-fundus": PhantomFundus(),
     "phantom-derm": PhantomDerm(),
+    "phantom-oct": PhantomOCT(),
+    "phantom-histology-2": PhantomHistology(),
+    "phantom-histology-4": PhantomHistology(classes=4),
+    "phantom-natural": PhantomNatural(),
 }
 IMBALANCED = {"phantom-derm-7": PhantomDerm(classes=7)}
-PHANTOMS: dict[str, Any] = BALANCED | IMBALANCED
+MULTILABEL = {"phantom-cxr-14": PhantomCXR(task="multilabel")}
+PHANTOMS: dict[str, Any] = BALANCED | IMBALANCED | MULTILABEL
 
 
 @dataclass(frozen=True)
@@ -157,3 +169,14 @@ def test_rare_classes_are_learnt_by_the_network_only(name: str) -> None:
     linear = max(balanced_accuracy_score(labels, predicted) for predicted in linear_predictions(name))
     assert by_network > 0.6
     assert linear <= by_network - 0.1
+
+
+@pytest.mark.parametrize("name", MULTILABEL)
+def test_findings_are_recognised_one_by_one(name: str) -> None:
+    labels, output = splits(name).test.labels, logits(name)
+    areas = [roc_auc_score(labels[:, k], output[:, k]) for k in range(labels.shape[1])]
+    assert np.mean(areas) > 0.82
+    assert np.min(areas) > 0.6
+    findings = labels.sum(axis=1)
+    assert np.mean(findings == 0) > 0.25
+    assert np.mean(findings >= 2) > 0.15

@@ -22,7 +22,7 @@ class Chest:
         batch: draws; patient streams for what stays, view streams for what varies.
         centre: x of the middle of a lung, mirrored for the other one (n,).
         floor: y of the top of the diaphragm for each side (n, 2).
-        lungs: 0 to 1, inside the left or right lung (n, 2, h, w).
+        lungs: 0 to 1, inside the left or right lung and not behind heart or mediastinum (n, 2, h, w).
         image: brightness of bones and soft tissue of the whole chest (n, h, w).
         markings: brightness of vessels and lung texture (n, h, w), added last.
     """
@@ -52,13 +52,20 @@ class Chest:
         return side * (self.centre + draws.uniform(-inner, outer)), draws.uniform(-0.6, low)
 
 
-def chest(canvas: Canvas, batch: Batch, *, heart_scale: Array | float = 1.0) -> Chest:
-    """Draw a chest without findings; `heart_scale` widens the heart (n,)."""
+def chest(canvas: Canvas, batch: Batch, *, heart_scale: Array | float = 1.0, inflation: Array | float = 0.0) -> Chest:
+    """Draw a chest without findings.
+
+    Args:
+        canvas: pose of each image.
+        batch: draws.
+        heart_scale: factor of the width of the heart (n,).
+        inflation: how much lower than usual the diaphragm stands (n,).
+    """
     patient, view = batch.patient, batch.view
     x, y = canvas.x, canvas.y
     centre = patient.uniform(0.40, 0.47)
     width = patient.uniform(0.29, 0.35)
-    inspiration = view.uniform(-0.06, 0.06)
+    inspiration = view.uniform(-0.06, 0.06) + inflation
     floor = np.stack([patient.uniform(0.48, 0.62), patient.uniform(0.54, 0.68)], axis=1) + inspiration[:, None]
     lungs = np.stack([_lung(canvas, side * centre, width, floor[:, i]) for i, side in enumerate(SIDES)], axis=1)
     lung = lungs.sum(axis=1)
@@ -113,7 +120,8 @@ def chest(canvas: Canvas, batch: Batch, *, heart_scale: Array | float = 1.0) -> 
         for side in SIDES
     )
     image = image + 0.08 * hila * lung
-    return Chest(canvas, batch, centre, floor, lungs, image, markings)
+    visible = lungs * (1 - 0.85 * opaque)[:, None]
+    return Chest(canvas, batch, centre, floor, visible, image, markings)
 
 
 def _lung(canvas: Canvas, cx: Array, width: Array, floor: Array) -> Array:

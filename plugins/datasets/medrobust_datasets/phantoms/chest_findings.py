@@ -24,8 +24,8 @@ def pneumothorax(chest: Chest, present: Array) -> None:
     free = canvas.edge(-distance, 0.02) * lung * field(present)
     line = np.exp(-0.5 * (distance / np.maximum(0.5 * canvas.pixel, 0.018)) ** 2) * lung * field(present)
     chest.markings *= 1 - 0.95 * free
-    chest.image -= field(draws.uniform(0.03, 0.11)) * free
-    chest.image += field(draws.uniform(0.07, 0.16)) * line + 0.04 * (lung * field(present) - free)
+    chest.image -= field(draws.uniform(0.04, 0.12)) * free
+    chest.image += field(draws.uniform(0.08, 0.17)) * line + 0.04 * (lung * field(present) - free)
 
 
 def skin_fold(chest: Chest, present: Array) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .base import Phantom
-from .derm_traits import BENIGN, ISIC, ISIC_SHARES, MALIGNANT, Lesions, Traits
+from .derm_traits import BENIGN, ISIC, ISIC_SHARES, MALIGNANT, Lesions, Looks, between
 from .drawing import Array, Canvas, arc, blend, clouds, field, ramp
 from .streams import Batch
 
@@ -44,7 +44,7 @@ class PhantomDerm(Phantom):
             )
 
     @property
-    def traits(self) -> dict[str, Traits]:
+    def traits(self) -> dict[str, Looks]:
         """The looks of each class."""
         return BINARY if self.classes == 2 else ISIC
 
@@ -64,7 +64,7 @@ class PhantomDerm(Phantom):
         canvas = self.canvas(batch, shift=0.25, scale=(0.8, 1.1), angle=np.pi)
         drawn = np.floor(batch.patient.uniform(0, 0.9999) * self.classes).astype(np.int64)
         doubt = batch.patient.uniform(0, 1) ** 1.7 * (0.58 if self.classes == 2 else 0.42)
-        lesions = Lesions.between(list(self.traits.values()), labels, drawn, doubt)
+        lesions = between(list(self.traits.values()), labels, drawn, doubt)
         image = _lesion(canvas, batch, _skin(canvas, batch), lesions)
         image = _hairs(canvas, batch, image)
         return self._photograph(canvas, batch, image)

@@ -2,47 +2,51 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .drawing import Array
 
-RGB = tuple[float, float, float]
+RGB: TypeAlias = tuple[float, float, float]
+C = TypeVar("C")
+V = TypeVar("V")
 
 
-class Traits(NamedTuple):
-    """Mean appearance of a class. Strengths and shares are 0 to 1."""
+class Traits(NamedTuple, Generic[C, V]):
+    """Appearance: the mean of a class, or of each of n lesions. Strengths and shares are 0 to 1."""
 
-    body: RGB
+    body: C
     """Main colour."""
-    patches: RGB
+    patches: C
     """Second colour, in irregular patches."""
-    patchiness: float
+    patchiness: V
     """Share of the second colour."""
-    waviness: float
+    waviness: V
     """Relative amplitude of the lobes of the border."""
-    softness: float
+    softness: V
     """Width of the border relative to the radius."""
-    lopsided: float
+    lopsided: V
     """How far the colours are shifted to one side, relative to the radius."""
-    network: float
+    network: V
     """Regular pigment network."""
-    veil: float
+    veil: V
     """Blue-white veil over a part."""
-    globules: float
+    globules: V
     """Dark dots, irregularly placed."""
-    vessels: float
+    vessels: V
     """Branched red vessels."""
-    scale: float
+    scale: V
     """White keratin: scales or cysts like milia."""
-    pale_centre: float
+    pale_centre: V
     """White scar in the middle."""
-    lacunae: float
+    lacunae: V
     """Red to purple round lakes of blood."""
 
+
+Looks: TypeAlias = Traits[RGB, float]
+"""The mean appearance of a class."""
 
 BROWN, DARK, TAN, PINK, ROSE = (
     (0.52, 0.33, 0.24),
@@ -57,7 +61,7 @@ GREY, RED, PURPLE, WAX = (0.45, 0.42, 0.44), (0.82, 0.34, 0.36), (0.60, 0.28, 0.
 BENIGN = Traits(BROWN, TAN, 0.25, 0.025, 0.28, 0.03, 0.55, 0.0, 0.05, 0.0, 0.0, 0.0, 0.0)
 MALIGNANT = Traits(CHESTNUT, DARK, 0.45, 0.10, 0.16, 0.50, 0.15, 0.40, 0.65, 0.10, 0.05, 0.0, 0.0)
 
-ISIC: dict[str, Traits] = {
+ISIC: dict[str, Looks] = {
     "MEL": Traits(CHESTNUT, DARK, 0.50, 0.09, 0.18, 0.50, 0.20, 0.55, 0.60, 0.05, 0.0, 0.0, 0.0),
     "NV": Traits(BROWN, TAN, 0.25, 0.025, 0.32, 0.05, 0.65, 0.0, 0.10, 0.0, 0.0, 0.0, 0.0),
     "BCC": Traits(ROSE, GREY, 0.40, 0.06, 0.45, 0.20, 0.0, 0.10, 0.15, 0.95, 0.05, 0.0, 0.0),
@@ -74,27 +78,12 @@ ISIC_SHARES: dict[str, float] = {
 """About the shares in that data set; the two rarest are raised from 1.2 and 1.4 % so that a small split holds some."""
 
 
-@dataclass(frozen=True)
-class Lesions:
-    """The traits of n lesions: colours (n, 3), all else (n,)."""
+Lesions: TypeAlias = Traits[Array, Array]
+"""The traits of n lesions: colours (n, 3), all else (n,)."""
 
-    body: Array
-    patches: Array
-    patchiness: Array
-    waviness: Array
-    softness: Array
-    lopsided: Array
-    network: Array
-    veil: Array
-    globules: Array
-    vessels: Array
-    scale: Array
-    pale_centre: Array
-    lacunae: Array
 
-    @classmethod
-    def between(cls, rows: list[Traits], labels: NDArray[np.int64], others: NDArray[np.int64], doubt: Array) -> Lesions:
-        """Lesions of class `labels`, with a share `doubt` (n,) of the looks of class `others`."""
-        columns = [np.array(column, dtype=np.float32) for column in zip(*rows, strict=True)]
-        weights = [doubt.reshape(-1, *[1] * (column.ndim - 1)) for column in columns]
-        return cls(*(c[labels] + (c[others] - c[labels]) * w for c, w in zip(columns, weights, strict=True)))
+def between(rows: list[Looks], labels: NDArray[np.int64], others: NDArray[np.int64], doubt: Array) -> Lesions:
+    """Lesions of class `labels`, with a share `doubt` (n,) of the looks of class `others`."""
+    columns = [np.array(column, dtype=np.float32) for column in zip(*rows, strict=True)]
+    weights = [doubt.reshape(-1, *[1] * (column.ndim - 1)) for column in columns]
+    return Traits(*(c[labels] + (c[others] - c[labels]) * w for c, w in zip(columns, weights, strict=True)))

@@ -133,7 +133,7 @@ class Canvas:
             weight: height of the profile (n, curves, points).
         """
         n = len(path)
-        between = -(-self.size // 32)
+        between = -(-self.size // 48)
         path, sigma, weight = (_refine(a, between) for a in (path, sigma[..., None], weight[..., None]))
         sigma, weight = sigma[..., 0], weight[..., 0]
         spacing = np.sqrt((np.diff(path, axis=2) ** 2).sum(-1))

@@ -42,6 +42,10 @@ class Streams:
         """1 with the given probability, else 0, shape (n, *shape)."""
         return (self.uniform(0, 1, *shape) < probability).astype(np.float32)
 
+    def choice_of(self, first: float, second: float) -> Array:
+        """One of two values with equal probability, shape (n,)."""
+        return np.where(self.uniform(0, 1) < 0.5, np.float32(first), np.float32(second))
+
     def side(self, *shape: int) -> Array:
         """-1 or 1 with equal probability, shape (n, *shape)."""
         return 2 * self.chance(0.5, *shape) - 1
