@@ -43,6 +43,7 @@ app = typer.Typer(
     help="Benchmark the adversarial robustness of medical image classifiers.",
     no_args_is_help=True,
     add_completion=False,
+    pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
 
@@ -89,8 +90,9 @@ def plan(
     """Show what a run would do: cells cached, missing, excluded and impossible, steps, and an estimate of the time."""
     session = open_session(store or DEFAULT_STORE, plugin=plugin, data_root=data_root)
     plan_ = session.plan(grid, profile=profile, images=images)
-    finished, fitted = session.store.finished(), session.store.fitted()
-    steps = plan_.steps(finished, fitted)
+    done = session.store.done()
+    finished = set(done.cells)
+    steps = plan_.steps(done)
     cached = sum(1 for c in plan_.cells if c in finished)
     guess = estimate(steps, session.store)
     if as_json:
@@ -199,7 +201,9 @@ def _plugin_facts(offer: Offer) -> dict[str, Any]:
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:
-    return field.default if field.default is not dataclasses.MISSING else field.default_factory()  # type: ignore[misc]
+    if field.default is not dataclasses.MISSING:
+        return field.default
+    return None if field.default_factory is dataclasses.MISSING else field.default_factory()
 
 
 def _shown_default(field: dataclasses.Field[Any]) -> str:
@@ -287,8 +291,9 @@ def why(
 
 
 def _print_nearest(fields: dict[str, Any], store: Store) -> None:
-    identities = store.cells(["identity"])["identity"] if store.exists else []
-    if not len(identities):
+    frame = store.cells(["identity"])
+    identities = dict(zip(frame["cell"], frame["identity"], strict=True))
+    if not identities:
         console.print("The store is empty.")
         return
     compared = [(c, difference(json.loads(text), json.loads(json.dumps(fields)))) for c, text in identities.items()]

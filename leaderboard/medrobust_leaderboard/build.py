@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from medrobust import Plan, Store, Value
 
@@ -12,6 +13,9 @@ from .claims import Finding, judge, read_claims
 from .selection import Numbers, Row, Selected, check_unique, matches, rows_of, rule_for
 from .specs import FigureSpec, Paper, Substitution, TableSpec
 from .table import State, Table, TableCell
+
+if TYPE_CHECKING:
+    from .figures import SavedFigure
 
 CLEAN = "none"
 
@@ -158,7 +162,7 @@ class Report:
             points.append((x, self.numbers.combined(cells, rule.metric) if rule else None))
         return points
 
-    def draw(self, folder: Path) -> list[tuple[FigureSpec, object]]:
+    def draw(self, folder: Path) -> list[tuple[FigureSpec, SavedFigure]]:
         """Draw every figure into `folder` as PNG and SVG beside its CSV; (spec, saved figure) for each."""
         from .figures import CurvePanel, Series, curves, curves_data, save
 

@@ -13,10 +13,10 @@ from .attack import (
 from .budget import Budget, BudgetSpec, Length, Norm
 from .classifier import Classifier, Gradient, Loss, Task
 from .dataset import SPLITS, DataInfo, Dataset, DataSource, ImageData, fingerprint_files
-from .defense import Defense, Detector, Hardening, Preprocessing, Probe, Training
+from .defense import Defense, Detector, Fit, Hardening, Perturb, Preprocessing, Probe, Training
 from .draws import Draws
 from .goal import Goal, Targeted, Untargeted, cross_entropy, decide, decisions, predictions
-from .model import Model, Recipe, Shape
+from .model import Model, Pretraining, Recipe, Shape
 from .plugin import Plugin, Preset, cumulative, cumulative_field
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "DerivedAttack",
     "Detector",
     "Draws",
+    "Fit",
     "Goal",
     "Gradient",
     "Hardening",
@@ -44,9 +45,11 @@ __all__ = [
     "Loss",
     "Model",
     "Norm",
+    "Perturb",
     "Plugin",
     "Preprocessing",
     "Preset",
+    "Pretraining",
     "Probe",
     "Recipe",
     "Shape",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -52,11 +53,15 @@ class ThreatModel:
         return None
 
 
-class Attack(Plugin):
-    """Perturbs each image on its own."""
+class AnyAttack(Plugin):
+    """What may stand in the attack axis: an :class:`Attack` per image or a :class:`UniversalAttack`."""
 
     kind: ClassVar[str] = "attack"
     threat: ClassVar[ThreatModel]
+
+
+class Attack(AnyAttack):
+    """Perturbs each image on its own."""
 
     @abstractmethod
     def perturb(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Tensor:
@@ -90,33 +95,31 @@ class IterativeAttack(Attack):
         """
 
     def perturb(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Tensor:
-        adversarial = images
-        for adversarial in self.iterates(classifier, images, goal, budget, random):
-            pass
-        return adversarial
+        last = deque(self.iterates(classifier, images, goal, budget, random), maxlen=1)
+        return last[0] if last else images
 
 
 class DerivedAttack(Attack):
     """Works on the adversarial images of another attack (`of`) without crafting them again: controls, rounding.
 
-    The implementing dataclass has a field `of: Attack`.
+    The implementing dataclass has a field `of: AnyAttack`. Of a universal attack it gets the images with the
+    perturbation added.
     """
 
-    of: Attack
+    of: AnyAttack
 
     @abstractmethod
     def derive(self, images: Tensor, adversarial: Tensor, goal: Goal, budget: Budget, random: Draws) -> Tensor:
         """New adversarial images from clean `images` and the `adversarial` ones of `of`, same shapes."""
 
     def perturb(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Tensor:
+        if not isinstance(self.of, Attack):
+            raise TypeError(f"{self.of.title} is universal: its perturbation is fitted first, then given to `derive`")
         return self.derive(images, self.of.perturb(classifier, images, goal, budget, random), goal, budget, random)
 
 
-class UniversalAttack(Plugin):
+class UniversalAttack(AnyAttack):
     """Finds one perturbation for all images; crafted on `craft_on`, added to every evaluated image by the host."""
-
-    kind: ClassVar[str] = "attack"
-    threat: ClassVar[ThreatModel]
 
     @abstractmethod
     def fit(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Tensor:
@@ -142,10 +145,5 @@ class IterativeUniversalAttack(UniversalAttack):
         """
 
     def fit(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Tensor:
-        perturbation = torch.zeros_like(images[0])
-        for perturbation in self.iterates(classifier, images, goal, budget, random):
-            pass
-        return perturbation
-
-
-AnyAttack = Attack | UniversalAttack
+        last = deque(self.iterates(classifier, images, goal, budget, random), maxlen=1)
+        return last[0] if last else torch.zeros_like(images[0])

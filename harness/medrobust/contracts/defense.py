@@ -5,14 +5,14 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from .budget import Budget, BudgetSpec
 from .classifier import Classifier
-from .dataset import DataInfo, ImageData
 from .model import Recipe
 from .plugin import Plugin
 
@@ -31,29 +31,55 @@ class Preprocessing(Defense):
         """A module that transforms its images (n, c, h, w) in [0, 1] and passes them on to `module`."""
 
 
+class Perturb(Protocol):
+    """Changes a batch of training images: float32 (n, c, h, w) in [0, 1], labels, and the images' numbers (n,)."""
+
+    def __call__(self, images: Tensor, labels: Tensor, index: Tensor) -> Tensor: ...
+
+
+class Fit(Protocol):
+    """The host's training loop on the training images of a hardening defense.
+
+    It trains `module` in place by `recipe` with a fresh optimiser. `before` changes images before augmentation (a
+    perturbed data set), `after` changes them after it (adversarial training).
+    """
+
+    def __call__(
+        self, recipe: Recipe, seed: int, *, before: Perturb | None = None, after: Perturb | None = None
+    ) -> None: ...
+
+
 @dataclass(frozen=True)
 class Training:
     """What a hardening defense is given.
 
     Attributes:
-        module: the trained model, to be changed in place.
-        data: the training images.
-        info: classes and task.
+        module: the model, to be changed in place by `fit`; it holds the weights after `done` iterations.
+        images: the training images, float32 (n, c, h, w) in [0, 1].
+        labels: their labels.
+        ids: their sample ids.
+        classes: class names.
         recipe: the recipe the model was trained with.
         seed: seed of every draw.
-        classifier: gives the classifier view of a module, for crafting.
-        fit: trains a module on float images (n, c, h, w) and labels by a recipe; the host's training loop.
-        progress: called with (done, total).
+        done: iterations that an earlier, interrupted run has finished.
+        classifier: the classifier of the module as it is now, for crafting.
+        fit: the host's training loop.
+        budget: resolves a budget against the training images.
+        progress: called with (done, total, what).
     """
 
     module: nn.Module
-    data: ImageData
-    info: DataInfo
+    images: Tensor
+    labels: Tensor
+    ids: NDArray[np.str_]
+    classes: tuple[str, ...]
     recipe: Recipe
     seed: int
-    classifier: Callable[[nn.Module], Classifier]
-    fit: Callable[..., None]
-    progress: Callable[[int, int], None]
+    done: int
+    classifier: Callable[[], Classifier]
+    fit: Fit
+    budget: Callable[[BudgetSpec], Budget]
+    progress: Callable[[int, int, str], None]
 
 
 class Hardening(Defense):
@@ -61,9 +87,10 @@ class Hardening(Defense):
 
     @abstractmethod
     def harden(self, training: Training) -> Iterator[nn.Module]:
-        """The hardened module after iteration 1, 2, ... of the cumulative field (once, if there is none).
+        """The hardened module after iteration `training.done + 1`, ... up to the last.
 
-        Each is kept, so that a killed run resumes after the last one.
+        The host keeps each, so that a killed run goes on after the last one. Of a defense with a cumulative field each
+        is a target of its own; of another one, the last.
         """
 
 

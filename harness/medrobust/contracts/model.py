@@ -10,7 +10,7 @@ from pydantic import ConfigDict
 from torch import nn
 
 from ..errors import ModelError
-from .dataset import DataSource
+from .dataset import Dataset, DataSource
 from .plugin import Plugin
 
 
@@ -62,20 +62,37 @@ class Shape:
 
 
 @dataclass(frozen=True)
+class Pretraining:
+    """Initial weights from a training of the same architecture on other images, last layer left out.
+
+    Attributes:
+        pretrain_on: the data set; its images are converted to the model's size and channels.
+        train_set: slice of it.
+        recipe: how; the model's own recipe if not given.
+    """
+
+    pretrain_on: Dataset
+    train_set: str = "train"
+    recipe: Recipe | None = None
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+
+@dataclass(frozen=True)
 class Model(Plugin):
     """An architecture with its head, initialisation and training recipe.
 
     The module takes float32 images (n, c, h, w) in [0, 1], does its own normalisation, and returns logits (n, outputs).
 
     Attributes:
-        init: `random`, `imagenet`, or the path of a checkpoint (.safetensors, or a torch file holding weights only).
+        init: `random`, `imagenet`, the path of a checkpoint (.safetensors, or a torch file holding weights only), or a
+            :class:`Pretraining`.
         recipe: how it is trained; 0 epochs takes the initial weights as they are.
         instance: number of an independent repetition of the same training.
     """
 
     kind: ClassVar[str] = "model"
 
-    init: str = "random"
+    init: str | Pretraining = "random"
     recipe: Recipe = Recipe()
     instance: int = 0
 

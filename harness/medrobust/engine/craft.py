@@ -17,7 +17,6 @@ from ..contracts import (
     AnyAttack,
     Attack,
     Budget,
-    BudgetSpec,
     Classifier,
     Draws,
     Goal,
@@ -138,9 +137,10 @@ def explain(error: BaseException, what: str) -> str:
     return f"{what} raised {type(error).__name__}: {' '.join(str(error).split())[:300]}{place}"
 
 
-def resolve_budget(spec: BudgetSpec, mean_norm: Callable[[], float]) -> Budget:
-    """The budget in pixel units; the mean norm is computed only where zeta needs it."""
-    return spec.resolve(mean_norm() if spec.needs_training_set else None)
+def add_perturbation(images: Tensor, perturbation: Tensor, budget: Budget) -> Tensor:
+    """Images with a universal perturbation added, clipped to the box if there is one."""
+    adversarial = images + perturbation
+    return adversarial if budget.box is None else adversarial.clamp_(*budget.box)
 
 
 def batch_size_for(part: LoadedPart) -> int:

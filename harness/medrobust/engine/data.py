@@ -55,8 +55,8 @@ class LoadedPart:
         """Hash of ids, labels and pixels."""
         content = hashlib.sha256("\0".join(self.data.ids.tolist()).encode())
         if self.data.labels is not None:
-            content.update(np.ascontiguousarray(self.data.labels))
-        content.update(np.ascontiguousarray(self.data.images))
+            content.update(np.ascontiguousarray(self.data.labels).tobytes())
+        content.update(np.ascontiguousarray(self.data.images).data)
         return content.hexdigest()[:16]
 
 

@@ -11,11 +11,10 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from ..contracts import Defense, Model, Preprocessing, Shape
+from ..contracts import Model, Preprocessing, Shape
 from ..errors import ModelError, StoreError
 from ..grid.cells import Part, Target
 from ..grid.slices import Slice
-from ..plugins.specs import Spec
 from ..results.store import Store
 from . import training
 from .data import load_part
@@ -24,7 +23,8 @@ from .workspace import Workspace, hardware, versions
 
 def input_shape(target: Target) -> Shape:
     """What the target's model is built for."""
-    return Shape(target.info.channels, *target.info.size, len(target.info.classes))
+    channels, height, width = target.shape or (target.info.channels, *target.info.size)
+    return Shape(channels, height, width, len(target.info.classes))
 
 
 def seed_of(target: Target) -> int:
@@ -33,7 +33,7 @@ def seed_of(target: Target) -> int:
     return (target.seed * 1_000_003 + target.model.plugin.instance) % 2**31
 
 
-def build(target: Target, workspace: Workspace) -> nn.Module:
+def build(target: Target, store: Store, workspace: Workspace) -> nn.Module:
     """The module with its initial weights.
 
     Raises:
@@ -45,12 +45,20 @@ def build(target: Target, workspace: Workspace) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(target))
         module = model.build(shape)
-    if model.init == "imagenet":
+    if target.pretrained is not None:
+        _adopt(module, _weights(target.pretrained.fit_id, target.pretrained, store))
+    elif model.init == "imagenet":
         model.load_imagenet(module, workspace.source)
-    elif model.init != "random":
+    elif isinstance(model.init, str) and model.init != "random":
         file = workspace.source.find(model.init, what=f"checkpoint '{model.init}'")
         load_checkpoint(module, file)
     return module
+
+
+def _adopt(module: nn.Module, state: dict[str, Tensor]) -> None:
+    """Take over weights of the same architecture, but for the last layer, whose classes are others."""
+    last = [name for name, m in module.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)][-1]
+    module.load_state_dict({k: v for k, v in state.items() if not k.startswith(f"{last}.")}, strict=False)
 
 
 def load_checkpoint(module: nn.Module, file: Path) -> None:
@@ -65,7 +73,7 @@ def load_checkpoint(module: nn.Module, file: Path) -> None:
         else:
             state = torch.load(file, map_location="cpu", weights_only=True)
             state = state.get("state_dict", state)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a damaged file can raise anything
         cause = (str(error).splitlines() or [type(error).__name__])[0]
         raise ModelError(
             f"checkpoint {file}: cannot be read ({cause}); give .safetensors or a torch file of weights"
@@ -103,25 +111,31 @@ def fit(target: Target, store: Store, workspace: Workspace, progress: training.P
     validation = None
     if model.recipe.select_on != "last" and model.recipe.epochs:
         validation = load_part(selection_part(target, model.recipe.select_on), workspace, size, decoding)
-    module = build(target, workspace)
+    module = build(target, store, workspace)
     history = training.train(
         module, part, validation, model.recipe, seed_of(target), device=workspace.device, progress=progress
     )
     module.cpu()
-    content = store.save_tensors(_named_tensors(module))
+    keep(target, target.fit_id, module, store, workspace, json.dumps(history), time.perf_counter() - begun)
+
+
+def keep(
+    target: Target, identity: str, module: nn.Module, store: Store, workspace: Workspace, history: str, seconds: float
+) -> None:
+    """Keep the weights of a module, with their history, under an identity."""
     row = {
-        "fit": target.fit_id,
-        "weights": content,
+        "fit": identity,
+        "weights": store.save_tensors(module.state_dict()),
         "model": target.model.name,
         "dataset": target.train.dataset.name,
-        "history": json.dumps(history),
-        "seconds": time.perf_counter() - begun,
-        "identity": json.dumps(target.fit_fields),
+        "history": history,
+        "seconds": seconds,
+        "identity": json.dumps(target.fit_fields if identity == target.fit_id else target.fields),
         "versions": json.dumps(versions()),
         "hardware": hardware(workspace.device),
         "created": datetime.now(UTC),
     }
-    store.write_rows("fits", target.fit_id, [row])
+    store.write_rows("fits", identity, [row])
 
 
 def selection_part(target: Target, text: str) -> Part:
@@ -142,27 +156,31 @@ def selection_part(target: Target, text: str) -> Part:
     return Part(target.train.dataset, target.train.data, part, target.train.split_seed)
 
 
-def _named_tensors(module: nn.Module) -> dict[str, Tensor]:
-    return {k: v.clone() for k, v in module.state_dict().items()}
-
-
 def load(target: Target, store: Store, workspace: Workspace) -> nn.Module:
     """The trained module of a target behind its defense, on the device, frozen, in evaluation mode, in float32."""
-    content = store.weights_of(target.fit_id)
-    if content is None:
-        raise StoreError(f"the weights of {target.describe()} are missing; run again")
+    module = load_weights(target, target.weights_id(), store)
+    plugin = target.defense.plugin
+    if isinstance(plugin, Preprocessing):
+        module = plugin.wrap(module)
+    return module.to(workspace.device).float().eval().requires_grad_(False)
+
+
+def load_weights(target: Target, weights: str, store: Store) -> nn.Module:
+    """The target's module with the weights kept under an identity, on the CPU.
+
+    Raises:
+        StoreError: if they are not there.
+    """
     model = target.model.plugin
     assert isinstance(model, Model)
     with torch.random.fork_rng(devices=[]):
         module = model.build(input_shape(target))
-    module.load_state_dict(store.load_tensors(content))
-    module = _defended(module, target.defense)
-    return module.to(workspace.device).float().eval().requires_grad_(False)
+    module.load_state_dict(_weights(weights, target, store))
+    return module
 
 
-def _defended(module: nn.Module, defense: Spec) -> nn.Module:
-    plugin = defense.plugin
-    assert isinstance(plugin, Defense)
-    if isinstance(plugin, Preprocessing):
-        return plugin.wrap(module)
-    raise ModelError(f"defense '{defense.label}' is of no known form")
+def _weights(identity: str, target: Target, store: Store) -> dict[str, Tensor]:
+    content = store.weights_of(identity)
+    if content is None:
+        raise StoreError(f"the weights of {target.describe()} are missing; run again")
+    return store.load_tensors(content)

@@ -47,12 +47,12 @@ class Acceleration:
         if text == "auto":
             return cls()
         chosen = cls(fold=False, channels_last=False, precision="float32")
-        parts = {"fold": {"fold": True}, "channels-last": {"channels_last": True}, "compile": {"compile": True}}
+        parts = {"fold": "fold", "channels-last": "channels_last", "compile": "compile"}
         for part in text.split(",") if text != "none" else ():
             if part == "bfloat16":
                 chosen = replace(chosen, precision="bfloat16")
             elif part in parts:
-                chosen = replace(chosen, **parts[part])
+                chosen = replace(chosen, **{parts[part]: True})  # type: ignore[arg-type]
             else:
                 valid = ("auto", "none", "bfloat16", *parts)
                 raise MedrobustError(f"acceleration: unknown part '{part}'{did_you_mean(part, valid)}")
@@ -91,7 +91,7 @@ def prepare(module: nn.Module, device: str, acceleration: Acceleration, sample: 
     memory_format = torch.channels_last if acceleration.channels_last else torch.contiguous_format
     if acceleration.channels_last:
         prepared = copy.deepcopy(prepared) if prepared is module else prepared
-        prepared = prepared.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        prepared = prepared.to(memory_format=torch.channels_last)
     autocast = torch.bfloat16 if _use_bfloat16(device, acceleration.precision) else None
     if acceleration.compile:
         prepared = torch.compile(prepared)  # type: ignore[assignment]
@@ -103,7 +103,7 @@ def _use_bfloat16(device: str, precision: Precision) -> bool:
     if precision != "auto":
         return precision == "bfloat16"
     if device.startswith("cuda"):
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
@@ -120,7 +120,7 @@ def agree(candidate: nn.Module, original: nn.Module, sample: Tensor) -> bool:
 
 
 def fold_batch_norms(module: nn.Module) -> nn.Module | None:
-    """A copy with every batch norm that follows a convolution folded into it, or None where the module cannot be traced.
+    """A copy with batch norms folded into the convolutions before them, or None where the module cannot be traced.
 
     The batch norm of an evaluated network is affine, so the fold is exact up to rounding (Jacob et al., 2018, 3.2).
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..errors import MedrobustError
 from ..grid.cells import Catalogue, expand
-from ..grid.plan import CraftStep, FitStep, Plan, Step
+from ..grid.plan import CraftStep, Plan, Step
 from ..grid.reader import Grid, read_grid
 from ..plugins.registry import Registry
 from ..results.store import Store
@@ -91,7 +91,7 @@ class Session:
         cache = Path(self.cache).absolute() if self.cache else default_cache()
         self.workspace = Workspace(self.store.path, root, cache, self.device, files, self.acceleration)
         self.registry = Registry.discover(files, strict=self.strict)
-        self.catalogue = Catalogue(self.workspace.source)
+        self.catalogue = Catalogue(self.workspace.source, self.registry)
 
     def plan(self, grid: Path | Grid, *, profile: str = "", images: int | None = None) -> Plan:
         """The plan of a grid file or of a grid.
@@ -115,7 +115,7 @@ class Session:
         watcher = watcher or Silent()
         finished = self.store.finished()
         cached = sum(1 for c in plan.cells if c in finished)
-        steps = plan.steps(finished, self.store.fitted())
+        steps = plan.steps(self.store.done())
         if steps:
             watcher.begin(steps)
             try:
@@ -154,7 +154,7 @@ class _Schedule:
         self.deaths: dict[str, int] = {}
 
     def run(self) -> None:
-        threads = max(s.target.threads if isinstance(s, FitStep) else s.source.threads for s in self.steps.values())
+        threads = max(s.threads for s in self.steps.values())
         workers = self.session.workers or (1 if self.session.device.startswith("cuda") else max(cores() // threads, 1))
         workers = min(workers, len(self.steps))
         if workers == 1:
@@ -194,8 +194,7 @@ class _Schedule:
                 if len(running) >= (1 if inline else workers + 1):
                     break
                 self.waiting.remove(step)
-                threads = step.target.threads if isinstance(step, FitStep) else step.source.threads
-                arguments = (step, self.session.workspace, threads)
+                arguments = (step, self.session.workspace, step.threads)
                 listen = (self.watcher.event,) if inline else ()
                 running[executor.submit(executors.work, *arguments, *listen)] = step
             if not running:
@@ -236,7 +235,7 @@ class _Schedule:
 
 
 @contextlib.contextmanager
-def _worker_environment(threads: int) -> Iterable[None]:  # type: ignore[misc]
+def _worker_environment(threads: int) -> Iterator[None]:
     """Libraries read these when a worker imports them; workers times threads must not exceed the cores."""
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     before = {n: os.environ.get(n) for n in names}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -11,24 +12,26 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..contracts import Budget, Draws
+from ..contracts import Budget, Draws, UniversalAttack
 from ..grid.cells import Cell, Part, Target
-from ..grid.plan import CraftStep, FitStep, Output, Step
+from ..grid.plan import CraftStep, FitStep, HardenStep, Output, PerturbStep, Step
 from ..results.store import Samples, StepRecord, Store
 from . import models
 from .classifier import TorchClassifier
 from .craft import (
     Clock,
     Judged,
+    add_perturbation,
     batch_size_for,
     explain,
     goal_for,
     iterates,
     judge,
     peak_memory,
-    resolve_budget,
 )
 from .data import LoadedPart, load_part, mean_norm
+from .harden import harden
+from .perturb import fit_perturbation, load_perturbation
 from .recent import Recent
 from .training import Progress
 from .workspace import Workspace, hardware, versions
@@ -58,6 +61,12 @@ def run_step(step: Step, workspace: Workspace, progress: Progress | None = None)
     try:
         if isinstance(step, FitStep):
             models.fit(step.target, store, workspace, progress)
+            return Report(step.id, clock.seconds)
+        if isinstance(step, HardenStep):
+            harden(step.target, _training_part(step.target, workspace), store, workspace, progress)
+            return Report(step.id, clock.seconds)
+        if isinstance(step, PerturbStep):
+            _perturb(step, store, workspace, progress)
             return Report(step.id, clock.seconds)
         return _Craft(step, store, workspace, progress, clock).run()
     except Exception as error:  # noqa: BLE001 - whatever a plugin raises must not stop the other cells
@@ -102,6 +111,61 @@ def cell_row(
     }
 
 
+def _perturb(step: PerturbStep, store: Store, workspace: Workspace, progress: Progress | None) -> None:
+    cell = step.cells[0]
+    assert cell.craft_on is not None
+    part = _part(cell.craft_on, step.source, workspace, progress)
+    module = _load(step.source, store, workspace)
+    classifier = _classifier(module, step.source, part, workspace)
+    fit_perturbation(step, classifier, part, _budget(cell, workspace, progress), store, workspace.device)
+
+
+def _part(part: Part, target: Target, workspace: Workspace, progress: Progress | None) -> LoadedPart:
+    """The images of a part at the size and colour of a target's model."""
+    shape = models.input_shape(target)
+
+    def decoding(done: int, total: int) -> None:
+        if progress:
+            progress(done, total, "decoding")
+
+    return load_part(part, workspace, (shape.channels, shape.height, shape.width), decoding)
+
+
+def _training_part(target: Target, workspace: Workspace) -> LoadedPart:
+    return _part(target.train, target, workspace, None)
+
+
+def _load(target: Target, store: Store, workspace: Workspace) -> nn.Module:
+    key = (workspace.store, target.id, workspace.device)
+    return _modules.get(key, lambda: models.load(target, store, workspace))
+
+
+def _classifier(module: nn.Module, source: Target, part: LoadedPart, workspace: Workspace) -> TorchClassifier:
+    """The classifier that attacks see, prepared once for each model and process."""
+    info = source.info
+
+    def make() -> TorchClassifier:
+        sample = part.tensor(0, min(len(part), 8), workspace.device)
+        return TorchClassifier(module, info.task, len(info.classes), workspace.acceleration, sample)
+
+    classifier = _classifiers.get((workspace.store, source.id, workspace.device, workspace.acceleration), make)
+    classifier.forward_passes = classifier.backward_passes = 0
+    return classifier
+
+
+def _budget(cell: Cell, workspace: Workspace, progress: Progress | None) -> Budget:
+    """The budget of a cell in pixel units; zeta refers to the target's training images."""
+    if cell.budget is None:
+        return Budget("linf", 0.0)
+    if not cell.budget.needs_training_set:
+        return cell.budget.resolve()
+    norm = cell.budget.norm
+    key = (cell.target.train.id, cell.target.id, norm)
+    mean = _mean_norms.get(key, lambda: mean_norm(_part(cell.target.train, cell.target, workspace, progress), norm))
+    return cell.budget.resolve(mean)
+
+
+_mean_norms: Recent[float] = Recent(64)
 _modules: Recent[nn.Module] = Recent(8)
 """Loaded modules of this process."""
 _classifiers: Recent[TorchClassifier] = Recent(4)
@@ -116,16 +180,21 @@ class _Craft:
     progress: Progress | None
     clock: Clock
     judged: dict[str, Judged] = field(default_factory=dict)
+    perturbations: dict[int | None, Tensor] = field(default_factory=dict)
 
     def run(self) -> Report:
         step, device = self.step, self.workspace.device
-        source = self.load(step.source)
-        part = self.part(step.part, step.source)
-        classifier = self.classifier(source, step.source, part)
-        budget = self.budget()
+        source = _load(step.source, self.store, self.workspace)
+        part = _part(step.part, step.source, self.workspace, self.progress)
+        classifier = _classifier(source, step.source, part, self.workspace)
+        budget = _budget(step.outputs[0].cell, self.workspace, self.progress)
+        for output in step.outputs:
+            if isinstance(step.root, UniversalAttack) and output.value not in self.perturbations:
+                rho = load_perturbation(output.cell.perturbation_id, self.store, device)
+                self.perturbations[output.value] = rho
         random = Draws.for_ids(step.outputs[0].cell.target.seed, part.data.ids.tolist(), device)
         self.judged = {o.cell.id: Judged() for o in step.outputs}
-        modules = {o.cell.target.id: self.load(o.cell.target) for o in step.outputs}
+        modules = {o.cell.target.id: _load(o.cell.target, self.store, self.workspace) for o in step.outputs}
         size = batch_size_for(part)
         for start in range(0, len(part), size):
             stop = min(start + size, len(part))
@@ -141,40 +210,6 @@ class _Craft:
             if self.progress:
                 self.progress(stop, len(part), "")
         return self.write(part, classifier, budget, size)
-
-    def classifier(self, module: nn.Module, source: Target, part: LoadedPart) -> TorchClassifier:
-        """The classifier that attacks see, prepared once for each model and process."""
-        workspace = self.workspace
-        info = source.info
-
-        def make() -> TorchClassifier:
-            sample = part.tensor(0, min(len(part), 8), workspace.device)
-            return TorchClassifier(module, info.task, len(info.classes), workspace.acceleration, sample)
-
-        classifier = _classifiers.get((workspace.store, source.id, workspace.device, workspace.acceleration), make)
-        classifier.forward_passes = classifier.backward_passes = 0
-        return classifier
-
-    def load(self, target: Target) -> nn.Module:
-        key = (self.workspace.store, target.id, self.workspace.device)
-        return _modules.get(key, lambda: models.load(target, self.store, self.workspace))
-
-    def part(self, part: Part, target: Target) -> LoadedPart:
-        shape = models.input_shape(target)
-
-        def decoding(done: int, total: int) -> None:
-            if self.progress:
-                self.progress(done, total, "decoding")
-
-        return load_part(part, self.workspace, (shape.channels, shape.height, shape.width), decoding)
-
-    def budget(self) -> Budget:
-        step = self.step
-        if step.budget is None:
-            return Budget("linf", 0.0)
-        target = step.outputs[0].cell.target
-        norm = step.budget.norm
-        return resolve_budget(step.budget, lambda: mean_norm(self.part(target.train, target), norm))
 
     def clean(self, images: Tensor, modules: dict[str, nn.Module]) -> None:
         for output in self.step.outputs:
@@ -194,7 +229,13 @@ class _Craft:
         assert step.goal is not None
         goal = goal_for(step.goal, labels, classifier, images, step.source.info.classes)
         wanted = {o.value for o in step.outputs}
-        for value, adversarial in iterates(step.root, wanted, classifier, images.clone(), goal, budget, random):
+        if isinstance(step.root, UniversalAttack):
+            made: Iterable[tuple[int | None, object]] = (
+                (value, add_perturbation(images, rho, budget)) for value, rho in self.perturbations.items()
+            )
+        else:
+            made = iterates(step.root, wanted, classifier, images.clone(), goal, budget, random)
+        for value, adversarial in made:
             for output in step.outputs:
                 if output.value == value and self.judged[output.cell.id].alive:
                     self.finish(output, adversarial, images, goal, budget, random, modules)

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..contracts import Recipe, Task, cross_entropy, decide
+from ..contracts import Perturb, Recipe, Task, cross_entropy, decide
 from ..errors import DataError, ModelError
 from .augment import augment, parse
 from .data import LoadedPart, convert
@@ -29,6 +29,8 @@ def train(
     *,
     device: str = "cpu",
     progress: Progress | None = None,
+    before: Perturb | None = None,
+    after: Perturb | None = None,
 ) -> list[Epoch]:
     """Train `module` in place; it ends with the weights of the selected epoch, in evaluation mode.
 
@@ -40,6 +42,8 @@ def train(
         seed: seed of order and augmentation.
         device: where to train.
         progress: called after each epoch.
+        before: changes training images before augmentation.
+        after: changes training images after augmentation, on the device; the module is in evaluation mode meanwhile.
 
     Returns:
         One dictionary an epoch: epoch, learning_rate, train_loss, and val_loss and val_accuracy where there are any.
@@ -72,10 +76,16 @@ def train(
             if len(index) == 1 and len(order) > 1:
                 continue  # batch norm has no variance of one image
             images = _images(part, index)
+            if before is not None:
+                images = before(images, labels[index], index)
             if amounts:
                 images = augment(images, amounts, generator)
+            images, truth = images.to(device, memory_format=torch.channels_last), labels[index].to(device)
+            if after is not None:
+                images = after(images, truth, index)
+                module.train()
             optimizer.zero_grad(set_to_none=True)
-            loss = criterion(module(images.to(device, memory_format=torch.channels_last)), labels[index].to(device))
+            loss = criterion(module(images), truth)
             loss.backward()
             optimizer.step()
             if schedule is not None and recipe.schedule != "step":
@@ -91,9 +101,9 @@ def train(
         text = f"epoch {epoch}, loss {entry['train_loss']:.3f}"
         if validation is not None:
             logits = predict(module, validation, device=device)
-            truth = _labels(validation)
-            entry["val_loss"] = float(cross_entropy(logits, truth).mean())
-            hits = decide(logits, multilabel=part.info.task == "multilabel") == truth
+            expected = _labels(validation)
+            entry["val_loss"] = float(cross_entropy(logits, expected).mean())
+            hits = decide(logits, multilabel=part.info.task == "multilabel") == expected
             entry["val_accuracy"] = float(hits.float().mean())
             text += f", val accuracy {entry['val_accuracy']:.3f}"
             if entry["val_loss"] < best_loss:
@@ -104,7 +114,7 @@ def train(
             progress(epoch, recipe.epochs, text)
     if best_state is not None:
         module.load_state_dict(best_state)
-    module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    module.to(memory_format=torch.contiguous_format)
     module.eval()
     return history
 
@@ -130,7 +140,7 @@ def _images(part: LoadedPart, index: Tensor) -> Tensor:
 def _counts(labels: Tensor, classes: int) -> Tensor:
     counts = torch.bincount(labels, minlength=classes)
     if (counts == 0).any():
-        missing = torch.flatnonzero(counts == 0).tolist()
+        missing = (counts == 0).nonzero().flatten().tolist()
         raise DataError(f"classes with index {missing} have no training image in this slice; take a larger train_set")
     return counts
 
@@ -160,7 +170,7 @@ def _order(recipe: Recipe, labels: Tensor, generator: torch.Generator) -> Tensor
         most = int(torch.bincount(labels).max())
         chosen = []
         for value in labels.unique():
-            members = torch.flatnonzero(labels == value)
+            members = (labels == value).nonzero().flatten()
             extra = torch.randint(len(members), (most - len(members),), generator=generator)
             chosen += [members, members[extra]]
         pool = torch.cat(chosen)

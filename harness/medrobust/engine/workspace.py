@@ -73,7 +73,7 @@ class Workspace:
     cache: Path = field(default_factory=default_cache)
     device: str = "cpu"
     plugin_files: tuple[Path, ...] = ()
-    acceleration: Acceleration = Acceleration()
+    acceleration: Acceleration = Acceleration()  # noqa: RUF009 - frozen
 
     @property
     def source(self) -> DataSource:

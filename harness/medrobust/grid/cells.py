@@ -18,12 +18,17 @@ from ..contracts import (
     Dataset,
     DataSource,
     DerivedAttack,
+    Hardening,
     Model,
+    Plugin,
+    Pretraining,
     UniversalAttack,
     cumulative_field,
 )
-from ..errors import DataUnavailable, GridError, MedrobustError, did_you_mean
-from ..plugins.specs import Spec, plain
+from ..errors import DataUnavailable, GridError, MedrobustError, PluginError, did_you_mean
+from ..plugins.builtin import NoDefense
+from ..plugins.registry import Registry, cause_of
+from ..plugins.specs import Spec, plain, spec_of
 from .identity import REVISIONS, digest
 from .reader import AXES, Block, DetectorSpec, GoalSpec, Grid, PartSpec, Stop, SurrogatePatch
 from .slices import Slice
@@ -34,8 +39,9 @@ Fields = dict[str, Any]
 class Catalogue:
     """What is known of data sets and checkpoints without decoding them, asked once each."""
 
-    def __init__(self, source: DataSource) -> None:
+    def __init__(self, source: DataSource, registry: Registry) -> None:
         self.source = source
+        self.registry = registry
         self._data: dict[str, tuple[DataInfo, Fields] | MedrobustError] = {}
         self._models: dict[int, tuple[Spec, Fields]] = {}
 
@@ -54,6 +60,9 @@ class Catalogue:
                 self._data[key] = (info, fields)
             except MedrobustError as error:
                 self._data[key] = error
+            except Exception as error:  # noqa: BLE001 - a defect of one plugin must not end the run
+                origin = f"{dataset.offer.distribution} {dataset.offer.version}"
+                self._data[key] = PluginError(f"data set '{dataset.label}' ({origin}): {cause_of(error)}")
         found = self._data[key]
         if isinstance(found, MedrobustError):
             raise found
@@ -64,7 +73,7 @@ class Catalogue:
         if id(model) not in self._models:
             assert isinstance(model.plugin, Model)
             fields = model.fields
-            if model.plugin.init not in ("random", "imagenet"):
+            if isinstance(model.plugin.init, str) and model.plugin.init not in ("random", "imagenet"):
                 file = self.source.find(model.plugin.init, what=f"checkpoint '{model.plugin.init}'")
                 fields = {**fields, "init": Path(model.plugin.init).name, "checkpoint": _file_hash(file)}
             self._models[id(model)] = (model, fields)
@@ -110,6 +119,10 @@ class Target:
     defense: Spec
     seed: int
     threads: int
+    pretrained: Target | None = None
+    """The model whose weights it starts from."""
+    shape: tuple[int, int, int] | None = None
+    """(channels, height, width) to build for, where it is not that of its images: pre-training for another data set."""
 
     @cached_property
     def fit_fields(self) -> Fields:
@@ -120,11 +133,28 @@ class Target:
             "seed": self.seed,
             "threads": self.threads,
             "revision": REVISIONS["fit"],
+            **({"pretrained": self.pretrained.fit_fields} if self.pretrained else {}),
+            **({"shape": list(self.shape)} if self.shape else {}),
         }
 
     @cached_property
     def fit_id(self) -> str:
         return digest(self.fit_fields)
+
+    @cached_property
+    def harden_id(self) -> str:
+        """Equal for all iterations of one hardening of one model."""
+        assert isinstance(self.defense.plugin, Hardening)
+        return digest("harden", self.fit_id, _without_value(self.defense.plugin), REVISIONS["harden"])
+
+    def weights_id(self, iteration: int | None = None) -> str:
+        """Under which the weights are kept: the fit's, or those of an iteration (None: the last) of its hardening."""
+        if not isinstance(self.defense.plugin, Hardening):
+            return self.fit_id
+        field = cumulative_field(self.defense.plugin)
+        if iteration is None and field is not None:
+            iteration = getattr(self.defense.plugin, field)
+        return digest(self.harden_id, iteration or "last")
 
     @cached_property
     def fields(self) -> Fields:
@@ -195,9 +225,23 @@ class Cell:
         """Equal for cells whose adversarial images come from one run of one attack against one source."""
         if self.attack is None or self.source is None or self.root is None:
             return self.id
-        field = cumulative_field(self.root)
-        root = dataclasses.replace(self.root, **{field: 1}) if field else self.root
-        return digest("craft", self.source.id, plain(root), self._attack_fields)
+        return digest("craft", self.source.id, _without_value(self.root), self._attack_fields)
+
+    @cached_property
+    def perturbation_id(self) -> str:
+        """Under which the perturbation of a universal attack is kept: what it is added to plays no part."""
+        assert self.source is not None
+        assert self.root is not None
+        fields = {k: v for k, v in self._attack_fields.items() if k not in ("evaluate_on", "stop")}
+        return digest("perturbation", self.source.id, plain(self.root), fields)
+
+    @cached_property
+    def perturb_id(self) -> str:
+        """Equal for all values of the cumulative field of one universal attack."""
+        assert self.source is not None
+        assert self.root is not None
+        fields = {k: v for k, v in self._attack_fields.items() if k not in ("evaluate_on", "stop")}
+        return digest("perturb", self.source.id, _without_value(self.root), fields)
 
     @property
     def fields(self) -> Fields:
@@ -314,6 +358,7 @@ class _Expansion:
         if not axes["budget"] and any(c.value.offer.name != "none" for c in axes["attack"]):
             raise GridError(f"{self.block.where}: 'budget' is missing; attacks need one, such as \"linf:1/255\"")
         seen: set[Any] = set()
+        spared: set[str] = set()
         lists = [axes[a] or (None,) for a in AXES]
         for combination in itertools.product(*lists):
             chosen = dict(zip(AXES, combination, strict=True))
@@ -323,6 +368,7 @@ class _Expansion:
                 labels |= _CLEAN_LABELS
             ordered = tuple(labels[a] for a in AXES)
             if self.block.exclude and self.block.excluded(labels):
+                spared.add(labels["attack"])
                 if not clean or ordered not in seen:
                     yield Entry(ordered, self.block.tags, None, excluded="excluded by the grid")
                     seen.add(ordered)
@@ -333,12 +379,27 @@ class _Expansion:
                 if ordered not in seen:
                     seen.add(ordered)
                     yield Entry(ordered, self.block.tags, None, impossible=str(error))
+                spared.add(labels["attack"])
                 continue
             if cell is None:
                 yield Entry(ordered, self.block.tags, None, excluded=reason)
             elif cell.id not in seen:
                 seen.add(cell.id)
                 yield Entry(ordered, self.block.tags, cell)
+        self._check_attacks(spared)
+
+    def _check_attacks(self, spared: set[str]) -> None:
+        """An attack that the threat models bar from every combination is a mistake of the grid.
+
+        `spared` are labels of attacks that left a combination out for another reason.
+        """
+        for choice in self.block.axes["attack"]:
+            reasons = [reason for (attack, *_), reason in self._excluded.items() if attack == id(choice.value)]
+            if reasons and all(reasons) and choice.label not in spared:
+                raise GridError(
+                    f"{self.block.where}.attack: '{choice.label}' can run with no budget, goal and data set of this "
+                    f"grid: {reasons[0]}. Change one of them or leave the attack out"
+                )
 
     def _cell(self, v: Mapping[str, Any], clean: bool) -> tuple[Cell | None, str]:
         target = self._target(v["dataset"], v["train_set"], v["model"], v["defense"], v["seed"])
@@ -394,8 +455,31 @@ class _Expansion:
             info, _ = self.catalogue.data(dataset)
             train = self._part(PartSpec(train_set), dataset)
             fields = self.catalogue.model(model)
-            self._targets[key] = Target(train, info, model, fields, defense, seed, self.block.threads)
+            pretrained = self._pretrained(info, model, seed)
+            self._targets[key] = Target(train, info, model, fields, defense, seed, self.block.threads, pretrained)
         return self._targets[key]
+
+    def _pretrained(self, info: DataInfo, model: Spec, seed: int) -> Target | None:
+        """The target that a model's initial weights come from, built for the shape it is tuned at."""
+        assert isinstance(model.plugin, Model)
+        init = model.plugin.init
+        if not isinstance(init, Pretraining):
+            return None
+        dataset = spec_of(init.pretrain_on, self.catalogue.registry)
+        recipe = init.recipe or model.plugin.recipe
+        base = dataclasses.replace(model, plugin=dataclasses.replace(model.plugin, init="random", recipe=recipe))
+        train = self._part(PartSpec(Slice.parse(init.train_set)), dataset)
+        none = Spec(self.catalogue.registry.find("defense", "none"), NoDefense(), "none")
+        return Target(
+            train,
+            self.catalogue.data(dataset)[0],
+            base,
+            self.catalogue.model(base),
+            none,
+            seed,
+            self.block.threads,
+            shape=(info.channels, *info.size),
+        )
 
     def _source(self, target: Target, v: Mapping[str, Any]) -> Target:
         surrogate: SurrogatePatch = v["surrogate"]
@@ -416,6 +500,17 @@ def _root(plugin: AnyAttack) -> AnyAttack:
     while isinstance(plugin, DerivedAttack):
         plugin = plugin.of
     return plugin
+
+
+def _without_value(plugin: Plugin) -> Any:
+    """Identity fields of a plugin whatever the value of its cumulative field."""
+    field = cumulative_field(plugin)
+    return {k: v for k, v in plain(plugin).items() if k != field}
+
+
+def at_value(attack: AnyAttack, field: str, value: int) -> AnyAttack:
+    """The same attack at another value of its cumulative field."""
+    return dataclasses.replace(attack, **{field: value})  # type: ignore[type-var]
 
 
 def with_instance(model: Spec, instance: int) -> Spec:

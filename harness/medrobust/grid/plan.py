@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from ..contracts import AnyAttack, BudgetSpec, DerivedAttack, cumulative_field
+from ..contracts import AnyAttack, BudgetSpec, DerivedAttack, Hardening, UniversalAttack, cumulative_field
 from ..plugins.specs import Spec
-from .cells import Cell, Entry, Part, Target
+from .cells import Cell, Entry, Part, Target, at_value
 from .reader import GoalSpec, Stop
 
 
@@ -24,6 +23,48 @@ class FitStep:
     def describe(self) -> str:
         return f"fit {self.target.model.label} on {self.target.train.dataset.label}, seed {self.target.seed}"
 
+    @property
+    def threads(self) -> int:
+        return self.target.threads
+
+
+@dataclass(frozen=True, eq=False)
+class HardenStep:
+    """Harden a trained model; `target` is at the last iteration asked for, earlier ones are kept on the way."""
+
+    id: str
+    target: Target
+    needs: tuple[str, ...] = ()
+
+    def describe(self) -> str:
+        return f"harden {self.target.describe()}"
+
+    @property
+    def threads(self) -> int:
+        return self.target.threads
+
+
+@dataclass(frozen=True, eq=False)
+class PerturbStep:
+    """Fit a universal perturbation, `root` at the largest cumulative value; `cells` has one cell for each value."""
+
+    id: str
+    root: AnyAttack
+    cells: tuple[Cell, ...]
+    needs: tuple[str, ...] = ()
+
+    @property
+    def source(self) -> Target:
+        assert self.cells[0].source is not None
+        return self.cells[0].source
+
+    def describe(self) -> str:
+        return f"perturbation of {self.cells[0].describe()}"
+
+    @property
+    def threads(self) -> int:
+        return self.source.threads
+
 
 @dataclass(frozen=True, eq=False)
 class Output:
@@ -31,8 +72,6 @@ class Output:
 
     Attributes:
         cell: identity of the cell.
-        label: the cell in words.
-        target: the model the adversarial images are shown to.
         attack: the attack as the cell states it: the root at the cell's cumulative value, or derived from it.
         value: the cumulative value the cell stands for, or None.
     """
@@ -74,12 +113,16 @@ class CraftStep:
         return self.outputs[0].cell.describe()
 
     @property
+    def threads(self) -> int:
+        return self.source.threads
+
+    @property
     def passes(self) -> int:
         """Cells it makes."""
         return len(self.outputs)
 
 
-Step = FitStep | CraftStep
+Step = FitStep | HardenStep | PerturbStep | CraftStep
 
 
 @dataclass(frozen=True)
@@ -103,33 +146,95 @@ class Plan:
     def impossible(self) -> Iterator[Entry]:
         return (e for e in self.entries if e.impossible)
 
-    def steps(self, done: Collection[str], fitted: Collection[str]) -> list[Step]:
-        """The steps that make every cell not in `done`, training only what is not in `fitted`."""
+    def steps(self, done: Done) -> list[Step]:
+        """The steps that make every cell that is not there, with the models and perturbations they need."""
         groups: dict[str, list[Cell]] = {}
         for cell in self.cells.values():
-            if cell.id not in done:
+            if cell.id not in done.cells:
                 groups.setdefault(cell.craft_id, []).append(cell)
-        crafts = [_craft(key, cells, fitted) for key, cells in groups.items()]
-        fits: dict[str, Step] = {}
-        for craft in crafts:
-            for target in (craft.source, *(o.cell.target for o in craft.outputs)):
-                if target.fit_id not in fitted:
-                    fits.setdefault(target.fit_id, FitStep(target.fit_id, target))
-        return [*fits.values(), *crafts]
+        made: dict[str, Step] = {}
+        crafts = [_craft(key, cells, done, made) for key, cells in groups.items()]
+        return [*made.values(), *crafts]
 
 
-def _craft(key: str, cells: list[Cell], fitted: Collection[str]) -> CraftStep:
+@dataclass(frozen=True)
+class Done:
+    """What a store holds already.
+
+    Attributes:
+        cells: identities of cells with a verdict.
+        weights: identities of trained or hardened weights.
+        artifacts: identities of perturbations.
+    """
+
+    cells: Collection[str] = ()
+    weights: Collection[str] = ()
+    artifacts: Collection[str] = ()
+
+
+def _craft(key: str, cells: list[Cell], done: Done, made: dict[str, Step]) -> CraftStep:
+    """The craft step of cells that share a run of an attack; what it needs is added to `made`."""
     first = cells[0]
     source = first.source or first.target
-    targets = {t.fit_id for t in (source, *(c.target for c in cells))}
-    needs = tuple(sorted(t for t in targets if t not in fitted))
+    needs = {n for t in (source, *(c.target for c in cells)) for n in _weights(t, done, made)}
     if first.root is None:
         outputs = tuple(Output(c, None, None) for c in cells)
-        return CraftStep(key, source, first.part, None, None, None, None, "full", outputs, needs)
+        return CraftStep(key, source, first.part, None, None, None, None, "full", outputs, tuple(sorted(needs)))
     field = cumulative_field(first.root)
     values = {c.id: getattr(c.root, field) if field else None for c in cells}
-    root = dataclasses.replace(first.root, **{field: max(v for v in values.values() if v)}) if field else first.root
+    root = at_value(first.root, field, max(v for v in values.values() if v)) if field else first.root
+    if isinstance(root, UniversalAttack):
+        needs |= _perturbation(root, cells, done, made)
     outputs = tuple(Output(c, c.attack, values[c.id]) for c in cells)
     return CraftStep(
-        key, source, first.part, root, first.goal, first.budget, first.craft_on, first.stop, outputs, needs
+        key,
+        source,
+        first.part,
+        root,
+        first.goal,
+        first.budget,
+        first.craft_on,
+        first.stop,
+        outputs,
+        tuple(sorted(needs)),
     )
+
+
+def _weights(target: Target, done: Done, made: dict[str, Step]) -> Iterator[str]:
+    """Steps that a target's weights wait for; added to `made` if the weights are not there."""
+    if target.weights_id() in done.weights:
+        return
+    if target.fit_id not in done.weights and target.fit_id not in made:
+        needs = tuple(_weights(target.pretrained, done, made)) if target.pretrained else ()
+        made[target.fit_id] = FitStep(target.fit_id, target, needs)
+    if isinstance(target.defense.plugin, Hardening):
+        step = made.get(target.harden_id)
+        needs = (target.fit_id,) if target.fit_id in made else ()
+        if step is None or _iterations(target) > _iterations(step.target):  # type: ignore[union-attr]
+            made[target.harden_id] = HardenStep(target.harden_id, target, needs)
+        yield target.harden_id
+    elif target.fit_id in made:
+        yield target.fit_id
+
+
+def _iterations(target: Target) -> int:
+    field = cumulative_field(target.defense.plugin)
+    return getattr(target.defense.plugin, field) if field else 1
+
+
+def _perturbation(root: UniversalAttack, cells: list[Cell], done: Done, made: dict[str, Step]) -> set[str]:
+    """The step that a universal attack's perturbations wait for; one run gives every value of its cumulative field."""
+    missing = [c for c in cells if c.perturbation_id not in done.artifacts]
+    if not missing:
+        return set()
+    key = missing[0].perturb_id
+    step = made.get(key)
+    known = {c.perturbation_id: c for c in (*(step.cells if isinstance(step, PerturbStep) else ()), *missing)}
+    field = cumulative_field(root)
+    largest: AnyAttack = root
+    if isinstance(step, PerturbStep) and field is not None and getattr(step.root, field) > getattr(root, field):
+        largest = step.root
+    assert missing[0].source is not None
+    needs = tuple(sorted(_weights(missing[0].source, done, made)))
+    made[key] = PerturbStep(key, largest, tuple(known.values()), needs)
+    return {key}

@@ -174,7 +174,8 @@ class Registry:
                 PluginError("no such hook" + did_you_mean(name, known)),
                 "Rename it.",
             )
-        offered = [(hook, hooks[hook].function) for hook in _OFFERS if hook in hooks]
+        functions: dict[str, Callable[..., Any]] = {name: impl.function for name, impl in hooks.items()}
+        offered = [(hook, functions[hook]) for hook in _OFFERS if hook in functions]
         if not hooks and isinstance(module, ModuleType):
             classes = _classes_of(module)
             offered = [("classes", lambda: classes)] if classes else []
@@ -188,11 +189,11 @@ class Registry:
                 self._offer(offer, distribution, version, bundled=bundled)
         if "medrobust_papers" in hooks:
             try:
-                self._papers += [(distribution, Path(p)) for p in hooks["medrobust_papers"].function()]
+                self._papers += [(distribution, Path(p)) for p in functions["medrobust_papers"]()]
             except Exception as error:  # noqa: BLE001
                 self._fault(distribution, version, "hook 'medrobust_papers'", error, "Report it to its authors.")
         if "medrobust_commands" in hooks:
-            self._commands.append((f"{distribution} {version}", hooks["medrobust_commands"].function))
+            self._commands.append((f"{distribution} {version}", functions["medrobust_commands"]))
         return bool(hooks or offered)
 
     def _offer(self, offer: Any, distribution: str, version: str, *, bundled: bool) -> None:
@@ -254,12 +255,16 @@ class Registry:
         broken = "".join(f" Not loaded: {fault}" for fault in self.faults)
         raise PluginError(f"no {kind} is called '{name}'{did_you_mean(name, (o.name for o in offers))}.{broken}")
 
-    def owner(self, plugin: type[Plugin]) -> str:
-        """The distribution that offers a class."""
+    def offer_of(self, plugin: Plugin) -> Offer:
+        """The offer that an instance was made from.
+
+        Raises:
+            PluginError: if nobody offers its class.
+        """
         for offer in self._offers.get(plugin.kind, ()):
-            if offer.plugin is plugin:
-                return offer.distribution
-        return plugin.__module__.partition(".")[0]
+            if offer.plugin is type(plugin) and all(getattr(plugin, k) == v for k, v in offer.preset):
+                return offer
+        raise PluginError(f"{plugin.kind} '{plugin.title}' is offered by no plugin")
 
 
 def _classes_of(module: ModuleType) -> list[type[Plugin]]:

@@ -126,7 +126,7 @@ def _nested_sweeps(hint: Any, value: Any, registry: Registry) -> Iterator[Any]:
         for table in sweeps(registry.find(contract.kind, value["name"]), inner, registry):
             yield {"name": value["name"], **table}
         return
-    inner_class = next((t for t in _alternatives(hint) if dataclasses.is_dataclass(t) and t is not Length), None)
+    inner_class: Any = next((t for t in _alternatives(hint) if dataclasses.is_dataclass(t) and t is not Length), None)
     if inner_class is not None and contract is None and isinstance(value, Mapping):
         hints = _hints(inner_class)
         choices = [v if isinstance(v, list) and _sweeps(hints.get(k, Any), v) else [v] for k, v in value.items()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import StoreError
+from ..grid.plan import Done
 from .files import TEMPORARY, write_atomic, write_text
 from .record import Record
 from .schema import KEYS, TABLES, VERSION
@@ -123,7 +125,8 @@ class Store:
     def rows(self, table: str) -> pd.DataFrame:
         """All rows of `fits`, `parts` or `artifacts`, the latest per key where there are several."""
         frame: pd.DataFrame = self._read(table).to_pandas()
-        return frame if table == "parts" else frame.drop_duplicates(KEYS[table], keep="last")
+        keys = ["part", "class"] if table == "parts" else [KEYS[table]]
+        return frame.drop_duplicates(keys, keep="last", ignore_index=True)
 
     def finished(self) -> set[str]:
         """Cells that need not be computed again: those with a verdict. Failed ones are tried again."""
@@ -136,12 +139,29 @@ class Store:
         pairs = zip(table["fit"].to_pylist(), table["weights"].to_pylist(), strict=True)
         return {fit: content for fit, content in pairs if self._blob(content).exists()}
 
+    def done(self) -> Done:
+        """What a plan need not make again."""
+        return Done(self.finished(), self.fitted().keys(), set(self.rows("artifacts")["artifact"]))
+
     def weights_of(self, fit: str) -> str | None:
         """Content hash of the weights of one fit, by the one file it wrote; None if it is not there."""
         file = self.path / "fits" / f"{fit}.parquet"
         if file.exists():
             return str(_read_file(file, TABLES["fits"], ["weights"])["weights"][0].as_py())
         return self.fitted().get(fit)
+
+    def artifact(self, identity: str) -> str:
+        """Content hash of an artifact.
+
+        Raises:
+            StoreError: if it is not there.
+        """
+        file = self.path / "artifacts" / f"{identity}.parquet"
+        rows = _read_file(file, TABLES["artifacts"]) if file.exists() else self._read("artifacts")
+        table = dict(zip(rows["artifact"].to_pylist(), rows["content"].to_pylist(), strict=True))
+        if identity not in table:
+            raise StoreError(f"{self.path}: artifact {identity} is missing; run again")
+        return str(table[identity])
 
     # Tensors ---------------------------------------------------------------------------------------------------------
 
@@ -296,7 +316,7 @@ def _split_by_cell(rows: pa.Table, wanted: Collection[str] | None) -> Iterator[t
     column = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
     codes, names = column.indices.to_numpy(), column.dictionary.to_pylist()
     bounds = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), len(codes)]
-    for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
+    for start, stop in itertools.pairwise(bounds):
         cell = names[codes[start]]
         if wanted is None or cell in wanted:
             yield cell, rows.slice(start, stop - start)

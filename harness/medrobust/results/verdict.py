@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -77,7 +78,7 @@ def budget_fault(adversarial: Tensor, images: Tensor, measured: Norms, budget: B
 def _slack(budget: Budget, images: Tensor) -> float:
     """The declared slack per pixel, as a length of the budget's norm."""
     pixels = images[0].numel()
-    return budget.slack * {"linf": 1.0, "l2": pixels**0.5, "l1": float(pixels), "l0": 0.0}[budget.norm]
+    return budget.slack * {"linf": 1.0, "l2": math.sqrt(pixels), "l1": float(pixels), "l0": 0.0}[budget.norm]
 
 
 def logits_fault(logits: Tensor, images: int, outputs: int) -> str | None:

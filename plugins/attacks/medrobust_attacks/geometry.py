@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from medrobust import Budget, Draws
+from medrobust import Budget, Draws, Norm
 
-NORMS = frozenset({"linf", "l2"})
+NORMS: frozenset[Norm] = frozenset({"linf", "l2"})
 _TINY = 1e-12
 
 
@@ -19,7 +19,8 @@ def radius(budget: Budget) -> float:
 
 def _flat_norm(tensor: Tensor) -> Tensor:
     """l2 norm per image, shape (n, 1, 1, 1)."""
-    return tensor.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
+    norm: Tensor = torch.linalg.vector_norm(tensor.flatten(1), dim=1)
+    return norm.view(-1, 1, 1, 1)
 
 
 def steepest(gradient: Tensor, norm: str) -> Tensor:

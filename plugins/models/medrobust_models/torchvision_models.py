@@ -136,7 +136,7 @@ def _replace_head(network: nn.Module, architecture: str, last: _Last, *, pooled:
         network.classifier = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), last.layers(512))
         return
     if pooled and architecture.startswith(("vgg", "alexnet")):
-        channels = next(m.out_channels for m in reversed(list(network.features.modules())) if isinstance(m, nn.Conv2d))  # type: ignore[union-attr,operator]
+        channels = next(m.out_channels for m in reversed(list(network.features.modules())) if isinstance(m, nn.Conv2d))  # type: ignore[union-attr]
         network.avgpool = nn.AdaptiveAvgPool2d(1)
         network.classifier = last.layers(channels)
         return

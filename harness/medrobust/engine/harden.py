@@ -1,0 +1,95 @@
+"""Hardening trained models, iteration by iteration."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import torch
+from torch import Tensor
+
+from ..contracts import (
+    Budget,
+    BudgetSpec,
+    Classifier,
+    Hardening,
+    Model,
+    Perturb,
+    Recipe,
+    Training,
+    cumulative_field,
+)
+from ..errors import DataError, PluginError
+from ..grid.cells import Target
+from ..results.store import Store
+from . import models, training
+from .classifier import TorchClassifier
+from .data import LoadedPart, mean_norm
+from .workspace import Workspace
+
+
+def harden(
+    target: Target, part: LoadedPart, store: Store, workspace: Workspace, progress: training.Progress | None
+) -> None:
+    """Harden the model of a target and keep the weights of every iteration; goes on where an earlier run ended.
+
+    Raises:
+        PluginError: if the defense ends before the iteration that is asked for.
+    """
+    begun = time.perf_counter()
+    defense, model = target.defense.plugin, target.model.plugin
+    assert isinstance(defense, Hardening)
+    assert isinstance(model, Model)
+    if part.labels is None:
+        raise DataError("the data set has no labels; hardening needs them")
+    done = 0
+    while store.weights_of(target.weights_id(done + 1)) is not None:
+        done += 1
+    module = models.load_weights(target, target.weights_id(done) if done else target.fit_id, store)
+    module.to(workspace.device)
+
+    def fit(recipe: Recipe, seed: int, *, before: Perturb | None = None, after: Perturb | None = None) -> None:
+        module.requires_grad_(True)
+        training.train(module, part, None, recipe, seed, device=workspace.device, before=before, after=after)
+
+    def classifier() -> Classifier:
+        sample = part.tensor(0, min(len(part), 8), workspace.device)
+        return TorchClassifier(module, part.info.task, len(part.info.classes), workspace.acceleration, sample)
+
+    def budget(spec: BudgetSpec) -> Budget:
+        return spec.resolve(mean_norm(part, spec.norm) if spec.needs_training_set else None)
+
+    def report(step: int, total: int, text: str) -> None:
+        if progress is not None:
+            progress(step, total, text)
+
+    given = Training(
+        module=module,
+        images=part.tensor(0, len(part), workspace.device),
+        labels=_on(part.labels, workspace.device),
+        ids=part.data.ids,
+        classes=target.info.classes,
+        recipe=model.recipe,
+        seed=models.seed_of(target),
+        done=done,
+        classifier=classifier,
+        fit=fit,
+        budget=budget,
+        progress=report,
+    )
+    iteration = done
+    with torch.random.fork_rng(devices=[]):
+        for hardened in defense.harden(given):
+            iteration += 1
+            history = json.dumps({"iteration": iteration})
+            seconds = time.perf_counter() - begun
+            models.keep(target, target.weights_id(iteration), hardened, store, workspace, history, seconds)
+    field = cumulative_field(defense)
+    if field is None:
+        models.keep(target, target.weights_id(), module, store, workspace, "{}", time.perf_counter() - begun)
+    elif iteration < getattr(defense, field):
+        raise PluginError(f"defense '{defense.title}' ended after {iteration} of {getattr(defense, field)} iterations")
+
+
+def _on(labels: Tensor, device: str) -> Tensor:
+    return labels.to(device)
