@@ -29,7 +29,7 @@ from medrobust import (
 from . import render
 from .board import boards
 from .build import Report
-from .claims import Finding, as_entry, claims_to_terminal
+from .claims import Finding, as_entry, claims_to_terminal, read_claims, unplanned
 from .specs import Paper, read_paper
 from .table import Table
 
@@ -62,6 +62,10 @@ def reproduce(
         workers=workers,
         device=device,
     )
+    if paper not in session.registry.papers() and (claims := read_claims(Path(__file__).parent / "papers" / paper)):
+        console.print(f"[bold]{paper}[/] has no grid yet, so none of its claims can be tested.\n", highlight=False)
+        claims_to_terminal(unplanned(claims), console)
+        raise typer.Exit(1)
     spec = find_paper(paper, session)
     facts = spec.profile(profile)
     console.print(f"[bold]{spec.name}[/], profile {profile}: {facts.description}", highlight=False, soft_wrap=True)

@@ -116,9 +116,11 @@ def missing_labels(claim: Claim, items: Sequence[Item]) -> list[str]:
     """What a claim names and the plan does not have, in words."""
     absent: dict[str, dict[str, None]] = {}
     apart: dict[str, None] = {}
-    planned = [item for item in items if not item.excluded]
+    planned = [item for name in claim.metrics.values() for item in spread(items, name) if not item.excluded]
     for table in wanted(claim):
         for axis, label in _labels(table):
+            if axis == "bin" and not items:
+                continue
             if not any(_has(item.row, axis, label, table) for item in planned):
                 absent.setdefault(axis, {})[label] = None
             elif not any(matches(item.row, {**table, axis: label}) for item in planned):

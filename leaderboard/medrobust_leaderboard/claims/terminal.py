@@ -9,13 +9,16 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from ..page import VERDICTS
 from ..render.terminal import _plain as plain
-from .verdicts import Finding
+from .verdicts import Finding, Verdict
 from .wording import ON_SUBSTITUTES, any_substituted, describe, summarize_claims
 
-STYLES: Final[Mapping[str, str]] = {"good": "green", "bad": "red", "unsure": "yellow", "absent": "dim"}
-"""Style by the tone of a verdict."""
+STYLES: Final[Mapping[Verdict, str]] = {
+    "holds": "green",
+    "does not hold": "red",
+    "undecided": "yellow",
+    "cannot be tested here": "dim",
+}
 INDENT: Final = 4
 
 
@@ -27,7 +30,7 @@ def claims_to_terminal(findings: Sequence[Finding], console: Console) -> None:
     for finding in findings:
         head = Text.assemble(
             (f"{finding.claim.id:<{INDENT - 1}} ", "bold"),
-            (finding.verdict, f"bold {STYLES[VERDICTS[finding.verdict]]}"),
+            (finding.verdict, f"bold {STYLES[finding.verdict]}"),
         )
         console.print(head)
         console.print(Padding(Text(plain(finding.claim.text, console)), (0, 0, 0, INDENT)))

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from medrobust import METRICS
 
-from ..page import VERDICTS
 from ..render.numbers import MINUS
 from .specs import Bound, Claim, Comparison
-from .verdicts import Finding
+from .verdicts import Finding, Verdict
 
 ON_SUBSTITUTES: Final = "On substituted data or models a verdict is about the substitutes, not about the paper's own."
 
-_FORMS: Final = {
+_FORMS: Final[Mapping[Verdict, tuple[str, str]]] = {
     "holds": ("holds", "hold"),
     "does not hold": ("does not hold", "do not hold"),
     "undecided": ("undecided", "undecided"),
@@ -26,7 +25,7 @@ _FORMS: Final = {
 def summarize_claims(findings: Sequence[Finding]) -> str:
     """Such as "7 claims: 3 hold, 1 does not hold, 2 undecided, 1 cannot be tested here"."""
     counts = Counter(finding.verdict for finding in findings)
-    parts = [f"{counts[v]} {_FORMS[v][counts[v] != 1]}" for v in VERDICTS if counts[v]]  # type: ignore[index]
+    parts = [f"{counts[v]} {forms[counts[v] != 1]}" for v, forms in _FORMS.items() if counts[v]]
     claims = "1 claim" if len(findings) == 1 else f"{len(findings)} claims"
     return f"{claims}: {', '.join(parts)}" if parts else claims
 
@@ -47,6 +46,8 @@ def describe(finding: Finding) -> list[str]:
         parts.append(finding.undefined)
     if finding.missing:
         parts.append(f"needs {finding.missing}")
+    if finding.claim.reading and finding.effect is not None:
+        parts.append(f"reading: {finding.claim.reading}")
     return parts
 
 
@@ -62,7 +63,7 @@ def effect_text(finding: Finding) -> str:
         return f"mean of {finding.members}: {number}"
     which = "middle"
     if claim.quantifier == "all":
-        which = "strongest against" if finding.contradicted else "least in favour"
+        which = "most contrary" if finding.contradicted else "weakest"
     place = f" ({finding.decisive})" if finding.decisive else ""
     return f"{which} of {finding.members}{place}: {number}"
 

@@ -1,0 +1,657 @@
+"""Claims: each verdict arises where it should, what is missing is named, and nothing malformed is read."""
+
+import io
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+import medrobust_leaderboard
+from medrobust import MedrobustError, Record, Session, Store, compare
+from medrobust_leaderboard.claims import (
+    Bound,
+    Claim,
+    Comparison,
+    Finding,
+    Trend,
+    as_entry,
+    claims_to_terminal,
+    describe,
+    judge,
+    read_claims,
+    summarize_claims,
+    unplanned,
+    verdict_on,
+)
+from medrobust_leaderboard.claims.estimates import Estimate, apart
+from medrobust_leaderboard.claims.members import Item
+from medrobust_leaderboard.claims.terminal import STYLES
+from medrobust_leaderboard.claims.verdicts import Verdict
+from medrobust_leaderboard.page import VERDICTS, render_page
+from medrobust_leaderboard.selection import rows_of
+
+PAPERS = Path(medrobust_leaderboard.__file__).parent / "papers"
+NAMES = ("ma2020", "hirano2021", "minagi2022", "kovalev2019", "wetstein2020")
+SHARED = Path(__file__).parents[2].parent / "shared" / "papers"
+
+
+def record(right: int, n: int = 200, *, first_right: int = 0, target: int | None = None) -> Record:
+    """A two-class record: all correct when clean; under attack, `right` images in a row from `first_right` are."""
+    labels = np.arange(n) % 2
+    clean = np.eye(2, dtype=np.float32)[labels] * 4
+    adversarial = clean[:, ::-1].copy()
+    kept = slice(first_right, first_right + right)
+    adversarial[kept] = clean[kept]
+    zeros = np.zeros(n, dtype=np.float32)
+    ids = np.array([f"image-{i}" for i in range(n)])
+    return Record("multiclass", ids, labels.astype(np.int64), clean, adversarial, zeros, zeros, None, target)
+
+
+def item(content: Record | int | None, *, images: str = "test", absent: str = "not computed", **labels: str) -> Item:
+    """A cell with labels; a number is that of the images that stay correct, of 200."""
+    row = {"dataset": "skin", "attack": "PGD", "budget": "linf:1/255", "model": "net", "seed": "0"} | labels
+    found = record(content) if isinstance(content, int) else content
+    return Item(row, " ".join(row.values()), images, ("benign", "malignant"), found, absent)
+
+
+def bound(**keys: Any) -> Bound:
+    return Bound(**{"id": "c1", "text": "Few images survive.", "section": "4.2", "metric": "accuracy"} | keys)
+
+
+def comparison(**keys: Any) -> Comparison:
+    basis = {"id": "c1", "text": "PGD beats FGSM.", "section": "4.2", "metric": "accuracy"}
+    sides = {"left": {"attack": "PGD"}, "right": {"attack": "FGSM"}, "pair_on": ["dataset"], "direction": "less"}
+    return Comparison(**basis | sides | keys)
+
+
+def trend(**keys: Any) -> Trend:
+    basis = {"id": "c1", "text": "Accuracy falls.", "section": "4.2", "metric": "accuracy"}
+    return Trend(**basis | {"along": "eps", "direction": "decreasing", "pair_on": ["dataset"]} | keys)
+
+
+def series(*right: int) -> list[Item]:
+    return [item(count, budget=f"linf:{n}/255", eps=f"{n}") for n, count in enumerate(right, 1)]
+
+
+# Bounds --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("right", "verdict"), [(0, "holds"), (60, "does not hold"), (8, "undecided"), (None, "cannot be tested here")]
+)
+def test_every_verdict_on_a_bound(right: int | None, verdict: str) -> None:
+    finding = verdict_on(bound(at_most=0.05), [item(right)])
+    assert finding.verdict == verdict
+
+
+def test_a_bound_reports_value_interval_and_n() -> None:
+    finding = verdict_on(bound(at_least=0.5), [item(140)])
+    assert finding.effect is not None
+    assert (finding.effect.effect, finding.n, finding.members) == (0.7, 200, 1)
+    # Wilson interval of 140 of 200.
+    assert finding.effect.low == pytest.approx(0.6332, abs=1e-4)
+    assert finding.effect.high == pytest.approx(0.7592, abs=1e-4)
+
+
+def test_the_interval_decides() -> None:
+    # The Wilson interval of 0 of 200 ends at 1.88 %.
+    assert verdict_on(bound(at_most=0.0189), [item(0)]).verdict == "holds"
+    assert verdict_on(bound(at_most=0.0188), [item(0)]).verdict == "undecided"
+
+
+def test_cells_outside_the_selection_do_not_count() -> None:
+    finding = verdict_on(bound(where={"attack": "PGD"}, at_most=0.05), [item(0), item(200, attack="FGSM")])
+    assert (finding.verdict, finding.members) == ("holds", 1)
+
+
+def test_a_list_of_selections_is_a_choice() -> None:
+    where = [{"dataset": "skin", "budget": "linf:1/255"}, {"dataset": "oct", "budget": "linf:2/255"}]
+    cells = [
+        item(0),
+        item(0, dataset="oct", budget="linf:2/255"),
+        item(200, dataset="oct"),
+        item(200, budget="linf:2/255"),
+    ]
+    finding = verdict_on(bound(where=where, at_most=0.05), cells)
+    assert (finding.verdict, finding.members) == ("holds", 2)
+
+
+# Quantifiers and families --------------------------------------------------------------------------------------------
+
+
+def models(*right: int) -> list[Item]:
+    return [item(count, model=f"net{n}") for n, count in enumerate(right)]
+
+
+@pytest.mark.parametrize(
+    ("quantifier", "right", "verdict"),
+    [
+        ("all", (0, 0, 0), "holds"),
+        ("all", (0, 0, 100), "does not hold"),
+        ("all", (0, 0, 20), "undecided"),
+        ("most", (0, 0, 100), "holds"),
+        ("most", (0, 100, 100), "does not hold"),
+        ("most", (0, 100), "does not hold"),
+        ("most", (0, 20, 100), "undecided"),
+        ("average", (0, 0, 20), "holds"),
+        ("average", (0, 0, 100), "does not hold"),
+        ("average", (10, 20, 30), "undecided"),
+    ],
+)
+def test_quantifiers(quantifier: str, right: Sequence[int], verdict: str) -> None:
+    assert verdict_on(bound(at_most=0.10, quantifier=quantifier), models(*right)).verdict == verdict
+
+
+def test_one_contradiction_among_many_must_stand_holms_correction() -> None:
+    # 30 of 200 is 15 %, significantly above 10 % on its own (p about 0.02) and not as one of twenty.
+    assert verdict_on(bound(at_most=0.10), models(30)).verdict == "does not hold"
+    assert verdict_on(bound(at_most=0.10), models(30, *[0] * 19)).verdict == "undecided"
+    assert verdict_on(bound(at_most=0.10), models(60, *[0] * 19)).verdict == "does not hold"
+
+
+def test_members_in_favour_of_most_are_counted_after_holms_correction() -> None:
+    # 11 of 200 is 5.5 %, significantly below 10 % on its own and not as one of ten.
+    assert verdict_on(bound(at_most=0.10, quantifier="most"), models(11)).verdict == "holds"
+    finding = verdict_on(bound(at_most=0.10, quantifier="most"), models(*[11] * 10))
+    assert (finding.verdict, finding.supported) == ("undecided", 0)
+
+
+def test_all_is_tested_member_by_member_at_the_full_level() -> None:
+    # Every member has to pass, so testing many of them only makes it harder (an intersection-union test).
+    assert verdict_on(bound(at_most=0.10), models(*[11] * 10)).verdict == "holds"
+
+
+def test_the_member_that_decides_is_named() -> None:
+    where = {"model": "net*"}
+    finding = verdict_on(bound(at_most=0.10, where=where), models(0, 150, 100))
+    assert finding.decisive == "net1"
+    assert (finding.supported, finding.contradicted) == (1, 2)
+    assert verdict_on(bound(at_most=0.10, where=where), models(0, 20, 5)).decisive == "net1"
+
+
+def test_seeds_make_one_member_and_their_spread_counts() -> None:
+    cells = [item(count, seed=str(n)) for n, count in enumerate((0, 30, 60))]
+    finding = verdict_on(bound(at_most=0.30), cells)
+    assert finding.members == 1
+    assert finding.effect is not None
+    assert finding.effect.effect == pytest.approx(0.15)
+    # t interval over three seeds, cut at 0: 0.15 +- 4.303 * 0.15 / sqrt(3).
+    assert finding.effect.high == pytest.approx(0.15 + 4.3027 * 0.15 / 3**0.5, abs=1e-4)
+    assert finding.effect.low == 0.0
+    assert finding.verdict == "undecided"
+
+
+def test_equal_seeds_do_not_make_an_interval_of_no_width() -> None:
+    finding = verdict_on(bound(at_most=0.01), [item(0, seed=str(n)) for n in range(3)])
+    assert finding.effect is not None
+    assert finding.effect.high == pytest.approx(0.0188, abs=1e-4)
+    assert finding.verdict == "undecided"
+
+
+# Comparisons ---------------------------------------------------------------------------------------------------------
+
+
+def test_cells_that_share_images_are_compared_in_pairs() -> None:
+    weak, strong = record(100), record(80)
+    finding = verdict_on(comparison(), [item(strong), item(weak, attack="FGSM")])
+    expected = compare("accuracy", strong, weak)
+    assert finding.effect is not None
+    assert finding.effect == Estimate(expected.difference, expected.low, expected.high, expected.p, expected.n)
+    assert finding.verdict == "holds"
+
+
+def test_pairing_finds_what_independent_samples_would_not() -> None:
+    # Ten of 200 images more are broken: plain in pairs, lost in the noise of two samples.
+    strong, weak = item(90), item(100, attack="FGSM")
+    assert verdict_on(comparison(), [strong, weak]).verdict == "holds"
+    elsewhere = item(100, attack="FGSM", images="other")
+    assert verdict_on(comparison(), [strong, elsewhere]).verdict == "undecided"
+
+
+def test_independent_rates_by_newcombes_interval() -> None:
+    # Newcombe 1998, Table II, method 10: 56 of 70 against 48 of 80.
+    finding = verdict_on(
+        comparison(direction="greater"),
+        [item(record(56, 70), images="a"), item(record(48, 80), attack="FGSM", images="b")],
+    )
+    assert finding.effect is not None
+    assert finding.effect.effect == pytest.approx(0.2)
+    assert finding.effect.low == pytest.approx(0.0524, abs=1e-4)
+    assert finding.effect.high == pytest.approx(0.3339, abs=1e-4)
+    assert finding.verdict == "holds"
+
+
+@pytest.mark.parametrize(
+    ("keys", "verdict"),
+    [
+        ({"direction": "less", "margin": 0.3}, "holds"),
+        ({"direction": "less", "margin": 0.7}, "does not hold"),
+        ({"direction": "less", "margin": 0.5}, "undecided"),
+        ({"direction": "greater"}, "does not hold"),
+        ({"direction": "equal", "margin": 0.6}, "holds"),
+        ({"direction": "equal", "margin": 0.4}, "does not hold"),
+        ({"direction": "equal", "margin": 0.5}, "undecided"),
+        # 40 against 140 of 200: between a quarter and a third.
+        ({"direction": "less", "factor": 0.5}, "holds"),
+        ({"direction": "less", "factor": 0.2}, "does not hold"),
+    ],
+)
+def test_margins_factors_and_directions(keys: dict[str, Any], verdict: str) -> None:
+    assert verdict_on(comparison(**keys), [item(40), item(140, attack="FGSM")]).verdict == verdict
+
+
+def test_the_factor_scales_the_right_side_and_its_interval() -> None:
+    found = apart(Estimate(0.5, 0.4, 0.6, n=10), Estimate(0.2, 0.1, 0.3, n=8), 2.0)
+    assert found.effect == pytest.approx(0.1)
+    assert found.low == pytest.approx(0.1 - (0.1**2 + 0.2**2) ** 0.5)
+    assert found.high == pytest.approx(0.1 + (0.1**2 + 0.2**2) ** 0.5)
+    assert found.n == 8
+
+
+def test_pairs_agree_on_the_axes_named_and_on_the_seed() -> None:
+    cells = [item(10, dataset=d, attack=a, seed=s) for d in ("skin", "oct") for a in ("PGD", "FGSM") for s in "01"]
+    finding = verdict_on(comparison(), cells)
+    assert finding.members == 2
+    assert finding.decisive in ("skin", "oct") or finding.decisive == ""
+
+
+def test_a_cell_without_a_partner_is_missing_its_partner() -> None:
+    cells = [item(10), item(90, attack="FGSM"), item(10, dataset="oct"), item(10, dataset="chest", attack="FGSM")]
+    finding = verdict_on(comparison(), cells)
+    assert finding.verdict == "cannot be tested here"
+    assert finding.missing == "a partner of equal dataset for 1 of 2 cells"
+
+
+def test_a_clean_record_pairs_with_every_budget() -> None:
+    clean = item(record(200), attack="none", budget="")
+    cells = [clean, *(item(20, budget=b) for b in ("linf:1/255", "linf:2/255"))]
+    finding = verdict_on(comparison(right={"attack": "none"}, pair_on=["dataset", "budget"]), cells)
+    assert (finding.verdict, finding.members) == ("holds", 2)
+
+
+def test_two_metrics_of_one_record() -> None:
+    # Target class 0: half of the clean images are of it, and after the attack 75 %.
+    shifted = record(100, 200, target=0)
+    adversarial = np.zeros_like(shifted.adversarial)
+    adversarial[:150, 0] = adversarial[150:, 1] = 4
+    shifted = Record(**{**vars(shifted), "adversarial": adversarial})
+    claim = comparison(
+        metric="targeted_success", right_metric="targeted_baseline", left={}, right={}, direction="greater"
+    )
+    finding = verdict_on(claim, [item(shifted)])
+    assert finding.effect is not None
+    assert finding.effect.effect == pytest.approx(0.25)
+    assert finding.verdict == "holds"
+
+
+def test_changes_can_be_compared() -> None:
+    def cells(dataset: str, before: int, after: int) -> list[Item]:
+        return [
+            item(before, dataset=dataset, budget="linf:1/255", eps="1", images=dataset),
+            item(after, dataset=dataset, budget="linf:8/255", eps="8", images=dataset),
+        ]
+
+    claim = comparison(
+        metric="asr",
+        where={"budget": "linf:8/255"},
+        left={"dataset": "histology"},
+        right={"dataset": "x-ray"},
+        change_from={"budget": "linf:1/255"},
+        pair_on=["attack"],
+    )
+    finding = verdict_on(claim, [*cells("histology", 100, 90), *cells("x-ray", 150, 40)])
+    assert finding.effect is not None
+    assert finding.effect.effect == pytest.approx(10 / 200 - 110 / 200)
+    assert finding.verdict == "holds"
+    without = [*cells("histology", 100, 90), cells("x-ray", 150, 40)[1]]
+    assert verdict_on(claim, without).verdict == "cannot be tested here"
+
+
+# Classes and bins ----------------------------------------------------------------------------------------------------
+
+
+def test_a_class_is_selected_by_its_name() -> None:
+    everything_benign = Record(**{**vars(record(200)), "adversarial": np.tile(np.array([3, 0], np.float32), (200, 1))})
+    where = {"class": "benign"}
+    assert verdict_on(
+        bound(metric="predicted_share", where=where, at_least=0.9), [item(everything_benign)]
+    ).verdict == ("holds")
+    finding = verdict_on(
+        bound(metric="predicted_share", where={"class": "MEL"}, at_least=0.9), [item(everything_benign)]
+    )
+    assert finding.missing == "class MEL"
+
+
+def test_bins_without_images_are_left_out_and_told() -> None:
+    sure = np.where(np.arange(400) < 200, 0.97, 0.72)
+    odds = np.log(sure / (1 - sure)).astype(np.float32)
+    clean = np.stack([odds, np.zeros(400, dtype=np.float32)], axis=1)
+    # The sure half stays, of the unsure half all are broken.
+    adversarial = clean * np.where(sure > 0.9, 1, -1)[:, None].astype(np.float32)
+    content = Record(
+        "multiclass",
+        np.array([str(i) for i in range(400)]),
+        np.zeros(400, dtype=np.int64),
+        clean,
+        adversarial,
+        np.zeros(400, dtype=np.float32),
+        np.zeros(400, dtype=np.float32),
+    )
+    claim = comparison(metric="asr_by_confidence", left={"bin": "0.95"}, right={"bin": ["0.70", "0.75"]}, margin=0.1)
+    finding = verdict_on(claim, [item(content)])
+    assert (finding.verdict, finding.members) == ("holds", 1)
+    assert finding.undefined.startswith("1 of 2 without a number")
+    assert "[0.75, 0.80]" in finding.undefined
+
+
+# Trends --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("right", "verdict"),
+    [
+        ((180, 120, 60, 0), "holds"),
+        ((180, 60, 0, 0, 0), "holds"),
+        ((60, 120, 180), "does not hold"),
+        ((180, 20, 60, 0), "does not hold"),
+        ((100, 101, 99), "undecided"),
+    ],
+)
+def test_trends(right: Sequence[int], verdict: str) -> None:
+    assert verdict_on(trend(), series(*right)).verdict == verdict
+
+
+def test_a_trend_shows_the_step_that_contradicts_it() -> None:
+    finding = verdict_on(trend(), series(180, 20, 60, 0))
+    assert finding.effect is not None
+    assert finding.effect.effect == pytest.approx(0.2)
+
+
+def test_eps_is_ordered_by_number() -> None:
+    cells = [item(200 - 10 * n, budget=f"linf:{n}/255", eps=str(n)) for n in (10, 2, 1)]
+    finding = verdict_on(trend(), cells)
+    assert finding.effect is not None
+    assert finding.effect.effect == pytest.approx(-0.45)
+
+
+def test_labels_are_ordered_as_listed() -> None:
+    cells = [item(n, dataset=d, images=d) for d, n in (("two", 150), ("four", 20), ("three", 100))]
+    claim = trend(along="dataset", order=["two", "three", "four"], pair_on=["attack"])
+    finding = verdict_on(claim, cells)
+    assert finding.effect is not None
+    assert finding.effect.effect == pytest.approx((20 - 150) / 200)
+    assert finding.verdict == "holds"
+
+
+def test_a_series_of_one_cell_says_what_it_lacks() -> None:
+    finding = verdict_on(trend(), series(100))
+    assert (finding.verdict, finding.missing) == ("cannot be tested here", "a second value of eps for skin")
+
+
+def test_a_series_with_two_cells_at_one_place_is_refused() -> None:
+    with pytest.raises(MedrobustError, match=r"c1: .*differ in 'model' \(net, other\).*pair_on"):
+        verdict_on(trend(), [*series(100, 50), *(item(9, eps="2", budget="linf:2/255", model="other") for _ in "1")])
+
+
+# What is missing -----------------------------------------------------------------------------------------------------
+
+
+def test_labels_that_the_grid_lacks_are_named() -> None:
+    finding = verdict_on(bound(where={"attack": ["PGD", "CW"], "dataset": ["skin", "oct"]}, at_most=0.5), [item(0)])
+    assert finding.verdict == "cannot be tested here"
+    assert finding.missing == "attack CW; dataset oct"
+
+
+def test_a_combination_that_the_grid_lacks_is_named() -> None:
+    cells = [item(0), item(0, attack="CW", dataset="oct")]
+    finding = verdict_on(bound(where={"attack": "CW", "dataset": "skin"}, at_most=0.5), cells)
+    assert "attack CW together with dataset skin" in finding.missing
+
+
+def test_the_reason_of_an_exclusion_is_told() -> None:
+    row = {**item(0).row, "detector": "KD<same"}
+    excluded = Item(row, excluded="detectors are not computed yet")
+    finding = verdict_on(
+        bound(metric="detection_auc", where={"detector": "KD<same"}, at_least=0.9), [item(0), excluded]
+    )
+    assert finding.missing == "detector KD<same (detectors are not computed yet); scores of detectors"
+
+
+def test_records_that_are_not_there_are_counted_with_their_reason() -> None:
+    cells = [item(0), item(None, model="b"), item(None, model="c", absent="failed: out of memory")]
+    finding = verdict_on(bound(at_most=0.5), cells)
+    assert finding.verdict == "cannot be tested here"
+    assert finding.missing == "records of 2 of 3 cells (not computed; failed: out of memory)"
+
+
+def test_a_contradiction_of_all_stands_without_the_rest() -> None:
+    cells = [item(180), item(None, model="b")]
+    assert verdict_on(bound(at_most=0.5), cells).verdict == "does not hold"
+    assert verdict_on(bound(at_most=0.5, quantifier="most"), cells).verdict == "cannot be tested here"
+    assert verdict_on(bound(at_most=0.5, quantifier="average"), cells).verdict == "cannot be tested here"
+
+
+def test_a_metric_that_is_undefined_everywhere_says_why() -> None:
+    finding = verdict_on(bound(metric="targeted_success", at_least=0.5), [item(0)])
+    assert finding.verdict == "cannot be tested here"
+    assert "the attack was not targeted" in finding.missing
+
+
+def test_without_a_grid_a_claim_says_what_the_grid_needs() -> None:
+    (finding,) = unplanned([bound(where={"attack": "uap", "dataset": ["skin", "oct"]}, at_most=0.5)])
+    assert finding.verdict == "cannot be tested here"
+    assert finding.missing == "the paper's grid (attack uap; dataset skin, oct)"
+
+
+# Reading -------------------------------------------------------------------------------------------------------------
+
+GOOD = """
+[[claim]]
+id = "c1"
+kind = "bound"
+text = "Few images survive."
+section = "4.2"
+metric = "accuracy"
+where = { attack = "PGD" }
+at_most = 0.01
+"""
+PAIR = GOOD.replace('"bound"', '"comparison"').replace(
+    "at_most = 0.01",
+    'left = { attack = "PGD" }\nright = { attack = "FGSM" }\npair_on = ["dataset"]\ndirection = "less"',
+)
+TREND = GOOD.replace('"bound"', '"trend"').replace(
+    "at_most = 0.01", 'along = "eps"\ndirection = "decreasing"\npair_on = ["dataset"]'
+)
+
+
+def read(folder: Path, text: str) -> tuple[Claim, ...]:
+    (folder / "claims.toml").write_text(text, encoding="utf-8")
+    return read_claims(folder)
+
+
+def test_claims_are_read_without_the_rest_of_the_paper(tmp_path: Path) -> None:
+    assert read_claims(tmp_path) == ()
+    (claim,) = read(tmp_path, GOOD)
+    assert claim == bound(where={"attack": "PGD"}, at_most=0.01)
+    assert [type(c) for c in read(tmp_path, PAIR + TREND.replace("c1", "c2"))] == [Comparison, Trend]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            GOOD.replace("at_most", "at_mots"),
+            r"claim 1 \(c1\): at_mots: a bound has no such key; did you mean 'at_most'",
+        ),
+        (GOOD.replace('"bound"', '"bond"'), r"kind: expected bound or comparison or trend, got 'bond'"),
+        (GOOD.replace('"accuracy"', '"acuracy"'), r"metric: no metric is called 'acuracy'; did you mean 'accuracy'"),
+        (GOOD.replace('"accuracy"', '"confusion_matrix"'), r"metric: 'confusion_matrix' is a matrix"),
+        (GOOD.replace("attack =", "atack ="), r"where: no axis is called 'atack'; did you mean 'attack'"),
+        (GOOD.replace("at_most = 0.01", ""), r"at_most: give either"),
+        (GOOD + "at_least = 0.5", r"at_most: give either"),
+        (GOOD.replace("0.01", '"few"'), r"at_most: Input should be a valid number"),
+        (GOOD + 'quantifier = "some"', r"quantifier: Input should be 'all', 'most' or 'average'"),
+        (GOOD.replace('section = "4.2"', ""), r"section: "),
+        (GOOD.replace('"4.2"', '" "'), r"section: is empty"),
+        (GOOD + GOOD, r"claim 2: id: 'c1' is taken"),
+        (GOOD.replace("[[claim]]", "[[claims]]"), r"unknown table 'claims'"),
+        (GOOD.replace("0.01", ""), r"claims\.toml: "),
+        (PAIR.replace('"less"', '"equal"'), r"margin: 'equal' needs"),
+        (PAIR + "margin = -0.1", r"margin: must not be negative"),
+        (PAIR + "factor = 0", r"factor: must be positive"),
+        (PAIR + 'right_metric = "acc"', r"right_metric: no metric is called 'acc'"),
+        (PAIR.replace('["dataset"]', '["datset"]'), r"pair_on: no axis is called 'datset'; did you mean 'dataset'"),
+        (TREND.replace('"eps"', '"budget"'), r"order: 'budget' has no order of its own"),
+        (TREND.replace('"eps"', '"epsilon"'), r"along: no axis is called 'epsilon'"),
+    ],
+)
+def test_a_malformed_claim_is_refused_with_its_key(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(MedrobustError, match=message) as caught:
+        read(tmp_path, text)
+    assert str(tmp_path / "claims.toml") in str(caught.value)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_paper_has_claims(name: str) -> None:
+    claims = read_claims(PAPERS / name)
+    assert len(claims) >= 5
+    for finding in unplanned(claims):
+        assert finding.verdict == "cannot be tested here"
+        assert finding.missing.startswith("the paper's grid (")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the papers' texts are not here")
+def test_no_claim_quotes_its_paper(name: str) -> None:
+    def words(text: str) -> list[str]:
+        return re.findall(r"[a-z0-9]+", text.lower())
+
+    paper = f" {' '.join(words((SHARED / f'{name}.txt').read_text(encoding='utf-8')))} "
+    for claim in read_claims(PAPERS / name):
+        for text in (words(claim.text), words(claim.reading)):
+            runs = (" ".join(text[start : start + 12]) for start in range(len(text) - 11))
+            assert not [run for run in runs if f" {run} " in paper], claim.id
+
+
+# Telling -------------------------------------------------------------------------------------------------------------
+
+
+def findings() -> list[Finding]:
+    where = {"model": "net*"}
+    return [
+        verdict_on(bound(at_most=0.05), models(0)),
+        verdict_on(bound(id="c2", at_most=0.05), models(1)),
+        verdict_on(bound(id="c3", at_most=0.05, where=where), models(0, 100)),
+        verdict_on(bound(id="c4", at_most=0.05), models(8)),
+        verdict_on(bound(id="c5", at_most=0.05, text="ζ " * 60), []),
+    ]
+
+
+def printed(found: Sequence[Finding], width: int, encoding: str = "utf-8") -> str:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    claims_to_terminal(found, Console(file=stream, width=width, legacy_windows=False))
+    stream.flush()
+    content = stream.buffer
+    assert isinstance(content, io.BytesIO)
+    return content.getvalue().decode(encoding)
+
+
+def test_the_summary_counts_verdicts_in_words() -> None:
+    assert summarize_claims(findings()) == ("5 claims: 2 hold, 1 does not hold, 1 undecided, 1 cannot be tested here")
+    assert summarize_claims(findings()[:1]) == "1 claim: 1 holds"
+
+
+def test_a_verdict_is_told_with_effect_interval_n_and_section() -> None:
+    third = findings()[2]
+    assert describe(third) == [
+        "most contrary of 2 (net1): 50.0 % [43.1, 56.9]",
+        "claimed: at most 5.0 %",
+        "1 of 2 in favour, 1 against",
+        "n = 200",
+        "section 4.2",
+    ]
+
+
+def test_differences_are_told_in_points() -> None:
+    finding = verdict_on(comparison(margin=0.3), [item(40), item(140, attack="FGSM")])
+    assert describe(finding)[0].startswith("−50.0 points [−5")
+    assert describe(finding)[1] == "claimed: below −30.0 points"
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_the_terminal_keeps_its_width(width: int) -> None:
+    text = printed(findings(), width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "c3  does not hold" in text
+    assert "5 claims: 2 hold, 1 does not hold" in text
+
+
+def test_a_terminal_without_unicode_gets_ascii() -> None:
+    assert "zeta" in printed(findings(), 80, "ascii")
+
+
+def test_verdicts_on_substitutes_say_so() -> None:
+    stand_in = Item(**{**vars(item(0)), "substituted": True})
+    finding = verdict_on(bound(at_most=0.5), [stand_in])
+    assert finding.substituted
+    assert describe(finding)[-1] == "section 4.2; on substitutes"
+    assert "about the substitutes" in printed([finding], 80)
+    assert "substitutes" not in printed(findings(), 80)
+
+
+def test_page_and_terminal_know_the_same_verdicts() -> None:
+    assert list(STYLES) == list(VERDICTS) == list(get_args(Verdict))
+
+
+def test_the_page_takes_findings() -> None:
+    page = render_page("Title", "Intro", [], claims=[as_entry(finding) for finding in findings()])
+    assert "most contrary of 2 (net1): 50.0 %" in page
+    assert "needs the paper&#39;s grid" in page
+    assert "<strong>5 claims</strong> of the paper: holds (2), does not hold (1)" in page
+
+
+def test_a_reading_is_told_where_it_was_tested() -> None:
+    claim = bound(at_most=0.05, reading="Few is our word.")
+    assert describe(verdict_on(claim, models(0)))[-1] == "reading: Few is our word."
+    assert "reading" not in " ".join(describe(verdict_on(claim, [])))
+
+
+# From a grid to a verdict --------------------------------------------------------------------------------------------
+
+GRID = """
+[define]
+data = { name = "textures" }
+
+[[grid]]
+dataset = "@data"
+model = "tiny-net"
+attack = ["none", "sign"]
+budget = ["linf:0/255", "linf:200/255"]
+"""
+
+
+def claims_of_a_grid() -> Iterable[Claim]:
+    yield bound(id="same", where={"budget": "linf:0/255", "attack": "sign"}, metric="fooling_rate", at_most=0.4)
+    yield trend(id="falls", where={"attack": "sign"})
+    yield bound(id="elsewhere", where={"attack": "PGD"}, at_most=0.5)
+
+
+def test_from_a_grid_to_verdicts(tmp_path: Path, session: Callable[..., Session]) -> None:
+    (tmp_path / "grid.toml").write_text(GRID, encoding="utf-8")
+    here = session()
+    plan = here.plan(tmp_path / "grid.toml")
+    before = judge(claims_of_a_grid(), rows_of(plan), Store(tmp_path / "nothing"), lambda row: False)
+    assert [finding.missing for finding in before[:2]] == [
+        "records of 1 of 1 cells (not computed)",
+        "records of 2 of 2 cells (not computed)",
+    ]
+    assert here.run(plan).complete
+    same, falls, elsewhere = judge(claims_of_a_grid(), rows_of(plan), here.store, lambda row: True)
+    assert same.effect is not None
+    assert (same.verdict, same.effect.effect, same.n, same.substituted) == ("holds", 0.0, 24, True)
+    assert falls.verdict == "holds"
+    assert (elsewhere.verdict, elsewhere.missing) == ("cannot be tested here", "attack PGD")
