@@ -49,6 +49,12 @@ class Fit(Protocol):
     ) -> None: ...
 
 
+class MakeClassifier(Protocol):
+    """Gives the classifier of the module that is being hardened."""
+
+    def __call__(self, *, live: bool = False) -> Classifier: ...
+
+
 @dataclass(frozen=True)
 class Training:
     """What a hardening defense is given.
@@ -62,7 +68,8 @@ class Training:
         recipe: the recipe the model was trained with.
         seed: seed of every draw.
         done: iterations that an earlier, interrupted run has finished.
-        classifier: the classifier of the module as it is now, for crafting.
+        classifier: gives the classifier of the module: prepared from its weights as they are now, or, inside `after`,
+            following them (`classifier(live=True)`).
         fit: the host's training loop.
         budget: resolves a budget against the training images.
         progress: called with (done, total, what).
@@ -76,7 +83,7 @@ class Training:
     recipe: Recipe
     seed: int
     done: int
-    classifier: Callable[[], Classifier]
+    classifier: MakeClassifier
     fit: Fit
     budget: Callable[[BudgetSpec], Budget]
     progress: Callable[[int, int, str], None]

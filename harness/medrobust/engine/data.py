@@ -109,14 +109,13 @@ def load_split(dataset: Dataset, identity: str, split: str, source: DataSource, 
     folder = cache / "data" / digest(identity, split, CACHE_FORMAT)
     if not folder.is_dir():
         data = dataset.load(split, source)
-        _check(data, dataset, split)
+        _check(data, dataset.describe(source), f"data set '{dataset.title}', split '{split}'")
         _keep(data, folder)
     return _open(folder)
 
 
-def _check(data: ImageData, dataset: Dataset, split: str) -> None:
+def _check(data: ImageData, info: DataInfo, where: str) -> None:
     """A data set's author hears at once what is wrong with its arrays."""
-    where = f"data set '{dataset.title}', split '{split}'"
     if data.images.dtype not in (np.uint8, np.uint16) or data.images.ndim != 4:
         raise DataError(f"{where}: images must be uint8 (n, h, w, c), got {data.images.dtype} {data.images.shape}")
     for name, values in (("labels", data.labels), ("ids", data.ids), ("groups", data.groups)):
@@ -124,6 +123,15 @@ def _check(data: ImageData, dataset: Dataset, split: str) -> None:
             raise DataError(f"{where}: {len(values)} {name} for {len(data.images)} images")
     if len(np.unique(data.ids)) != len(data.ids):
         raise DataError(f"{where}: sample ids are not unique")
+    if data.labels is not None and len(data.labels):
+        n, classes = len(data.labels), len(info.classes)
+        shape, values = ((n, classes), 2) if info.task == "multilabel" else ((n,), classes)
+        given, kind = data.labels.shape, data.labels.dtype
+        if given != shape or kind.kind not in "iu":
+            raise DataError(f"{where}: labels must be integers of shape {shape}, got {kind} {given}")
+        low, high = int(data.labels.min()), int(data.labels.max())
+        if low < 0 or high >= values:
+            raise DataError(f"{where}: labels run from {low} to {high}, expected 0 to {values - 1} ({info.task})")
 
 
 def _keep(data: ImageData, folder: Path) -> None:

@@ -49,11 +49,20 @@ def harden(
     module.to(workspace.device)
 
     def fit(recipe: Recipe, seed: int, *, before: Perturb | None = None, after: Perturb | None = None) -> None:
-        module.requires_grad_(True)
-        training.train(module, part, None, recipe, seed, device=workspace.device, before=before, after=after)
+        def attacked(images: Tensor, labels: Tensor, index: Tensor) -> Tensor:
+            assert after is not None
+            module.eval().requires_grad_(False)
+            try:
+                return after(images, labels, index)
+            finally:
+                module.requires_grad_(True)
 
-    def classifier() -> Classifier:
-        sample = part.tensor(0, min(len(part), 8), workspace.device)
+        module.requires_grad_(True)
+        changed = attacked if after is not None else None
+        training.train(module, part, None, recipe, seed, device=workspace.device, before=before, after=changed)
+
+    def classifier(*, live: bool = False) -> Classifier:
+        sample = None if live else part.tensor(0, min(len(part), 8), workspace.device)
         return TorchClassifier(module, part.info.task, len(part.info.classes), workspace.acceleration, sample)
 
     def budget(spec: BudgetSpec) -> Budget:

@@ -73,6 +73,8 @@ def load_checkpoint(module: nn.Module, file: Path) -> None:
         else:
             state = torch.load(file, map_location="cpu", weights_only=True)
             state = state.get("state_dict", state)
+        if strange := sorted(str(k) for k, v in state.items() if not isinstance(v, Tensor)):
+            raise ValueError(f"{_some(strange)} hold no tensors")
     except Exception as error:  # noqa: BLE001 - a damaged file can raise anything
         cause = (str(error).splitlines() or [type(error).__name__])[0]
         raise ModelError(
@@ -88,6 +90,8 @@ def load_checkpoint(module: nn.Module, file: Path) -> None:
             f"'{k}' has shape {tuple(state[k].shape)}, the model {tuple(own[k].shape)}" for k in sorted(misfit)[:2]
         ]
         raise ModelError(f"checkpoint {file} does not fit the model: it {'; '.join(parts)}. Check model and classes")
+    if bad := sorted(k for k, v in state.items() if not torch.isfinite(v).all()):
+        raise ModelError(f"checkpoint {file}: holds NaN or infinite weights in {_some(bad)}; take another checkpoint")
     module.load_state_dict(state)
 
 

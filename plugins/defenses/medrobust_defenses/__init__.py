@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from medrobust import Defense, hookimpl
 
+from .adversarial_retraining import AdversarialRetraining
+from .adversarial_training import AdversarialTraining
 from .squeezing import BitDepth
 
-__all__ = ["BitDepth", "medrobust_defenses"]
+__all__ = ["AdversarialRetraining", "AdversarialTraining", "BitDepth", "medrobust_defenses"]
 
 
 @hookimpl
 def medrobust_defenses() -> list[type[Defense]]:
-    return [BitDepth]
+    return [AdversarialRetraining, AdversarialTraining, BitDepth]

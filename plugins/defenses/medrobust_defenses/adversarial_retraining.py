@@ -1,0 +1,101 @@
+"""Adversarial retraining against universal perturbations."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from medrobust import (
+    BudgetSpec,
+    DataError,
+    Draws,
+    Goal,
+    Hardening,
+    ModelError,
+    Targeted,
+    Training,
+    UniversalAttack,
+    Untargeted,
+    cumulative,
+)
+
+
+@dataclass(frozen=True)
+class AdversarialRetraining(Hardening):
+    """Adversarial retraining with universal perturbations (hirano2021, section "Adversarial retraining").
+
+    An iteration fits several perturbations against the model as it is, leaves a random half of the training images
+    clean, adds one of the perturbations, picked at random, to each image of the other half, and tunes the model for a
+    few epochs on the true labels. The paper does not state the learning rate, nor whether augmentation, balancing and
+    optimiser carry over: the recipe's augmentation and balancing stay, the optimiser starts afresh, and the rate is the
+    middle one of the paper's schedule.
+
+    Attributes:
+        attack: the universal attack.
+        budget: its budget; zeta refers to the training images.
+        target: class of targeted perturbations; empty for non-targeted ones.
+        iterations: iterations (cumulative; each one's model is a target of its own).
+        perturbations: perturbations an iteration; they differ by their random order.
+        epochs: epochs of tuning an iteration.
+        learning_rate: learning rate of the tuning.
+    """
+
+    name: ClassVar[str] = "adversarial-retraining"
+    revision: ClassVar[int] = 1
+    attack: UniversalAttack
+    budget: BudgetSpec
+    target: str = ""
+    iterations: int = cumulative(5)
+    perturbations: int = 10
+    epochs: int = 5
+    learning_rate: float = 1e-4
+
+    def __post_init__(self) -> None:
+        if min(self.iterations, self.perturbations, self.epochs) < 1:
+            raise ModelError("adversarial-retraining: iterations, perturbations and epochs must be at least 1")
+
+    def harden(self, training: Training) -> Iterator[nn.Module]:
+        goal = self._goal(training)
+        budget = training.budget(self.budget)
+        settings = {"epochs": self.epochs, "learning_rate": self.learning_rate, "schedule": "constant"}
+        recipe = dataclasses.replace(training.recipe, **settings, select_on="last")  # type: ignore[arg-type]
+        total = self.iterations * (self.perturbations + 1)
+        for iteration in range(training.done, self.iterations):
+            classifier = training.classifier()
+            fitted = []
+            for number in range(self.perturbations):
+                random = Draws.for_ids(training.seed + 1000 * iteration + number, training.ids.tolist())
+                fitted.append(self.attack.fit(classifier, training.images, goal, budget, random).cpu())
+                training.progress(iteration * (self.perturbations + 1) + number, total, f"iteration {iteration + 1}")
+            # Number 0 is no perturbation; an exact half of the images keeps it.
+            stack = torch.stack([torch.zeros_like(fitted[0]), *fitted])
+            chosen = self._assign(len(training.images), training.seed + iteration)
+
+            def perturbed(
+                images: Tensor, labels: Tensor, index: Tensor, stack: Tensor = stack, chosen: Tensor = chosen
+            ) -> Tensor:
+                moved = images + stack[chosen[index]].to(images.device)
+                return moved if budget.box is None else moved.clamp_(*budget.box)
+
+            training.fit(recipe, training.seed + iteration + 1, before=perturbed)
+            yield training.module
+
+    def _assign(self, images: int, seed: int) -> Tensor:
+        """For each image, 0 (clean) or the number of its perturbation."""
+        generator = torch.Generator().manual_seed(seed)
+        chosen = torch.randint(1, self.perturbations + 1, (images,), generator=generator)
+        chosen[torch.randperm(images, generator=generator)[: images // 2]] = 0
+        return chosen
+
+    def _goal(self, training: Training) -> Goal:
+        if not self.target:
+            return Untargeted(training.labels)
+        if self.target not in training.classes:
+            classes = ", ".join(training.classes)
+            raise DataError(f"adversarial-retraining: no class is called '{self.target}'; the data set has {classes}")
+        return Targeted(torch.full_like(training.labels, training.classes.index(self.target)))

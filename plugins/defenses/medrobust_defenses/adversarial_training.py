@@ -1,0 +1,58 @@
+"""Adversarial training: every batch is attacked before the model learns from it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from medrobust import Attack, BudgetSpec, Classifier, Draws, Hardening, ModelError, Training, Untargeted
+
+
+@dataclass(frozen=True)
+class AdversarialTraining(Hardening):
+    """Adversarial training (Madry et al., "Towards deep learning models resistant to adversarial attacks", ICLR 2018).
+
+    Each batch is replaced by adversarial images against the model as it is, away from the true labels. An epoch is an
+    iteration that is kept, so that a killed run goes on after it; the optimiser starts afresh with each.
+
+    Attributes:
+        attack: the attack per image.
+        budget: its budget; zeta refers to the training images.
+        epochs: epochs, after the training by the model's own recipe.
+        learning_rate: first learning rate, of cosine decay over the epochs; 0 takes that of the model's recipe.
+    """
+
+    name: ClassVar[str] = "adversarial-training"
+    revision: ClassVar[int] = 1
+    attack: Attack
+    budget: BudgetSpec
+    epochs: int = 10
+    learning_rate: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1:
+            raise ModelError(f"adversarial-training: epochs must be at least 1, got {self.epochs}")
+
+    def harden(self, training: Training) -> Iterator[nn.Module]:
+        budget = training.budget(self.budget)
+        first = self.learning_rate or training.recipe.learning_rate
+        for epoch in range(training.done, self.epochs):
+            classifier = training.classifier(live=True)
+            seed = training.seed + epoch + 1
+
+            def attacked(
+                images: Tensor, labels: Tensor, index: Tensor, seed: int = seed, classifier: Classifier = classifier
+            ) -> Tensor:
+                random = Draws.for_ids(seed, training.ids[index.cpu().numpy()].tolist(), images.device)
+                return self.attack.perturb(classifier, images, Untargeted(labels), budget, random).detach()
+
+            rate = first * (1 + math.cos(math.pi * epoch / self.epochs)) / 2
+            recipe = dataclasses.replace(training.recipe, epochs=1, learning_rate=rate, schedule="constant")
+            training.fit(recipe, seed, after=attacked)
+            training.progress(epoch + 1, self.epochs, f"adversarial epoch {epoch + 1}")
+            yield training.module
