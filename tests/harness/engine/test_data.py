@@ -1,0 +1,151 @@
+"""Images of a part: decoded once, kept whole, converted as the models expect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import torch
+
+from medrobust import DataError, DataInfo, Dataset, DataSource, Grid, ImageData, Registry
+from medrobust.engine.data import convert, load_part, load_split, mean_norm
+from medrobust.engine.workspace import Workspace
+from medrobust.grid.cells import Catalogue, expand
+
+
+@dataclass(frozen=True)
+class Counted(Dataset):
+    """Counts how often it is decoded."""
+
+    name: ClassVar[str] = "counted"
+    loads: list[str] = field(default_factory=list)
+    fault: str = ""
+
+    def describe(self, source: DataSource) -> DataInfo:
+        return DataInfo(("a", "b"), (2, 3), 1)
+
+    def load(self, split: str, source: DataSource) -> ImageData:
+        self.loads.append(split)
+        images: Any = np.arange(24, dtype=np.uint8).reshape(4, 2, 3, 1)
+        labels, ids = np.array([0, 1, 0, 1]), np.array(["a", "b", "c", "d"])
+        match self.fault:
+            case "dtype":
+                images = images / 255
+            case "shape":
+                images = images[..., 0]
+            case "labels":
+                labels = labels[:3]
+            case "float labels":
+                labels = labels / 1
+            case "ids":
+                ids = np.array(["a", "a", "b", "c"])
+            case "objects":
+                ids = np.array(["a", "b", "c", "d"], dtype=object)
+            case "range":
+                labels = np.array([0, 1, 2, 1])
+        return ImageData(images, labels, ids, None)
+
+
+def load(dataset: Dataset, cache: Path, split: str = "train", identity: str = "x") -> ImageData:
+    return load_split(dataset, identity, split, DataSource(), cache)
+
+
+def test_a_split_is_decoded_once(tmp_path: Path) -> None:
+    dataset = Counted()
+    first, again = load(dataset, tmp_path), load(dataset, tmp_path)
+    assert dataset.loads == ["train"]
+    assert np.array_equal(first.images, again.images)
+    assert (again.ids.tolist(), again.labels is not None, again.groups) == (["a", "b", "c", "d"], True, None)
+    load(dataset, tmp_path, "test")
+    load(dataset, tmp_path, identity="y")
+    assert dataset.loads == ["train", "test", "train"]
+
+
+def test_images_are_mapped_and_not_read_whole(tmp_path: Path) -> None:
+    assert isinstance(load(Counted(), tmp_path).images, np.memmap)
+
+
+def test_ids_are_text_and_never_pickled(tmp_path: Path) -> None:
+    assert load(Counted(fault="objects"), tmp_path).ids.dtype.kind == "U"
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("dtype", r"images must be uint8 \(n, h, w, c\), got float64"),
+        ("shape", r"images must be uint8 \(n, h, w, c\), got uint8 \(4, 2, 3\)"),
+        ("labels", "3 labels for 4 images"),
+        ("ids", "sample ids are not unique"),
+        ("float labels", r"labels must be integers of shape \(4,\), got float64"),
+        ("range", r"labels run from 0 to 2, expected 0 to 1 \(multiclass\)"),
+    ],
+)
+def test_the_author_of_a_data_set_hears_what_is_wrong(tmp_path: Path, fault: str, message: str) -> None:
+    with pytest.raises(DataError, match=f"data set 'counted', split 'train': {message}"):
+        load(Counted(fault=fault), tmp_path)
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_damaged_cache_is_named(tmp_path: Path) -> None:
+    load(Counted(), tmp_path)
+    (folder,) = (tmp_path / "data").iterdir()
+    (folder / "labels.npy").write_bytes(b"no array")
+    from medrobust.engine import data
+
+    data._open.cache_clear()
+    with pytest.raises(DataError, match=r"labels\.npy: the cache is damaged; delete"):
+        load(Counted(), tmp_path)
+
+
+def test_leftovers_of_a_killed_decoding_are_ignored(tmp_path: Path) -> None:
+    (tmp_path / "data" / ".tmp-dead").mkdir(parents=True)
+    dataset = Counted()
+    load(dataset, tmp_path)
+    assert dataset.loads == ["train"]
+
+
+@pytest.mark.parametrize(("dtype", "top"), [(np.uint8, 255), (np.uint16, 65535)])
+def test_pixels_become_floats_in_0_1(dtype: Any, top: int) -> None:
+    images = np.array([0, top // 5, top], dtype=dtype).reshape(1, 1, 3, 1)
+    converted = convert(images, (1, 1, 3))
+    assert converted.dtype == torch.float32
+    torch.testing.assert_close(converted.flatten(), torch.tensor([0.0, 0.2, 1.0]))
+
+
+def test_channels_are_spread_and_weighed() -> None:
+    grey = np.full((1, 2, 2, 1), 51, np.uint8)
+    assert torch.equal(convert(grey, (3, 2, 2)), torch.full((1, 3, 2, 2), 0.2))
+    colour = np.array([255, 0, 0, 0, 255, 0, 0, 0, 255], np.uint8).reshape(1, 1, 3, 3)
+    torch.testing.assert_close(convert(colour, (1, 1, 3)).flatten(), torch.tensor([0.299, 0.587, 0.114]))
+
+
+def test_resizing_keeps_constants_and_the_box() -> None:
+    flat = np.full((2, 8, 8, 1), 100, np.uint8)
+    torch.testing.assert_close(convert(flat, (1, 5, 7)), torch.full((2, 1, 5, 7), 100 / 255))
+    random = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 1), dtype=np.uint8)
+    resized = convert(random, (1, 13, 13))
+    assert 0 <= float(resized.min()) <= float(resized.max()) <= 1
+
+
+@pytest.mark.parametrize(("norm", "order"), [("l2", 2), ("linf", np.inf), ("l1", 1), ("l0", 0)])
+def test_the_mean_norm_is_the_mean_of_the_norms(
+    grid: Callable[[str], Grid], core: Registry, tmp_path: Path, norm: Any, order: float
+) -> None:
+    found = expand(grid('[[grid]]\ndataset = "textures"\nmodel = "tiny-net"'), Catalogue(DataSource(), core))
+    cell = found[0].cell
+    assert cell is not None
+    loaded = load_part(cell.target.train, Workspace(tmp_path, cache=tmp_path))
+    pixels = np.asarray(loaded.data.images, dtype=np.float64).reshape(40, -1) / 255
+    assert mean_norm(loaded, norm) == pytest.approx(np.linalg.norm(pixels, ord=order, axis=1).mean(), rel=1e-6)
+
+
+def test_a_slice_that_holds_nothing_is_named(grid: Callable[[str], Grid], core: Registry, tmp_path: Path) -> None:
+    text = '[[grid]]\ndataset = "textures"\nmodel = "tiny-net"\nevaluate_on = "test[1000:]"'
+    (entry,) = expand(grid(text), Catalogue(DataSource(), core))
+    assert entry.cell is not None
+    with pytest.raises(DataError, match=r"slice 'test\[1000:\]' of data set 'textures' holds no image; it has 24"):
+        load_part(entry.cell.part, Workspace(tmp_path, cache=tmp_path))
