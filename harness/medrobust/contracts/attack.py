@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -88,10 +88,12 @@ class IterativeAttack(Attack):
     @abstractmethod
     def iterates(
         self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws
-    ) -> Iterator[Tensor]:
+    ) -> Generator[Tensor, Tensor | None, None]:
         """Adversarial images after step 1, 2, ... up to the cumulative field; arguments as in `perturb`.
 
-        A yielded tensor may be overwritten by the next step; who keeps it copies it.
+        A yielded tensor may be overwritten by the next step; who keeps it copies it. Where only success is asked for,
+        the host answers a step with a mask (boolean) of the images still in play: `keep = yield images`. An attack that
+        then goes on with those alone (`goal[keep]`, `random[keep]`) is faster; one that ignores the mask is as right.
         """
 
     def perturb(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Tensor:

@@ -37,9 +37,13 @@ class TorchClassifier(Classifier):
         self.num_classes = num_classes
         self.forward_passes = 0
         self.backward_passes = 0
+        self.last_logits: Tensor | None = None
+        """Logits (n, outputs) of the last gradient: by them the host sees for nothing which images look broken."""
         self.original = module.eval().requires_grad_(False)
         self._counted = _Counted(module, self)
         self._prepared = Prepared(module, torch.contiguous_format, None)
+        self.activation_bytes = 0 if sample is None else activation_bytes(module, sample[:1])
+        """What the layers put out for one image, in bytes."""
         if sample is not None and acceleration != PLAIN:
             self._prepared = prepare(module, str(sample.device), acceleration, sample)
 
@@ -67,7 +71,14 @@ class TorchClassifier(Classifier):
             values = loss(logits)
         self.backward_passes += len(images)
         (gradient,) = torch.autograd.grad(values.sum(), leaf)
-        return Gradient(gradient, values.detach(), logits.detach())
+        self.last_logits = logits.detach()
+        return Gradient(gradient, values.detach(), self.last_logits)
+
+    def confirm(self, images: Tensor) -> Tensor:
+        """Logits of the original module in float32: what decides whether an image is broken."""
+        with torch.no_grad():
+            logits: Tensor = self._counted(images)
+        return logits
 
     def features(self, images: Tensor, layer: str) -> Tensor:
         """Output of the named submodule of the original module.
@@ -86,6 +97,24 @@ class TorchClassifier(Classifier):
         finally:
             handle.remove()
         return kept[0]
+
+
+def activation_bytes(module: nn.Module, image: Tensor) -> int:
+    """Bytes that the layers of a module put out for one image (1, c, h, w)."""
+    total = [0]
+
+    def add(_module: nn.Module, _inputs: Any, output: Any) -> None:
+        if isinstance(output, Tensor):
+            total[0] += output.numel() * output.element_size()
+
+    handles = [m.register_forward_hook(add) for m in module.modules() if not list(m.children())]
+    try:
+        with torch.no_grad():
+            module(image)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return total[0]
 
 
 class _Counted(nn.Module):

@@ -29,7 +29,6 @@ from ..contracts import (
 from ..errors import DataError, MedrobustError, PluginError
 from ..grid.reader import GoalSpec
 from ..results.verdict import Norms, Status, budget_fault, form_fault, logits_fault, norms
-from .data import LoadedPart
 
 
 @dataclass
@@ -55,6 +54,11 @@ class Judged:
         self.logits.append(logits.float().cpu())
         self.l2.append(measured.l2.float().cpu())
         self.linf.append(measured.linf.float().cpu())
+
+    def cut(self, batches: int) -> None:
+        """Forget what came after the first `batches` batches."""
+        for values in (self.logits, self.l2, self.linf):
+            del values[batches:]
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Logits (n, outputs), l2 (n,) and linf (n,)."""
@@ -143,13 +147,27 @@ def add_perturbation(images: Tensor, perturbation: Tensor, budget: Budget) -> Te
     return adversarial if budget.box is None else adversarial.clamp_(*budget.box)
 
 
-def batch_size_for(part: LoadedPart) -> int:
-    """Images a batch, from their size alone, so that equal plans use equal batches everywhere.
+CACHE_BYTES = 32 * 2**20
+"""Activations of a batch on a CPU: about what a last-level cache holds; larger batches wait for memory."""
+DEVICE_BYTES = 2 * 2**30
+"""Activations of a batch on a GPU: enough to fill it, far below its memory."""
 
-    Activations that fit the cache beat large batches on a CPU: 128 images at 32 pixels, 32 at 64, 8 from 128 on.
+
+def batch_size_for(activation_bytes: int, device: str) -> int:
+    """Images a batch: a power of two whose activations fit; from the model alone, so equal plans use equal batches.
+
+    Args:
+        activation_bytes: what a forward pass keeps of one image.
+        device: a CPU's batches fit its cache, a GPU's fill it.
     """
-    _, height, width = part.shape
-    return max(8, min(128, 131_072 // (height * width)))
+    limit, most = (DEVICE_BYTES, 1024) if device.startswith("cuda") else (CACHE_BYTES, 256)
+    fitting = max(1, limit // max(activation_bytes, 1))
+    return max(8, min(most, 2 ** (fitting.bit_length() - 1)))
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error means that a batch was too large."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def peak_memory(device: str) -> int:

@@ -27,9 +27,11 @@ from .craft import (
     goal_for,
     iterates,
     judge,
+    out_of_memory,
     peak_memory,
 )
 from .data import LoadedPart, load_part, mean_norm
+from .early import until_success
 from .harden import harden
 from .perturb import fit_perturbation, load_perturbation
 from .recent import Recent
@@ -195,18 +197,29 @@ class _Craft:
         random = Draws.for_ids(step.outputs[0].cell.target.seed, part.data.ids.tolist(), device)
         self.judged = {o.cell.id: Judged() for o in step.outputs}
         modules = {o.cell.target.id: _load(o.cell.target, self.store, self.workspace) for o in step.outputs}
-        size = batch_size_for(part)
-        for start in range(0, len(part), size):
+        size = batch_size_for(classifier.activation_bytes, device)
+        start = 0
+        while start < len(part) and any(j.alive for j in self.judged.values()):
             stop = min(start + size, len(part))
             images = part.tensor(start, stop, device)
             labels = None if part.labels is None else part.labels[start:stop]
             view = random[torch.arange(start, stop)]
-            if self.step.root is None:
-                self.clean(images, modules)
-            else:
-                self.attack(classifier, images, labels, budget, view, modules)
-            if not any(j.alive for j in self.judged.values()):
-                break
+            counts = {cell: len(j.logits) for cell, j in self.judged.items()}
+            try:
+                if self.step.root is None:
+                    self.clean(images, modules)
+                else:
+                    self.attack(classifier, images, labels, budget, view, modules)
+            except (MemoryError, RuntimeError) as error:
+                if size == 1 or not out_of_memory(error):
+                    raise
+                # Half the batch, from the same image on; draws start over, as each image has a stream of its own.
+                size = max(1, size // 2)
+                random = Draws.for_ids(step.outputs[0].cell.target.seed, part.data.ids.tolist(), device)
+                for cell, judged in self.judged.items():
+                    judged.cut(counts[cell])
+                continue
+            start = stop
             if self.progress:
                 self.progress(stop, len(part), "")
         return self.write(part, classifier, budget, size)
@@ -234,7 +247,8 @@ class _Craft:
                 (value, add_perturbation(images, rho, budget)) for value, rho in self.perturbations.items()
             )
         else:
-            made = iterates(step.root, wanted, classifier, images.clone(), goal, budget, random)
+            run = until_success if step.stop == "success" else iterates
+            made = run(step.root, wanted, classifier, images.clone(), goal, budget, random)
         for value, adversarial in made:
             for output in step.outputs:
                 if output.value == value and self.judged[output.cell.id].alive:

@@ -417,6 +417,8 @@ class _Expansion:
         if v["detector"] is not None:
             return None, "detectors are not computed yet"
         source = self._source(target, v)
+        if self.block.stop == "success" and source.id != target.id:
+            return None, "stop = 'success' needs the attack to see the target itself, not a surrogate"
         universal = isinstance(_root(attack.plugin), UniversalAttack)  # type: ignore[arg-type]
         craft_on = self._part(v["craft_on"], v["dataset"]) if universal else None
         if v["surrogate"].patch and not universal and source.info.classes != target.info.classes:

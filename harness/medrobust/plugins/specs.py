@@ -207,7 +207,7 @@ def describe(name: str, value: Any, hidden: Mapping[str, Any] = types.MappingPro
             continue
         if isinstance(given, Plugin):
             text = describe(given.title, given)
-        elif dataclasses.is_dataclass(given) and not isinstance(given, (Length, type)):
+        elif dataclasses.is_dataclass(given) and not isinstance(given, (Length, BudgetSpec, type)):
             text = describe("", given)
         else:
             text = ",".join(map(str, given)) if isinstance(given, tuple) else str(given)

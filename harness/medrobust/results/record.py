@@ -25,6 +25,7 @@ class Record:
         linf: realised linf norm per image (n,), pixels in [0, 1].
         groups: group ids (patients) (n,), or None where unknown.
         target: the class a targeted attack asked for (an index, or a 0/1 vector for multi-label), else None.
+        full: whether every image met the attack at full strength; False where it left once broken (`stop = "success"`).
     """
 
     task: Task
@@ -36,6 +37,7 @@ class Record:
     linf: NDArray[np.float32]
     groups: NDArray[np.str_] | None = None
     target: Any = None
+    full: bool = True
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -205,12 +205,12 @@ class Store:
 
     def records(self, cells: Collection[str]) -> Iterator[tuple[str, Record]]:
         """Records of the given cells that are ok, each joined with its clean record; order is the store's."""
-        frame = self.cells(["task", "clean", "target_class", "status"])
+        frame = self.cells(["task", "clean", "target_class", "status", "stop"])
         frame = frame[frame["status"] == "ok"]
         wanted = [c for c in cells if c in frame.index]
         clean_of = frame.loc[wanted, "clean"].to_dict()
         clean = dict(self.samples(set(clean_of.values())))
-        details = frame.loc[wanted, ["task", "target_class"]].to_dict("index")
+        details = frame.loc[wanted, ["task", "target_class", "stop"]].to_dict("index")
         for cell, samples in self.samples(wanted):
             base = clean.get(clean_of[cell])
             if base is None or not np.array_equal(base.ids, samples.ids):
@@ -231,6 +231,7 @@ class Store:
                     samples.linf,
                     samples.groups,
                     None if target is None or np.isnan(target) else int(target),
+                    details[cell]["stop"] != "success",
                 ),
             )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -23,26 +23,39 @@ from medrobust import (
 
 from .geometry import NORMS, project, radius, random_point, steepest
 
+Steps = Generator[Tensor, Tensor | None, None]
+"""Points after each step; answered with a mask of the images still in play, or with nothing."""
+
 
 def ascend(
-    classifier: Classifier, images: Tensor, start: Tensor, loss: Loss, budget: Budget, step_size: float, steps: int
-) -> Iterator[Tensor]:
-    """Projected steepest ascent of `loss` from `start`; yields the point after each step (overwritten by the next).
+    classifier: Classifier,
+    images: Tensor,
+    start: Tensor,
+    goal: Goal,
+    budget: Budget,
+    step_size: float,
+    steps: int,
+    loss: Callable[[Goal], Loss] = lambda goal: goal.loss,
+) -> Steps:
+    """Projected steepest ascent of a loss from `start`; yields the point after each step (overwritten by the next).
 
     Args:
         classifier: gives the gradients.
         images: clean images (n, c, h, w), centres of the balls.
         start: where to begin, inside the balls.
-        loss: per-image loss of logits, ascended.
+        goal: what to achieve.
         budget: norm, radius, box.
         step_size: length of a step in the budget's norm, pixels in [0, 1].
         steps: number of steps.
+        loss: the per-image loss of logits that is ascended for a goal.
     """
     point = start.clone()
     for _ in range(steps):
-        direction = steepest(classifier.gradient(point, loss).gradient, budget.norm)
+        direction = steepest(classifier.gradient(point, loss(goal)).gradient, budget.norm)
         point = project(point.detach().add_(direction, alpha=step_size), images, budget)
-        yield point
+        keep = yield point
+        if keep is not None:
+            point, images, goal = point[keep], images[keep], goal[keep]
 
 
 @dataclass(frozen=True)
@@ -59,7 +72,7 @@ class FGSM(Attack):
 
     def perturb(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Tensor:
         eps = radius(budget)
-        return next(ascend(classifier, images, images, goal.loss, budget, eps, 1))
+        return next(ascend(classifier, images, images, goal, budget, eps, 1))
 
 
 @dataclass(frozen=True)
@@ -80,11 +93,9 @@ class BIM(IterativeAttack):
     steps: int = cumulative(40)
     step_size: Length = Length.parse("eps/40")
 
-    def iterates(
-        self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws
-    ) -> Iterator[Tensor]:
+    def iterates(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Steps:
         step = self.step_size.resolve(eps=radius(budget))
-        return ascend(classifier, images, images, goal.loss, budget, step, self.steps)
+        return ascend(classifier, images, images, goal, budget, step, self.steps)
 
 
 @dataclass(frozen=True)
@@ -107,9 +118,7 @@ class PGD(IterativeAttack):
     step_size: Length = Length.parse("eps/10")
     random_start: bool = True
 
-    def iterates(
-        self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws
-    ) -> Iterator[Tensor]:
+    def iterates(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Steps:
         start = random_point(images, budget, random) if self.random_start else images
         step = self.step_size.resolve(eps=radius(budget))
-        return ascend(classifier, images, start, goal.loss, budget, step, self.steps)
+        return ascend(classifier, images, start, goal, budget, step, self.steps)

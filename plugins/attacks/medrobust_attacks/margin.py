@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,7 +12,7 @@ from torch import Tensor
 from medrobust import Budget, Classifier, Draws, Goal, IterativeAttack, Length, Loss, Targeted, ThreatModel, cumulative
 
 from .geometry import NORMS, radius
-from .gradient import ascend
+from .gradient import Steps, ascend
 
 
 def margin_loss(goal: Goal, kappa: float, *, zero_own: bool = False) -> Loss:
@@ -56,9 +55,10 @@ class CWLinf(IterativeAttack):
     kappa: float = 100.0
     zero_own: bool = False
 
-    def iterates(
-        self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws
-    ) -> Iterator[Tensor]:
+    def iterates(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Steps:
         step = self.step_size.resolve(eps=radius(budget))
-        loss = margin_loss(goal, self.kappa, zero_own=self.zero_own)
-        return ascend(classifier, images, images, loss, budget, step, self.steps)
+
+        def loss(goal: Goal) -> Loss:
+            return margin_loss(goal, self.kappa, zero_own=self.zero_own)
+
+        return ascend(classifier, images, images, goal, budget, step, self.steps, loss)

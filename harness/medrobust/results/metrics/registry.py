@@ -64,6 +64,8 @@ class Metric:
             return "no images"
         if self.needs_labels and record.labels is None:
             return "the images have no labels"
+        if self.full_strength and not record.full:
+            return 'needs every image at full strength; this attack stopped at success (stop = "success")'
         if record.task not in self.tasks:
             return f"not defined for {record.task} tasks"
         if not (np.isfinite(record.clean).all() and np.isfinite(record.adversarial).all()):

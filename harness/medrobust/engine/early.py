@@ -1,0 +1,103 @@
+"""Early stop: where only success is asked for, images already broken leave the batch.
+
+An image leaves only after the original module in float32 has confirmed it: a prepared model in lower precision alone
+would let images go that are not broken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from ..contracts import AnyAttack, Attack, Budget, Draws, Goal, IterativeAttack
+from .classifier import TorchClassifier
+
+
+def until_success(
+    attack: AnyAttack,
+    wanted: set[int | None],
+    classifier: TorchClassifier,
+    images: Tensor,
+    goal: Goal,
+    budget: Budget,
+    random: Draws,
+) -> Iterator[tuple[int | None, Tensor]]:
+    """(cumulative value, adversarial images) for every value wanted, as :func:`craft.iterates`, each image attacked
+    until it is broken.
+
+    An image that is broken when clean stays clean. What the attack returns is not trusted: images and norms are judged
+    by the caller.
+    """
+    assert isinstance(attack, Attack)
+    result = images.clone()
+    left = (~goal.reached(classifier.confirm(images))).nonzero().flatten()
+    if not isinstance(attack, IterativeAttack) or wanted == {None}:
+        if len(left):
+            result[left] = attack.perturb(classifier, images[left], goal[left], budget, random[left])
+        for value in wanted:
+            yield value, result
+        return
+    last = max(v for v in wanted if v is not None)
+    number = 0
+    if len(left):
+        for number, point in enumerate(_shrinking(attack, classifier, images, goal, budget, random, left, result), 1):
+            del point
+            if number in wanted:
+                yield number, result.clone()
+    for value in sorted(v for v in wanted if v is not None and number < v <= last):
+        yield value, result.clone()
+
+
+def _shrinking(
+    attack: IterativeAttack,
+    classifier: TorchClassifier,
+    images: Tensor,
+    goal: Goal,
+    budget: Budget,
+    random: Draws,
+    left: Tensor,
+    result: Tensor,
+) -> Iterator[int]:
+    """Run an attack on the images `left` and write each step into `result`; images leave as they break.
+
+    The gradient of a step has seen the point before it, so its logits tell for nothing which of those points look
+    broken; they alone are confirmed, and leave with that point.
+    """
+    goal, random = goal[left], random[left]
+    steps = attack.iterates(classifier, images[left], goal, budget, random)
+    rows = torch.arange(len(left), device=left.device)
+    """Rows of the attack's batch that are still in play."""
+    before = images[left]
+    answer: Tensor | None = None
+    while len(left):
+        classifier.last_logits = None
+        try:
+            point = next(steps) if answer is None else steps.send(answer)
+        except StopIteration:
+            return
+        if answer is not None and len(point) == int(answer.sum()) != len(answer):
+            rows = torch.arange(len(point), device=left.device)
+        current = point[rows]
+        broken = _broken_before(classifier, goal, before, rows, len(point))
+        result[left[~broken]] = current[~broken]
+        yield len(left)
+        keep = ~broken
+        answer = torch.zeros(len(point), dtype=torch.bool, device=left.device)
+        answer[rows[keep]] = True
+        if bool(answer.all()):
+            answer = None
+        left, rows, goal, before = left[keep], rows[keep], goal[keep], current[keep].clone()
+
+
+def _broken_before(classifier: TorchClassifier, goal: Goal, before: Tensor, rows: Tensor, batch: int) -> Tensor:
+    """Which of the points before the step are broken, confirmed; boolean (images in play,)."""
+    broken = torch.zeros(len(before), dtype=torch.bool, device=before.device)
+    logits = classifier.last_logits
+    if logits is None or len(logits) != batch:
+        return broken
+    suspects = goal.reached(logits[rows]).nonzero().flatten()
+    if len(suspects):
+        broken[suspects] = goal[suspects].reached(classifier.confirm(before[suspects]))
+    return broken

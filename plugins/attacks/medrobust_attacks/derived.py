@@ -1,0 +1,58 @@
+"""Attacks made of the adversarial images of others: a control that keeps only their histogram, and rounding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal, get_args
+
+from torch import Tensor
+
+from medrobust import AnyAttack, Budget, DerivedAttack, Draws, Goal, Norm, ThreatModel
+
+_ANY = ThreatModel(norms=frozenset(get_args(Norm)), minimal=True)
+
+
+@dataclass(frozen=True)
+class Shuffled(DerivedAttack):
+    """The adversarial perturbation with its values shuffled within each image, over pixels and channels.
+
+    A control: the same values and norms, without the structure (wetstein2020, section 2.1). Where there is a box, the
+    image is clipped to it, which can only shorten the perturbation.
+
+    Attributes:
+        of: the attack whose perturbation is shuffled.
+    """
+
+    name: ClassVar[str] = "shuffled"
+    revision: ClassVar[int] = 1
+    threat: ClassVar[ThreatModel] = _ANY
+    of: AnyAttack
+
+    def derive(self, images: Tensor, adversarial: Tensor, goal: Goal, budget: Budget, random: Draws) -> Tensor:
+        perturbation = (adversarial - images).flatten(1)
+        order = random.uniform((perturbation.shape[1],)).argsort(dim=1, stable=True).to(images.device)
+        moved = perturbation.gather(1, order).view_as(images).add_(images)
+        return moved if budget.box is None else moved.clamp_(*budget.box)
+
+
+@dataclass(frozen=True)
+class Rounded(DerivedAttack):
+    """Adversarial images as an 8-bit file would keep them: rounded to 256 grey levels.
+
+    The perturbation may grow by up to a level a pixel; say so in the budget (`slack=1/255`).
+
+    Attributes:
+        of: the attack whose images are rounded.
+        mode: to the `nearest` level, or `down` as in wetstein2020's released code for fundus images.
+    """
+
+    name: ClassVar[str] = "rounded"
+    revision: ClassVar[int] = 1
+    threat: ClassVar[ThreatModel] = _ANY
+    of: AnyAttack
+    mode: Literal["nearest", "down"] = "nearest"
+
+    def derive(self, images: Tensor, adversarial: Tensor, goal: Goal, budget: Budget, random: Draws) -> Tensor:
+        levels = adversarial * 255
+        # The small addition keeps a level that float32 puts just below itself.
+        return (levels.round_() if self.mode == "nearest" else levels.add_(1e-3).floor_()).div_(255)

@@ -1,0 +1,166 @@
+"""What the universal attacks share: images at a perturbation, their distance from the goal, the ball around zero."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from medrobust import Budget, Classifier, Draws, Goal, Loss, Targeted, Untargeted, decide
+
+from .geometry import radius
+
+GradientFrom = Literal["logits", "probs_clipped"]
+
+_KERAS_EPSILON = 1e-7
+_PIXELS_AT_ONCE = 2_000_000
+_TINY = 1e-12
+
+
+def shrink(perturbation: Tensor, budget: Budget) -> Tensor:
+    """The nearest point of the ball around zero; in place."""
+    eps = radius(budget)
+    if budget.norm == "linf":
+        return perturbation.clamp_(-eps, eps)
+    return perturbation.mul_((eps / torch.linalg.vector_norm(perturbation).clamp(min=_TINY)).clamp(max=1.0))
+
+
+def common(random: Draws) -> Draws:
+    """The stream for draws that concern no single image."""
+    return random[torch.zeros(1, dtype=torch.int64)]
+
+
+def image_orders(random: Draws, count: int, device: torch.device | str = "cpu") -> Iterator[Tensor]:
+    """Indices of `count` images in a fresh random order, pass after pass."""
+    stream = common(random)
+    while True:
+        yield stream.uniform((count,))[0].argsort(stable=True).to(device)
+
+
+def images_at_once(images: Tensor) -> int:
+    """Number of images passed forward together where only predictions are wanted."""
+    return max(8, min(128, _PIXELS_AT_ONCE // max(images[0].numel(), 1)))
+
+
+def own_goal(classifier: Classifier, images: Tensor, goal: Goal) -> Goal:
+    """The goal without true labels: away from the model's own clean predictions, or towards the targets as given."""
+    if isinstance(goal, Targeted):
+        return goal
+    multilabel = classifier.task == "multilabel"
+    parts = images.split(images_at_once(images))
+    return Untargeted(torch.cat([decide(classifier.logits(part), multilabel=multilabel) for part in parts]))
+
+
+def loss_of(goal: Goal, grad_from: GradientFrom) -> Loss:
+    """The loss that is ascended: of the logits, or of probabilities clipped as Keras clips them.
+
+    With `probs_clipped`, an image whose probabilities are all beyond the clip has no gradient.
+    """
+    if grad_from == "logits":
+        return goal.loss
+
+    def loss(logits: Tensor) -> Tensor:
+        low, high = _KERAS_EPSILON, 1 - _KERAS_EPSILON
+        if goal.labels.ndim == 1:
+            return goal.loss(logits.softmax(dim=1).clamp(low, high).log())
+        return goal.loss(logits.sigmoid().clamp(low, high).logit())
+
+    return loss
+
+
+def distance(goal: Goal, logits: Tensor) -> Tensor:
+    """How far each image is from the goal, in logits (n,): positive before it is reached, not positive after."""
+    labels = goal.labels
+    if labels.ndim == 1:
+        own = logits.gather(1, labels[:, None]).squeeze(1)
+        others = logits.masked_fill(F.one_hot(labels, logits.shape[1]).bool(), -torch.inf).amax(dim=1)
+        return others - own if isinstance(goal, Targeted) else own - others
+    agreement = (2 * labels - 1) * logits
+    return -agreement.amin(dim=1) if isinstance(goal, Targeted) else agreement.amin(dim=1)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """Sign steps tried from one perturbation on the images of a block that had not reached the goal.
+
+    Attributes:
+        positions: their positions in the block (k,), ascending.
+        images: the clean images (k, c, h, w).
+        stepped: images plus perturbation plus step (k, c, h, w), not clipped.
+        accepted: whether the step makes its image reach the goal (k,).
+    """
+
+    positions: Tensor
+    images: Tensor
+    stepped: Tensor
+    accepted: Tensor
+
+
+@dataclass(frozen=True)
+class Crafting:
+    """A set of images and what one perturbation of all of them shall do.
+
+    Attributes:
+        classifier: the model under attack.
+        images: clean images (n, c, h, w).
+        goal: away from the clean predictions, or towards the targets (see `own_goal`).
+        budget: norm, radius and box; the model sees images clipped to the box, if there is one.
+        step_size: length of a sign step per pixel, pixels in [0, 1].
+        grad_from: what the loss is computed from.
+    """
+
+    classifier: Classifier
+    images: Tensor
+    goal: Goal
+    budget: Budget
+    step_size: float
+    grad_from: GradientFrom = "logits"
+
+    def zero(self) -> Tensor:
+        """The perturbation to begin with (c, h, w)."""
+        return torch.zeros_like(self.images[0])
+
+    def shown(self, moved: Tensor) -> Tensor:
+        """What the model sees of `moved` images."""
+        return moved if self.budget.box is None else moved.clamp(*self.budget.box)
+
+    def logits(self, moved: Tensor) -> Tensor:
+        """Logits of `moved` images as the model sees them."""
+        return self.classifier.logits(self.shown(moved))
+
+    def sign_steps(self, moved: Tensor, goal: Goal) -> tuple[Tensor, Tensor]:
+        """A step of each image along the sign of its gradient, and the logits it was taken at."""
+        gradient, _, logits = self.classifier.gradient(self.shown(moved), loss_of(goal, self.grad_from))
+        return gradient.sign_().mul_(self.step_size), logits
+
+    def done(self, perturbation: Tensor, delta: float) -> bool:
+        """Whether the share of images that reach the goal is at least 1 - delta; looks no further than it must."""
+        count, missed = len(self.images), 0
+        size = images_at_once(self.images)
+        for images, labels in zip(self.images.split(size), self.goal.labels.split(size), strict=True):
+            missed += int((~type(self.goal)(labels).reached(self.logits(images + perturbation))).sum())
+            if (count - missed) / count < 1 - delta:
+                return False
+        return True
+
+    def attempt(self, index: Tensor, perturbation: Tensor, *, eager: bool) -> Attempt:
+        """Try a step on each image of `index` that has not reached the goal.
+
+        With `eager` the gradient is taken for all of them at once, else after a forward pass has sorted out those that
+        need none; the result is the same.
+        """
+        images, goal = self.images[index], self.goal[index]
+        moved = images + perturbation
+        steps, logits = self.sign_steps(moved, goal) if eager else (None, self.logits(moved))
+        positions = (~goal.reached(logits)).nonzero().squeeze(1)
+        if len(positions) < len(index):
+            images, moved, goal = images[positions], moved[positions], goal[positions]
+            steps = None if steps is None else steps[positions]
+        if not len(positions):
+            return Attempt(positions, images, moved, positions.bool())
+        stepped = moved.add_(self.sign_steps(moved, goal)[0] if steps is None else steps)
+        return Attempt(positions, images, stepped, goal.reached(self.logits(stepped)))
