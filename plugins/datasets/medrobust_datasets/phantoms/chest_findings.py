@@ -45,13 +45,13 @@ def skin_fold(chest: Chest, present: Array) -> None:
 
 def mass(chest: Chest, present: Array) -> None:
     """A lobed opacity of more than 3 cm."""
-    _opacity(chest, present, radius=(0.15, 0.24), strength=(0.15, 0.32))
+    _opacity(chest, present, radius=(0.15, 0.24), strength=(0.19, 0.35))
 
 
 def nodule(chest: Chest, present: Array) -> None:
     """One or two round opacities of less than 3 cm."""
     draws = chest.batch.view
-    _opacity(chest, present, radius=(0.07, 0.105), strength=(0.30, 0.46))
+    _opacity(chest, present, radius=(0.075, 0.11), strength=(0.34, 0.50))
     _opacity(chest, present * draws.chance(0.35), radius=(0.06, 0.09), strength=(0.22, 0.36))
 
 
