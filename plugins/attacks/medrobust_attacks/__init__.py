@@ -8,6 +8,7 @@ from .control import Noise
 from .derived import Rounded, Shuffled
 from .gradient import BIM, FGSM, PGD
 from .margin import CWLinf
+from .square import Square
 from .universal import UAP, RandomUAP
 from .universal_sgd import StochasticUAP
 
@@ -21,6 +22,7 @@ __all__ = [
     "RandomUAP",
     "Rounded",
     "Shuffled",
+    "Square",
     "StochasticUAP",
     "medrobust_attacks",
 ]
@@ -28,4 +30,4 @@ __all__ = [
 
 @hookimpl
 def medrobust_attacks() -> list[type[AnyAttack]]:
-    return [Noise, FGSM, BIM, PGD, CWLinf, UAP, RandomUAP, StochasticUAP, Shuffled, Rounded]
+    return [Noise, FGSM, BIM, PGD, CWLinf, Square, UAP, RandomUAP, StochasticUAP, Shuffled, Rounded]

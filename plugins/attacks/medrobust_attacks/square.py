@@ -1,0 +1,102 @@
+"""Square attack: random search over squares, by the logits alone."""
+
+from __future__ import annotations
+
+import bisect
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from medrobust import Budget, Classifier, Draws, Goal, IterativeAttack, ThreatModel, Untargeted, cumulative
+
+from .geometry import radius
+from .gradient import Steps
+from .margin import margin_loss
+
+_HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
+"""Queries, out of 10,000, after which the share of changed pixels halves (section 5 of the paper)."""
+
+
+@dataclass(frozen=True)
+class Square(IterativeAttack):
+    """Square attack in its linf form: a square of each image is moved to a corner of the ball, and kept if that helps.
+
+    Andriushchenko, Croce, Flammarion, Hein, "Square attack: a query-efficient black-box adversarial attack via random
+    search", ECCV 2020, algorithms 1 and 2. It begins with vertical stripes of +-eps; a query draws a place, and a sign
+    per channel, for each image of its own. The objective is the margin between the true class and the best other one;
+    for targeted goals and several labels it is the goal's cross-entropy.
+
+    Images already broken go on to larger margins, unless the run asks for success only (`stop = "success"`), where they
+    leave as in the paper.
+
+    Attributes:
+        queries: forward passes per image (cumulative), the first of which sees the stripes.
+        start_share: share of an image's pixels in the first squares, in (0, 1].
+        schedule: queries over which squares shrink, down to 1/512 of the first; the paper's schedule is for 10,000,
+            AutoAttack stretches it over its 5,000. It does not follow `queries`, so that fewer of them are a prefix.
+    """
+
+    name: ClassVar[str] = "square"
+    revision: ClassVar[int] = 1
+    threat: ClassVar[ThreatModel] = ThreatModel(norms=frozenset({"linf"}), knowledge="score-based")
+    queries: Annotated[int, Field(ge=1)] = cumulative(5000)
+    start_share: Annotated[float, Field(gt=0, le=1)] = 0.8
+    schedule: Annotated[int, Field(ge=1)] = 5000
+
+    def iterates(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Steps:
+        channels, _, width = images.shape[1:]
+        eps = radius(budget)
+        low, high = _corners(images, eps, budget)
+        best = torch.where(_signs(random, (channels, 1, width)), high, low)
+        value = _objective(goal, classifier.logits(best))
+        keep = yield best
+        for query in range(1, self.queries):
+            if keep is not None:
+                best, low, high, value = best[keep], low[keep], high[keep], value[keep]
+                goal, random = goal[keep], random[keep]
+            tried = self._move(best, low, high, random, query)
+            reached = _objective(goal, classifier.logits(tried))
+            better = reached > value
+            best = torch.where(better.view(-1, 1, 1, 1), tried, best)
+            value = torch.where(better, reached, value)
+            keep = yield best
+
+    def side(self, query: int, height: int, width: int) -> int:
+        """Side of the square of a query (counted from 1), in pixels."""
+        halvings = bisect.bisect_left(_HALVINGS, query * 10_000 // self.schedule)
+        share = self.start_share / 2**halvings
+        return min(max(round((share * height * width) ** 0.5), 1), height, width)
+
+    def _move(self, best: Tensor, low: Tensor, high: Tensor, random: Draws, query: int) -> Tensor:
+        """The best images so far, each with one square moved to a corner of the ball."""
+        channels, height, width = best.shape[1:]
+        side = self.side(query, height, width)
+        top = random.integers((1, 1, 1), height - side + 1)
+        left = random.integers((1, 1, 1), width - side + 1)
+        rows = torch.arange(height, device=best.device).view(1, 1, -1, 1)
+        columns = torch.arange(width, device=best.device).view(1, 1, 1, -1)
+        inside = ((rows >= top) & (rows < top + side)) & ((columns >= left) & (columns < left + side))
+        corner = torch.where(_signs(random, (channels, 1, 1)), high, low)
+        return torch.where(inside, corner, best)
+
+
+def _signs(random: Draws, shape: tuple[int, int, int]) -> Tensor:
+    """Fair coins, boolean (n, *shape)."""
+    return random.uniform(shape) < 0.5
+
+
+def _corners(images: Tensor, eps: float, budget: Budget) -> tuple[Tensor, Tensor]:
+    """The darkest and the brightest image in the ball and the box."""
+    if budget.box is None:
+        return images - eps, images + eps
+    return (images - eps).clamp_(*budget.box), (images + eps).clamp_(*budget.box)
+
+
+def _objective(goal: Goal, logits: Tensor) -> Tensor:
+    """What is ascended, per image (n,)."""
+    if isinstance(goal, Untargeted) and goal.labels.ndim == 1:
+        return margin_loss(goal, torch.inf)(logits)
+    return goal.loss(logits)
