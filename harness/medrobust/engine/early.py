@@ -63,7 +63,8 @@ def _shrinking(
     """Run an attack on the images `left` and write each step into `result`; images leave as they break.
 
     The gradient of a step has seen the point before it, so its logits tell for nothing which of those points look
-    broken; they alone are confirmed, and leave with that point.
+    broken; they alone are confirmed, and leave with that point. A step without gradient has seen the point it tried, so
+    its logits tell which images look broken after it; they are confirmed at the point after the step.
     """
     goal, random = goal[left], random[left]
     steps = attack.iterates(classifier, images[left], goal, budget, random)
@@ -72,7 +73,7 @@ def _shrinking(
     before = images[left]
     answer: Tensor | None = None
     while len(left):
-        classifier.last_logits = None
+        classifier.last_logits = classifier.last_scores = None
         try:
             point = next(steps) if answer is None else steps.send(answer)
         except StopIteration:
@@ -80,8 +81,12 @@ def _shrinking(
         if answer is not None and len(point) == int(answer.sum()) != len(answer):
             rows = torch.arange(len(point), device=left.device)
         current = point[rows]
-        broken = _broken_before(classifier, goal, before, rows, len(point))
-        result[left[~broken]] = current[~broken]
+        if classifier.last_logits is not None:
+            broken = _broken(classifier, classifier.last_logits, goal, before, rows, len(point))
+            result[left[~broken]] = current[~broken]
+        else:
+            broken = _broken(classifier, classifier.last_scores, goal, current, rows, len(point))
+            result[left] = current
         yield len(left)
         keep = ~broken
         answer = torch.zeros(len(point), dtype=torch.bool, device=left.device)
@@ -91,13 +96,14 @@ def _shrinking(
         left, rows, goal, before = left[keep], rows[keep], goal[keep], current[keep].clone()
 
 
-def _broken_before(classifier: TorchClassifier, goal: Goal, before: Tensor, rows: Tensor, batch: int) -> Tensor:
-    """Which of the points before the step are broken, confirmed; boolean (images in play,)."""
-    broken = torch.zeros(len(before), dtype=torch.bool, device=before.device)
-    logits = classifier.last_logits
+def _broken(
+    classifier: TorchClassifier, logits: Tensor | None, goal: Goal, points: Tensor, rows: Tensor, batch: int
+) -> Tensor:
+    """Which of the points in play look broken by `logits` of the attack's batch, and are; boolean (images in play,)."""
+    broken = torch.zeros(len(points), dtype=torch.bool, device=points.device)
     if logits is None or len(logits) != batch:
         return broken
     suspects = goal.reached(logits[rows]).nonzero().flatten()
     if len(suspects):
-        broken[suspects] = goal[suspects].reached(classifier.confirm(before[suspects]))
+        broken[suspects] = goal[suspects].reached(classifier.confirm(points[suspects]))
     return broken
