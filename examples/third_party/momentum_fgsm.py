@@ -19,7 +19,8 @@ class MomentumFGSM(Attack):
         x, momentum = images.clone(), 0
         for _ in range(self.steps):
             gradient = classifier.gradient(x, goal.loss).gradient
-            momentum = self.decay * momentum + gradient / gradient.abs().mean(dim=(1, 2, 3), keepdim=True).clamp_min(1e-12)
+            size = gradient.abs().mean(dim=(1, 2, 3), keepdim=True).clamp_min(1e-12)
+            momentum = self.decay * momentum + gradient / size
             x = x + budget.eps / self.steps * momentum.sign()
             x = x.clamp(images - budget.eps, images + budget.eps).clamp(0, 1)
         return x

@@ -70,6 +70,7 @@ from .options import (
     WorkersOption,
     console,
     open_session,
+    print_evidence,
     print_outcome,
 )
 from .plugins.registry import Registry
@@ -166,6 +167,7 @@ __all__ = [
     "paired_bootstrap",
     "parse_grid",
     "predictions",
+    "print_evidence",
     "print_outcome",
     "read_grid",
 ]

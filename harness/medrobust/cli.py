@@ -20,8 +20,10 @@ from .errors import MedrobustError
 from .estimate import estimate
 from .grid.identity import difference, flatten
 from .options import (
+    AccelerationOption,
     DataRootOption,
     DeviceOption,
+    EvidenceOption,
     ImagesOption,
     JsonOption,
     PluginOption,
@@ -32,6 +34,7 @@ from .options import (
     console,
     errors,
     open_session,
+    print_evidence,
     print_outcome,
 )
 from .plugins.registry import Offer, Registry
@@ -62,13 +65,23 @@ def run(
     workers: WorkersOption = None,
     device: DeviceOption = "",
     strict: StrictOption = False,
+    evidence: EvidenceOption = False,
+    acceleration: AccelerationOption = "auto",
 ) -> None:
     """Compute every cell of a grid that the store lacks; can be stopped and started again at any time."""
     session = open_session(
-        store or DEFAULT_STORE, plugin=plugin, data_root=data_root, workers=workers, device=device, strict=strict
+        store or DEFAULT_STORE,
+        plugin=plugin,
+        data_root=data_root,
+        workers=workers,
+        device=device,
+        strict=strict,
+        acceleration=acceleration,
     )
-    plan_ = session.plan(grid, profile=profile, images=images)
+    plan_ = session.plan(grid, profile=profile, images=images, evidence=evidence)
     outcome = session.run(plan_, Terminal(console))
+    if evidence:
+        print_evidence(session.evidence(plan_))
     print_outcome(outcome, session.store.path)
     if len(plan_.cells) > len(outcome.problems):
         where = os.path.relpath(session.store.path)

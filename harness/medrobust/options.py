@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
+from .engine.prepare import Acceleration
 from .engine.session import Outcome, Session
+from .results.evidence import Check, badge
 
 console = Console()
 errors = Console(stderr=True)
@@ -29,6 +33,16 @@ ImagesOption = Annotated[
     int | None, typer.Option("--images", metavar="N", min=1, help="Thin every evaluation to about N images.")
 ]
 StrictOption = Annotated[bool, typer.Option("--strict", help="Stop at the first broken plugin.")]
+EvidenceOption = Annotated[
+    bool, typer.Option("--evidence", help="Add the few cheap cells that tell whether the numbers can be believed.")
+]
+AccelerationOption = Annotated[
+    str,
+    typer.Option(
+        "--acceleration",
+        help="Parts of the fast path: auto, none, or a list of fold, channels-last, bfloat16, compile.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs to read.")]
 
 
@@ -40,9 +54,18 @@ def open_session(
     workers: int | None = None,
     device: str = "",
     strict: bool = False,
+    acceleration: str = "auto",
 ) -> Session:
     """A session from command-line options; broken plugins are named on standard error, one line each."""
-    session = Session(store, tuple(plugin or ()), data_root=data_root, workers=workers, device=device, strict=strict)
+    session = Session(
+        store,
+        tuple(plugin or ()),
+        data_root=data_root,
+        workers=workers,
+        device=device,
+        strict=strict,
+        acceleration=Acceleration.parse(acceleration),
+    )
     for fault in session.registry.faults:
         errors.print(f"[yellow]plugin left out:[/] {fault}", soft_wrap=True, highlight=False)
     return session
@@ -68,3 +91,22 @@ def print_outcome(outcome: Outcome, store: Path) -> None:
         errors.print("[red]impossible here[/]: ", end="", soft_wrap=True, highlight=False)
         errors.print(reason, markup=False, soft_wrap=True, highlight=False)
     console.print(f"Records: {store}", highlight=False, soft_wrap=True)
+
+
+def print_evidence(rows: Sequence[Mapping[str, Any]]) -> None:
+    """A badge for each model and norm, and each flagged check with its numbers and a sentence of advice."""
+    subjects: dict[tuple[str, ...], list[Check]] = {}
+    for row in rows:
+        key = tuple(str(row[k]) for k in ("model", "defense", "dataset", "seed", "norm"))
+        subjects.setdefault(key, []).append(Check(row["check"], row["outcome"], row["detail"], row["advice"]))
+    if not subjects:
+        return
+    console.print("[bold]Evidence[/]: can the robust accuracies be believed?", highlight=False)
+    for (model, defense, dataset, seed, norm), checks in subjects.items():
+        flagged = [c for c in checks if c.outcome == "flagged"]
+        behind = "" if defense == "none" else f" + {defense}"
+        text = Text(f"  {model}{behind} on {dataset}, seed {seed}, {norm}: ")
+        text.append(badge(checks), style="red" if flagged else "green")
+        console.print(text, soft_wrap=True)
+        for check in flagged:
+            console.print(Text(f"    {check.name}: {check.detail}. {check.advice}"), soft_wrap=True)

@@ -44,7 +44,9 @@ def _board(
         for budget in [row["budget"]] if row["budget"] else budgets or [""]:
             places.setdefault((label, budget), []).append(row)
     ordered = sorted(attacks, key=lambda a: (a[0] != "none", a[0] != "noise"))
-    table_cells: dict[tuple[Key, Key], TableCell] = {(label, (budget,)): _cell(rows, values, bounds) for (label, budget), rows in places.items()}
+    table_cells: dict[tuple[Key, Key], TableCell] = {
+        (label, (budget,)): _cell(rows, values, bounds) for (label, budget), rows in places.items()
+    }
     seeds = sorted({int(s) for s in group["seed"]})
     defense = "" if key["defense"] == "none" else f" + {key['defense']}"
     over = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,6 +23,7 @@ from medrobust import (
     console,
     did_you_mean,
     open_session,
+    print_evidence,
     print_outcome,
 )
 
@@ -69,8 +70,9 @@ def reproduce(
     spec = find_paper(paper, session)
     facts = spec.profile(profile)
     console.print(f"[bold]{spec.name}[/], profile {profile}: {facts.description}", highlight=False, soft_wrap=True)
-    plan = session.plan(spec.folder / "grid.toml", profile=profile, images=images)
+    plan = session.plan(spec.folder / "grid.toml", profile=profile, images=images, evidence=True)
     outcome = session.run(plan, Terminal(console))
+    evidence = session.evidence(plan)
     report = Report(spec, profile, plan, session.store)
     tables = report.tables()
     for table in tables:
@@ -80,6 +82,8 @@ def reproduce(
     if findings:
         console.print()
         claims_to_terminal(findings, console)
+    console.print()
+    print_evidence(evidence)
     if facts.substitutions:
         console.print("\n[bold]What stands for what[/]")
         for substitution in facts.substitutions:
@@ -89,7 +93,7 @@ def reproduce(
                 soft_wrap=True,
             )
     console.print()
-    page = write_report(report, tables, session, profile, findings)
+    page = write_report(report, tables, session, profile, findings, evidence)
     print_outcome(outcome, session.store.path)
     console.print(f"Page with tables and figures: {page}", highlight=False, soft_wrap=True)
     if not outcome.complete:
@@ -157,7 +161,12 @@ def find_paper(name: str, session: Session) -> Paper:
 
 
 def write_report(
-    report: Report, tables: Sequence[Table], session: Session, profile: str, findings: Sequence[Finding] = ()
+    report: Report,
+    tables: Sequence[Table],
+    session: Session,
+    profile: str,
+    findings: Sequence[Finding] = (),
+    evidence: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """Write page, tables and figures beside the records; returns the page's path, relative to here."""
     from .page import page_figure, render_page
@@ -180,6 +189,13 @@ def write_report(
         [page_figure(saved, id=spec.id, title=spec.title, caption=spec.caption) for spec, saved in drawn],
         [{"paper": s.paper, "here": s.here, "reason": s.reason} for s in report.profile.substitutions],
         [as_entry(finding) for finding in findings],
+        [
+            {
+                "subject": f"{row['model']} on {row['dataset']}, {row['norm']}",
+                **{key: row[key] for key in ("check", "outcome", "detail", "advice")},
+            }
+            for row in evidence
+        ],
         provenance=provenance(session, facts.citation, facts.departures),
     )
     file = folder / "index.html"

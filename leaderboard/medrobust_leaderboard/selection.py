@@ -31,8 +31,8 @@ class Selected:
 
 
 def rows_of(plan: Plan) -> list[Selected]:
-    """All entries of a plan with their labels; the radius stands under `eps`."""
-    return [Selected(_row(entry), entry) for entry in plan.entries]
+    """All entries of a plan but those added for evidence, with their labels; the radius stands under `eps`."""
+    return [Selected(_row(entry), entry) for entry in plan.entries if "evidence" not in entry.tags]
 
 
 def _row(entry: Entry) -> Row:

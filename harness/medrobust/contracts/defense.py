@@ -21,6 +21,8 @@ class Defense(Plugin):
     """Base of what stands in the defense axis; implement :class:`Preprocessing` or :class:`Hardening`."""
 
     kind: ClassVar[str] = "defense"
+    stochastic: ClassVar[bool] = False
+    """Whether the defended model may give different logits for equal images."""
 
 
 class Preprocessing(Defense):

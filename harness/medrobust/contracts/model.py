@@ -91,6 +91,8 @@ class Model(Plugin):
     """
 
     kind: ClassVar[str] = "model"
+    stochastic: ClassVar[bool] = False
+    """Whether equal images may give different logits; a model that does so without saying is flagged."""
 
     init: str | Pretraining = "random"
     recipe: Recipe = Recipe()

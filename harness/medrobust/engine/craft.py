@@ -162,7 +162,7 @@ def batch_size_for(activation_bytes: int, device: str) -> int:
     """
     limit, most = (DEVICE_BYTES, 1024) if device.startswith("cuda") else (CACHE_BYTES, 256)
     fitting = max(1, limit // max(activation_bytes, 1))
-    return max(8, min(most, 2 ** (fitting.bit_length() - 1)))
+    return max(8, min(most, 1 << (fitting.bit_length() - 1)))
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -125,13 +125,13 @@ def _check(data: ImageData, info: DataInfo, where: str) -> None:
         raise DataError(f"{where}: sample ids are not unique")
     if data.labels is not None and len(data.labels):
         n, classes = len(data.labels), len(info.classes)
-        shape, values = ((n, classes), 2) if info.task == "multilabel" else ((n,), classes)
+        shape, above = ((n, classes), 2) if info.task == "multilabel" else ((n,), classes)
         given, kind = data.labels.shape, data.labels.dtype
         if given != shape or kind.kind not in "iu":
             raise DataError(f"{where}: labels must be integers of shape {shape}, got {kind} {given}")
         low, high = int(data.labels.min()), int(data.labels.max())
-        if low < 0 or high >= values:
-            raise DataError(f"{where}: labels run from {low} to {high}, expected 0 to {values - 1} ({info.task})")
+        if low < 0 or high >= above:
+            raise DataError(f"{where}: labels run from {low} to {high}, expected 0 to {above - 1} ({info.task})")
 
 
 def _keep(data: ImageData, folder: Path) -> None:

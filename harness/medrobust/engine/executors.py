@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from typing import Any
 import torch
 
 from ..grid.plan import Step
+from ..plugins.registry import Registry
 from .steps import Report, run_step
 from .workspace import Workspace
 
@@ -32,7 +34,6 @@ class Event:
 
 Listen = Callable[[Event], None]
 _events: Queue[Event | None] | None = None
-_registry: Any = None
 
 
 class InlineExecutor(Executor):
@@ -68,13 +69,21 @@ def work(step: Step, workspace: Workspace, threads: int, listen: Listen | None =
 
 def _start(events: Queue[Event | None], files: tuple[Path, ...]) -> None:
     """Prepare a worker process: plugins of local files must be there before a step that uses them arrives."""
-    global _events, _registry
+    global _events
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _events = events
-    if files:
-        from ..plugins.registry import Registry
+    # Installed plugins are imported when a step that needs them arrives; all of them would take seconds.
+    registry = Registry()
+    for file in files:
+        registry.load_file(file)
 
-        _registry = Registry.discover(files)
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would wait for its next step for ever."""
+    if (parent := multiprocessing.parent_process()) is not None:
+        parent.join()
+        os._exit(1)
 
 
 @contextmanager

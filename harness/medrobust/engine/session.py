@@ -9,14 +9,17 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..errors import MedrobustError
 from ..grid.cells import Catalogue, expand
+from ..grid.extra import with_evidence
 from ..grid.plan import CraftStep, Plan, Step
 from ..grid.reader import Grid, read_grid
 from ..plugins.registry import Registry
 from ..results.store import Store
 from . import executors
+from .evidence import collect
 from .executors import InlineExecutor, process_pool
 from .prepare import Acceleration
 from .progress import Silent, Watcher
@@ -93,15 +96,21 @@ class Session:
         self.registry = Registry.discover(files, strict=self.strict)
         self.catalogue = Catalogue(self.workspace.source, self.registry)
 
-    def plan(self, grid: Path | Grid, *, profile: str = "", images: int | None = None) -> Plan:
-        """The plan of a grid file or of a grid.
+    def plan(self, grid: Path | Grid, *, profile: str = "", images: int | None = None, evidence: bool = False) -> Plan:
+        """The plan of a grid file or of a grid; `evidence` adds the few cells that its checks need.
 
         Raises:
             GridError: for a mistake in the grid.
         """
         if isinstance(grid, Path):
             grid = read_grid(grid, self.registry, profile=profile, images=images)
+        if evidence:
+            grid = with_evidence(grid, self.registry)
         return Plan(grid.name, grid.profile, tuple(expand(grid, self.catalogue)))
+
+    def evidence(self, plan: Plan) -> list[dict[str, Any]]:
+        """What the records say about believing them, per model and norm; kept in the store's table `evidence`."""
+        return collect(self.store, plan.cells.keys())
 
     def run(self, plan: Plan, watcher: Watcher | None = None) -> Outcome:
         """Compute every cell of a plan that the store lacks.

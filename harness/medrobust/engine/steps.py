@@ -31,6 +31,7 @@ from .craft import (
     peak_memory,
 )
 from .data import LoadedPart, load_part, mean_norm
+from .diagnose import diagnose
 from .early import until_success
 from .harden import harden
 from .perturb import fit_perturbation, load_perturbation
@@ -183,6 +184,7 @@ class _Craft:
     clock: Clock
     judged: dict[str, Judged] = field(default_factory=dict)
     perturbations: dict[int | None, Tensor] = field(default_factory=dict)
+    diagnoses: dict[str, str] = field(default_factory=dict)
 
     def run(self) -> Report:
         step, device = self.step, self.workspace.device
@@ -226,6 +228,11 @@ class _Craft:
 
     def clean(self, images: Tensor, modules: dict[str, nn.Module]) -> None:
         for output in self.step.outputs:
+            target = output.cell.target
+            if output.cell.id not in self.diagnoses:
+                random = any(p.stochastic for p in (target.model.plugin, target.defense.plugin))  # type: ignore[attr-defined]
+                found = diagnose(modules[target.id], images, target.info.task, declared_random=random)
+                self.diagnoses[output.cell.id] = json.dumps(found)
             self.judge(output, images, images, Budget("linf", 0.0, box=None), modules)
 
     def attack(
@@ -299,6 +306,10 @@ class _Craft:
                     judged.status,
                     judged.reason,
                     eps=budget.eps if step.root else None,
+                    control=step.root is not None and step.root.threat.knowledge == "none",
+                    white_box=step.source.id == output.cell.target.id,
+                    iterations=output.value or round(classifier.backward_passes / max(len(part), 1)),
+                    diagnosis=self.diagnoses.get(output.cell.id),
                     images=len(part),
                     batch_size=batch_size,
                     seconds=share,

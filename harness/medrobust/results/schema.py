@@ -22,6 +22,10 @@ CELLS = pa.schema(
         pa.field("target_class", pa.int32()),  # index of the class a targeted attack asked for
         pa.field("norm", pa.string()),
         pa.field("eps", pa.float64()),  # resolved radius, pixels in [0, 1]
+        pa.field("control", pa.bool_()),  # whether the attack knows nothing of the model
+        pa.field("white_box", pa.bool_()),
+        pa.field("iterations", pa.int32()),  # of the attack; 1 for a single step
+        pa.field("diagnosis", pa.string()),  # JSON, of clean cells: see engine.diagnose
         pa.field("stop", pa.string()),
         pa.field("images", pa.int64()),
         pa.field("batch_size", pa.int32()),
@@ -87,5 +91,28 @@ ARTIFACTS = pa.schema(
     ]
 )
 
-TABLES = {"cells": CELLS, "samples": SAMPLES, "fits": FITS, "parts": PARTS, "artifacts": ARTIFACTS}
+EVIDENCE = pa.schema(
+    [
+        pa.field("target", pa.string(), nullable=False),
+        pa.field("dataset", pa.string()),
+        pa.field("model", pa.string()),
+        pa.field("defense", pa.string()),
+        pa.field("seed", pa.string()),
+        pa.field("norm", pa.string()),
+        pa.field("part", pa.string()),
+        pa.field("check", pa.string()),
+        pa.field("outcome", pa.string()),
+        pa.field("detail", pa.string()),
+        pa.field("advice", pa.string()),
+    ]
+)
+
+TABLES = {
+    "cells": CELLS,
+    "samples": SAMPLES,
+    "fits": FITS,
+    "parts": PARTS,
+    "artifacts": ARTIFACTS,
+    "evidence": EVIDENCE,
+}
 KEYS = {"cells": "cell", "samples": "cell", "fits": "fit", "parts": "part", "artifacts": "artifact"}

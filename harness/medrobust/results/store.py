@@ -125,7 +125,7 @@ class Store:
     def rows(self, table: str) -> pd.DataFrame:
         """All rows of `fits`, `parts` or `artifacts`, the latest per key where there are several."""
         frame: pd.DataFrame = self._read(table).to_pandas()
-        keys = ["part", "class"] if table == "parts" else [KEYS[table]]
+        keys = {"parts": ["part", "class"], "evidence": ["target", "part", "norm", "check"]}.get(table) or [KEYS[table]]
         return frame.drop_duplicates(keys, keep="last", ignore_index=True)
 
     def finished(self) -> set[str]:

@@ -160,7 +160,7 @@ def _read_weights(architecture: str, weights: Any, source: DataSource) -> dict[s
             return state
     try:
         state = weights.get_state_dict(progress=False, check_hash=True)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - hub, network and disk each raise their own
         folder = Path(torch.hub.get_dir()) / "checkpoints"
         root = (
             f", or as {places[0]} below the data root" if source.root is None else f", or as {source.root / places[0]}"

@@ -1,0 +1,56 @@
+"""Collecting the evidence on the models of a plan from the records of a store, and keeping it there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from typing import Any
+
+import pandas as pd
+
+from ..grid.extra import LARGE
+from ..results.evidence import Check, Trial, evidence
+from ..results.record import Record
+from ..results.store import Store
+
+_SUBJECT = ["target", "part", "dataset", "model", "defense", "seed"]
+_TRIAL = ["attack", "budget", "norm", "eps", "control", "white_box", "iterations"]
+_COLUMNS = [*_SUBJECT, *_TRIAL, "diagnosis", "target_class"]
+
+
+def collect(store: Store, cells: Collection[str]) -> list[dict[str, Any]]:
+    """Check every model and norm among the given cells; rows of the table `evidence`, which are kept as well.
+
+    Targeted attacks and images without labels take no part: the checks speak of robust accuracy.
+    """
+    frame = store.cells(_COLUMNS)
+    frame = frame[frame["cell"].isin(list(cells)) & (frame["status"] == "ok") & frame["target_class"].isna()]
+    records = {c: r for c, r in store.records(list(frame.index)) if r.labels is not None}
+    rows: list[dict[str, Any]] = []
+    for (target, part), group in frame.groupby(["target", "part"], sort=False):
+        diagnoses = [d for d in group["diagnosis"] if isinstance(d, str)]
+        diagnosis = json.loads(diagnoses[0]) if diagnoses else None
+        mine: list[dict[str, Any]] = []
+        for norm, trials in group[group["norm"].notna() & group["eps"].notna()].groupby("norm", sort=False):
+            known = [r for r in trials.to_dict("records") if r["cell"] in records]
+            mine += _rows(group, str(norm), evidence([_trial(r, records[r["cell"]]) for r in known], diagnosis))
+        if mine:
+            store.write_rows("evidence", f"{target}-{part}", mine)
+            rows += mine
+    return rows
+
+
+def _trial(row: dict[Any, Any], record: Record) -> Trial:
+    large = str(row["budget"]).startswith(f"{row['norm']}:{LARGE[row['norm']]}") if row["norm"] in LARGE else False
+    iterations = 0 if pd.isna(row["iterations"]) else int(row["iterations"])
+    return Trial(
+        row["attack"], float(row["eps"]), bool(row["control"]), bool(row["white_box"]), iterations, record, large
+    )
+
+
+def _rows(group: pd.DataFrame, norm: str, checks: list[Check]) -> list[dict[str, Any]]:
+    subject = {str(k): v for k, v in group.iloc[0][_SUBJECT].to_dict().items()}
+    return [
+        {**subject, "norm": norm, "check": c.name, "outcome": c.outcome, "detail": c.detail, "advice": c.advice}
+        for c in checks
+    ]

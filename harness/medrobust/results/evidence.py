@@ -1,0 +1,238 @@
+"""The verdict's second half: whether the numbers of a model can be believed.
+
+A robust accuracy is an upper bound; these checks look for the signs that it is far from tight (Carlini et al., "On
+evaluating adversarial robustness", 2019; Athalye et al., "Obfuscated gradients", 2018). Each is passed, flagged,
+undecided, or not checked for want of a cell; a flagged one comes with a sentence of advice.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from .outcomes import correct
+from .record import Record
+
+Outcome = Literal["passed", "flagged", "undecided", "not checked"]
+LEVEL = 0.01
+"""One-sided level of a single paired test; low, because a model is judged by several."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One cell of a model under a threat model.
+
+    Attributes:
+        attack, eps: label and resolved radius, pixels in [0, 1].
+        control: whether the attack knows nothing of the model.
+        white_box: whether it was crafted on the target itself.
+        iterations: its iterations; 1 for a single step, 0 for a control.
+        record: the images.
+        large: whether the radius is so large that no honest model keeps its accuracy.
+    """
+
+    attack: str
+    eps: float
+    control: bool
+    white_box: bool
+    iterations: int
+    record: Record
+    large: bool = False
+
+    @property
+    def kept(self) -> NDArray[np.bool_]:
+        """Images right when clean and still right under attack."""
+        return np.asarray(correct(self.record, self.record.adversarial) & correct(self.record, self.record.clean))
+
+    @property
+    def share(self) -> float:
+        """Share of the images right when clean that are still right."""
+        right = correct(self.record, self.record.clean)
+        return float(self.kept.sum() / max(right.sum(), 1))
+
+    def __str__(self) -> str:
+        return f"{self.attack} at {self.eps * 255:.3g}/255"
+
+
+@dataclass(frozen=True)
+class Check:
+    """How one check ended.
+
+    Attributes:
+        name: what should hold.
+        outcome: whether it does.
+        detail: by which numbers.
+        advice: what to do, where it does not.
+    """
+
+    name: str
+    outcome: Outcome
+    detail: str = ""
+    advice: str = ""
+
+
+ADVICE = {
+    "eps 0 equals clean": "The attack or the model changes images by itself; find out before believing any number.",
+    "robust accuracy does not rise with eps": "The attack fails at large budgets: more steps, restarts, another loss.",
+    "a very large eps reaches about zero": "Gradients do not lead to errors that exist; suspect gradient masking and "
+    "add a black-box attack.",
+    "iterative at least as strong as single-step": "The iterative attack gets stuck; suspect gradient masking.",
+    "white-box at least as strong as transfer": "Gradients of the model mislead; suspect gradient masking and "
+    "trust the transfer attack.",
+    "gradients are neither zero nor NaN": "Gradient attacks are blind here; use a margin loss, an approximation of the "
+    "layer that hides the gradient, or black-box attacks.",
+    "forward passes are deterministic": "Average gradients over the randomness (expectation over transformation), or "
+    "declare the model random.",
+    "outputs are logits": "Return the logits before the softmax; losses on probabilities saturate.",
+    "the attack beats noise": "The attack does nothing that noise of the same size does not do; it is no evidence.",
+}
+"""What each check asks, with the advice where it is flagged; in the order in which they are shown."""
+
+
+def evidence(trials: Sequence[Trial], diagnosis: Mapping[str, Any] | None) -> list[Check]:
+    """All checks of one model under one threat model.
+
+    Args:
+        trials: cells of the model with one norm on the same images, labelled.
+        diagnosis: what the engine saw of the model, see `engine.diagnose`; None if it has not looked.
+    """
+    attacks = [t for t in trials if not t.control and t.white_box]
+    found = {
+        "eps 0 equals clean": _zero(trials),
+        "robust accuracy does not rise with eps": _monotone(attacks),
+        "a very large eps reaches about zero": _large(attacks),
+        "iterative at least as strong as single-step": _pairs(
+            attacks, lambda t: t.iterations > 1, lambda t: t.iterations == 1, "keeps more images than"
+        ),
+        "white-box at least as strong as transfer": _pairs(
+            [t for t in trials if not t.control],
+            lambda t: t.white_box,
+            lambda t: not t.white_box,
+            "keeps more images than",
+        ),
+        **_diagnosed(diagnosis),
+        "the attack beats noise": _noise(attacks, [t for t in trials if t.control]),
+    }
+    return [
+        Check(name, outcome, detail, ADVICE[name] if outcome == "flagged" else "")
+        for name in ADVICE
+        for outcome, detail in [found[name]]
+    ]
+
+
+_Result = tuple[Outcome, str]
+_MISSING: _Result = ("not checked", "no such cell; `medrobust run --evidence` adds it")
+
+
+def stronger(first: Trial, second: Trial) -> float:
+    """One-sided p value that the first keeps fewer images than the second (exact McNemar test on shared images)."""
+    shared, a, b = np.intersect1d(first.record.ids, second.record.ids, return_indices=True)
+    del shared
+    one, other = first.kept[a], second.kept[b]
+    fewer, more = int((~one & other).sum()), int((one & ~other).sum())
+    return float(stats.binomtest(fewer, fewer + more, 0.5, alternative="greater").pvalue) if fewer + more else 1.0
+
+
+def _zero(trials: Sequence[Trial]) -> _Result:
+    zero = [t for t in trials if t.eps == 0]
+    if not zero:
+        return _MISSING
+    worst = max(float(np.abs(t.record.adversarial - t.record.clean).max(initial=0.0)) for t in zero)
+    size = max(float(np.abs(t.record.clean).max(initial=1.0)) for t in zero)
+    detail = f"largest change of a logit {worst:.2g}"
+    return ("passed" if worst <= 1e-4 * max(size, 1.0) else "flagged", detail)
+
+
+def _monotone(attacks: Sequence[Trial]) -> _Result:
+    series: dict[str, list[Trial]] = {}
+    for trial in attacks:
+        series.setdefault(trial.attack, []).append(trial)
+    compared = 0
+    for trials in series.values():
+        for small, large in itertools.pairwise(sorted(trials, key=lambda t: t.eps)):
+            compared += 1
+            if stronger(small, large) < LEVEL:
+                return "flagged", f"{large} keeps {large.share:.1%}, {small} only {small.share:.1%}"
+    return ("passed", f"{compared} steps in eps") if compared else _MISSING
+
+
+def _large(attacks: Sequence[Trial]) -> _Result:
+    large = [t for t in attacks if t.large and t.iterations != 1]
+    if not large:
+        return _MISSING
+    best = min(large, key=lambda t: t.share)
+    return ("passed" if best.share <= 0.05 else "flagged", f"{best} keeps {best.share:.1%}")
+
+
+def _pairs(
+    trials: Sequence[Trial], strong: Callable[[Trial], bool], weak: Callable[[Trial], bool], words: str
+) -> _Result:
+    """At each radius, the strongest trial of one kind against the strongest of another."""
+    compared = 0
+    for eps in sorted({t.eps for t in trials if t.eps > 0}):
+        here = [t for t in trials if t.eps == eps]
+        firsts, seconds = [t for t in here if strong(t)], [t for t in here if weak(t)]
+        if not firsts or not seconds:
+            continue
+        compared += 1
+        first, second = (min(ts, key=lambda t: t.share) for ts in (firsts, seconds))
+        if stronger(second, first) < LEVEL:
+            return "flagged", f"{first} {words} {second}: {first.share:.1%} to {second.share:.1%}"
+    return ("passed", f"at {compared} radii") if compared else _MISSING
+
+
+def _noise(attacks: Sequence[Trial], controls: Sequence[Trial]) -> _Result:
+    better: list[Trial] = []
+    compared = 0
+    for control in controls:
+        here = [t for t in attacks if t.eps == control.eps and t.eps > 0]
+        if not here:
+            continue
+        compared += 1
+        best = min(here, key=lambda t: t.share)
+        if stronger(control, best) < LEVEL:
+            return "flagged", f"{best} keeps {best.share:.1%}, noise {control.share:.1%}"
+        if stronger(best, control) < LEVEL:
+            better.append(best)
+    if better:
+        return "passed", f"at {len(better)} of {compared} radii, from {better[0].eps * 255:.3g}/255 on"
+    return ("undecided", f"no difference at {compared} radii") if compared else _MISSING
+
+
+def _diagnosed(diagnosis: Mapping[str, Any] | None) -> dict[str, _Result]:
+    names = ("gradients are neither zero nor NaN", "forward passes are deterministic", "outputs are logits")
+    if diagnosis is None:
+        return dict.fromkeys(names, ("not checked", "the model has not been looked at; run again"))
+    d = diagnosis
+    blind = d["zero_gradient"] > 0.1 or d["bad_gradient"] > 0
+    random = d["noise"] > 1e-5
+    if random and d["declared_random"]:
+        determinism: _Result = ("passed", "declared random")
+    else:
+        determinism = ("flagged" if random else "passed", f"logits differ by {d['noise']:.2g} of their size")
+    return {
+        names[0]: (
+            "flagged" if blind else "passed",
+            f"{d['zero_gradient']:.0%} zero, {d['bad_gradient']:.0%} not finite, of {d['images']} images",
+        ),
+        names[1]: determinism,
+        names[2]: ("flagged", "each row is in [0, 1] and sums to 1") if d["probabilities"] else ("passed", ""),
+    }
+
+
+def badge(checks: Iterable[Check]) -> str:
+    """One line: how many checks passed, and the names of those flagged."""
+    listed = list(checks)
+    done = [c for c in listed if c.outcome != "not checked"]
+    passed = sum(c.outcome == "passed" for c in done)
+    flagged = [c.name for c in done if c.outcome == "flagged"]
+    text = f"{passed} of {len(done)} checks passed"
+    if len(done) < len(listed):
+        text += f", {len(listed) - len(done)} not checked"
+    return text + (f"; FLAGGED: {'; '.join(flagged)}" if flagged else "")
