@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Annotated, ClassVar, Literal
@@ -26,10 +26,9 @@ from medrobust import (
 
 from .geometry import NORMS, radius
 from .universal_crafting import Crafting, GradientFrom, common, image_orders, own_goal, shrink
-from .universal_passes import BatchedPasses, sequential_pass
+from .universal_passes import BatchedPasses, SequentialPasses
 
 Count = Annotated[int, Field(ge=1)]
-Pass = Callable[[Tensor, Tensor], Tensor]
 
 
 def craft(
@@ -44,15 +43,11 @@ def craft(
         delta: stop once at least a share of 1 - delta of the images reaches the goal.
         batch: images a batch; None for the papers' algorithm, one image at a time.
     """
-    run: Pass = (
-        (lambda start, order: sequential_pass(crafting, start, order))
-        if batch is None
-        else BatchedPasses(crafting, batch).run
-    )
+    passes = SequentialPasses(crafting) if batch is None else BatchedPasses(crafting, batch)
     for order in orders:
-        after = run(perturbation, order)
+        after = passes.run(perturbation, order)
         # A pass that changes nothing is repeated by all that follow it.
-        if after is perturbation or crafting.done(after, delta):
+        if after is perturbation or passes.done(after, delta):
             return after
         perturbation = after
     return perturbation

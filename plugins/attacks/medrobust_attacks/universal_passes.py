@@ -15,29 +15,39 @@ _WEIGHT = 0.2
 """Weight of the latest batch in the moving average of `drift`."""
 
 
-def sequential_pass(crafting: Crafting, perturbation: Tensor, order: Tensor) -> Tensor:
-    """The perturbation after one pass over the images in `order`, one at a time; the same object if nothing changed.
+@dataclass(frozen=True)
+class SequentialPasses:
+    """Passes over the images one at a time.
 
     A block of images is tried from the same perturbation at once. Those before the first accepted step are done, since
     nothing has changed for them; those after it are tried again. So the result is that of one image at a time, and the
     length of a block, which follows how far accepted steps lie apart, decides about time only.
     """
-    position, length, eager = 0, 1, True
-    while position < len(order):
-        block = order[position : position + length]
-        attempt = crafting.attempt(block, perturbation, eager=eager)
-        eager = 2 * len(attempt.positions) > len(block)
-        accepted = attempt.accepted.nonzero().squeeze(1)
-        if not len(accepted):
-            position += len(block)
-            length = min(2 * length, _LONGEST_BLOCK)
-            continue
-        first = int(accepted[0])
-        perturbation = shrink(attempt.stepped[first] - attempt.images[first], crafting.budget)
-        tried = int(attempt.positions[first]) + 1
-        position += tried
-        length = max(1, (length + tried) // 2)
-    return perturbation
+
+    crafting: Crafting
+
+    def run(self, perturbation: Tensor, order: Tensor) -> Tensor:
+        """The perturbation after one pass over the images in `order`; the same object if nothing changed."""
+        position, length, eager = 0, 1, True
+        while position < len(order):
+            block = order[position : position + length]
+            attempt = self.crafting.attempt(block, perturbation, eager=eager)
+            eager = 2 * len(attempt.positions) > len(block)
+            accepted = attempt.accepted.nonzero().squeeze(1)
+            if not len(accepted):
+                position += len(block)
+                length = min(2 * length, _LONGEST_BLOCK)
+                continue
+            first = int(accepted[0])
+            perturbation = shrink(attempt.stepped[first] - attempt.images[first], self.crafting.budget)
+            tried = int(attempt.positions[first]) + 1
+            position += tried
+            length = max(1, (length + tried) // 2)
+        return perturbation
+
+    def done(self, perturbation: Tensor, delta: float) -> bool:
+        """Whether at least a share of 1 - delta of the images reaches the goal."""
+        return self.crafting.done(perturbation, delta)
 
 
 @dataclass
@@ -88,6 +98,11 @@ class BatchedPasses:
                 self._travelled += float((moved - perturbation).abs().mean()) / self.crafting.step_size
                 perturbation = moved
         return perturbation
+
+    def done(self, perturbation: Tensor, delta: float) -> bool:
+        """Whether at least a share of 1 - delta of the images reaches the goal; asked only if it did when last seen."""
+        share = float((self._distance <= 0).float().mean())
+        return share >= 1 - delta and self.crafting.done(perturbation, delta)
 
     def _step(self, block: Tensor, perturbation: Tensor) -> Tensor:
         crafting = self.crafting
