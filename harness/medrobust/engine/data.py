@@ -22,6 +22,7 @@ from ..errors import DataError, StoreError
 from ..grid.cells import Part
 from ..grid.identity import digest
 from ..grid.slices import cut
+from .recent import Recent
 from .workspace import Workspace
 
 CACHE_FORMAT = 1
@@ -93,8 +94,10 @@ def load_part(
     """
     source = DataSource(workspace.data_root, progress) if progress else workspace.source
     assert isinstance(part.dataset.plugin, Dataset)
-    info = part.dataset.plugin.describe(source)
-    whole = load_split(part.dataset.plugin, digest(part.data), part.slice.split, source, workspace.cache)
+    identity = digest(part.data)
+    plugin = part.dataset.plugin
+    info = _described.get((identity, source.root), lambda: plugin.describe(source))
+    whole = load_split(plugin, identity, part.slice.split, source, workspace.cache)
     if part.slice.start == 0 and part.slice.stop is None and part.slice.limit is None:
         data = whole
     else:
@@ -102,6 +105,10 @@ def load_part(
     if not len(data):
         raise DataError(f"slice '{part.slice}' of data set '{part.dataset.label}' holds no image; it has {len(whole)}")
     return LoadedPart(data, info, shape or (info.channels, *info.size))
+
+
+_described: Recent[DataInfo] = Recent(256)
+"""Descriptions by identity: a survey of a large folder is not repeated for every step."""
 
 
 def load_split(dataset: Dataset, identity: str, split: str, source: DataSource, cache: Path) -> ImageData:

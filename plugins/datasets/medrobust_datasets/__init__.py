@@ -15,7 +15,14 @@ from .kermany import KermanyOct, KermanyXray
 from .medmnist import MedMnist
 from .natural import ImageNetFolder, OpenImagesFolder
 from .pcam import PCam
-from .phantoms import PhantomCXR, PhantomDerm, PhantomFundus
+from .phantoms import (
+    PhantomCXR,
+    PhantomDerm,
+    PhantomFundus,
+    PhantomHistology,
+    PhantomNatural,
+    PhantomOCT,
+)
 
 FILES: tuple[type[Dataset], ...] = (
     ImageFolder,
@@ -32,8 +39,18 @@ FILES: tuple[type[Dataset], ...] = (
 )
 """Data sets read from files."""
 
+PHANTOMS: tuple[type[Dataset], ...] = (
+    PhantomCXR,
+    PhantomDerm,
+    PhantomFundus,
+    PhantomHistology,
+    PhantomNatural,
+    PhantomOCT,
+)
+"""Procedural data sets, which need no download."""
+
 
 @hookimpl
 def medrobust_datasets() -> Iterable[type[Dataset]]:
     """Data sets read from files, and procedural phantoms."""
-    return (*FILES, PhantomCXR, PhantomDerm, PhantomFundus)
+    return (*FILES, *PHANTOMS)

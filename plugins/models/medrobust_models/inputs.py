@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from medrobust import ModelError, Shape
+
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -32,3 +34,23 @@ class Normalise(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         # Broadcasting repeats a single channel.
         return (images - self.mean) / self.std
+
+
+def checked(module: nn.Module, name: str, shape: Shape) -> nn.Module:
+    """The module, after one image of the given shape has passed through it.
+
+    Raises:
+        ModelError: in words, if the shape does not fit the architecture.
+    """
+    if shape.channels not in (1, 3):
+        raise ModelError(f"{name} takes 1 or 3 channels, not {shape.channels}")
+    training = module.training
+    try:
+        with torch.no_grad():
+            module.eval()(torch.zeros(1, shape.channels, shape.height, shape.width))
+    except (RuntimeError, AssertionError, ValueError) as error:
+        size = f"{shape.height}x{shape.width}"
+        raise ModelError(f"{name} cannot take images of {size}: {str(error).splitlines()[0]}") from None
+    finally:
+        module.train(training)
+    return module

@@ -14,7 +14,7 @@ from torch import nn
 
 from medrobust import DataSource, Model, ModelError, Shape
 
-from .inputs import IMAGENET_MEAN, IMAGENET_STD, Normalise
+from .inputs import IMAGENET_MEAN, IMAGENET_STD, Normalise, checked
 
 _HEADS = ("fc", "classifier", "heads", "head")
 """Attributes under which torchvision's architectures keep their last layers."""
@@ -52,14 +52,10 @@ class TorchvisionModel(Model):
         return self.architecture
 
     def build(self, shape: Shape) -> nn.Module:
-        if shape.channels not in (1, 3):
-            raise ModelError(f"{self.architecture} takes 1 or 3 channels, not {shape.channels}")
         network = self._network()
         _replace_head(network, self.architecture, self._last(shape.outputs), pooled=self.head == "pooled")
         mean, std = (IMAGENET_MEAN, IMAGENET_STD) if self.normalise == "imagenet" else ((0.5,) * 3, (0.5,) * 3)
-        module = nn.Sequential(Normalise(mean, std), network)
-        self._try(module, shape)
-        return module
+        return checked(nn.Sequential(Normalise(mean, std), network), self.architecture, shape)
 
     def _network(self) -> nn.Module:
         builder = torchvision.models.get_model_builder(self.architecture)
@@ -75,20 +71,6 @@ class TorchvisionModel(Model):
 
     def _last(self, outputs: int) -> _Last:
         return _Last(self.hidden, self.dropout, outputs)
-
-    def _try(self, module: nn.Module, shape: Shape) -> None:
-        """Say at once, and in words, that a size is too small for an architecture."""
-        training = module.training
-        try:
-            with torch.no_grad():
-                module.eval()(torch.zeros(1, shape.channels, shape.height, shape.width))
-        except (RuntimeError, AssertionError, ValueError) as error:
-            size = f"{shape.height}x{shape.width}"
-            raise ModelError(
-                f"{self.architecture} cannot take images of {size}: {str(error).splitlines()[0]}"
-            ) from None
-        finally:
-            module.train(training)
 
     def load_imagenet(self, module: nn.Module, source: DataSource) -> None:
         """ImageNet weights for everything but the new head: from the data root's `weights` folder, else torchvision."""
