@@ -61,7 +61,8 @@ class UAP(IterativeUniversalAttack):
     as in hirano2021; targeted as in Hirano, Takemoto, "Simple iterative method for generating targeted universal
     adversarial perturbations", 2020. Non-targeted, it moves images away from the model's own predictions, whatever the
     true labels are. A step is accepted if it changes the prediction of its image (targeted: to the target); accepted
-    steps add up and are projected on the ball. A perturbation that stays zero is a result: no step was accepted.
+    steps add up and are projected on the ball. A perturbation that stays zero is a result: no step was accepted. Where
+    the budget has a box, the model sees images clipped to it; the papers have none (`box=none`).
 
     `order = "sequential"` is the papers' algorithm. `order = "batched"` is this project's own: it takes the accepted
     steps of a batch at once and passes over images that are far from a new decision.

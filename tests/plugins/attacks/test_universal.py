@@ -88,10 +88,10 @@ def test_sequential_agrees_with_art(monkeypatch, network, images, budget, classe
 @pytest.mark.parametrize("classes", [2, 3, 7])
 @pytest.mark.parametrize("targeted", [False, True], ids=["untargeted", "targeted"])
 def test_looking_ahead_changes_nothing(network, images, draws, budget, classes, targeted) -> None:
-    net, x = network(classes, seed=1), images(60, seed=1)
-    goal = own_goal(net, x, target(classes, 60) if targeted else unknown(60))
+    net, x = network(classes, seed=1), images(30, seed=1)
+    goal = own_goal(net, x, target(classes, 30) if targeted else unknown(30))
     crafting = Crafting(net, x, goal, budget, STEP)
-    orders = list(itertools.islice(image_orders(draws(60), 60), 3))
+    orders = list(itertools.islice(image_orders(draws(30), 30), 2))
     found = craft(crafting, crafting.zero(), iter(orders), delta=1e-6, batch=None)
     assert (found - one_at_a_time(crafting, orders, 1e-6)).abs().max() < 1e-6
 
