@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 import tomllib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,18 @@ MISBEHAVING = HERE / "misbehaving.py"
 
 MakeSession = Callable[..., Session]
 MakeGrid = Callable[..., Grid]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+Program = Callable[..., Finished]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -79,3 +93,29 @@ def session(tmp_path: Path) -> MakeSession:
         return Session(path, (TINY, MISBEHAVING, *files), device="cpu", workers=workers)
 
     return make
+
+
+@pytest.fixture
+def program(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Program:
+    """The command line with the tiny plugins, run in this process and in a folder of the test's own.
+
+    An exception that would show a traceback to a user escapes and fails the test.
+    """
+    from medrobust.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MEDROBUST_DATA", raising=False)
+
+    def run(command: str, *arguments: object, plugins: tuple[Path, ...] = (TINY, MISBEHAVING)) -> Finished:
+        files = [word for file in plugins for word in ("--plugin", str(file))]
+        device = ["--device", "cpu", "--workers", "1"] if command == "run" else []
+        monkeypatch.setattr(sys, "argv", ["medrobust", command, *map(str, arguments), *files, *device])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        shown = capsys.readouterr()
+        code = ended.value.code
+        assert code is None or isinstance(code, int)
+        return Finished(code or 0, shown.out, shown.err)
+
+    return run

@@ -85,7 +85,7 @@ def run(
     print_outcome(outcome, session.store.path)
     if len(plan_.cells) > len(outcome.problems):
         where = os.path.relpath(session.store.path)
-        console.print(f"Next: medrobust leaderboard {where}", highlight=False, soft_wrap=True)
+        console.print(f"Next: medrobust leaderboard {where}", markup=False, highlight=False, soft_wrap=True)
     if not outcome.complete:
         raise typer.Exit(1)
 
@@ -121,9 +121,8 @@ def plan(
         summary = {"cells": cells, "steps": len(steps), "estimated_seconds": guess}
         typer.echo(json.dumps(summary, indent=1))
         return
-    table = Table(
-        "cells", "", title=f"Plan of {grid}" + (f", profile {profile}" if profile else ""), title_justify="left"
-    )
+    heading = Text(f"Plan of {grid}" + (f", profile {profile}" if profile else ""), style="table.title")
+    table = Table("cells", "", title=heading, title_justify="left")
     excluded, impossible = list(plan_.excluded), list(plan_.impossible)
     table.add_row("in the store", str(cached))
     table.add_row("to compute", f"{len(plan_.cells) - cached} in {len(steps)} steps")
@@ -144,7 +143,7 @@ def plan(
             console.print(Text(f"  {cell.id}  {cell.describe()}"), soft_wrap=True)
         if len(missing) > 10:
             console.print(f"  and {len(missing) - 10} more (--json lists all)")
-        console.print(f"Next: medrobust run {grid}", highlight=False, soft_wrap=True)
+        console.print(f"Next: medrobust run {grid}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _state(entry: Any, finished: set[str]) -> str:

@@ -67,7 +67,7 @@ def open_session(
         acceleration=Acceleration.parse(acceleration),
     )
     for fault in session.registry.faults:
-        errors.print(f"[yellow]plugin left out:[/] {fault}", soft_wrap=True, highlight=False)
+        errors.print(Text.assemble(("plugin left out: ", "yellow"), str(fault)), soft_wrap=True)
     return session
 
 
@@ -90,7 +90,7 @@ def print_outcome(outcome: Outcome, store: Path) -> None:
     for reason in outcome.impossible:
         errors.print("[red]impossible here[/]: ", end="", soft_wrap=True, highlight=False)
         errors.print(reason, markup=False, soft_wrap=True, highlight=False)
-    console.print(f"Records: {store}", highlight=False, soft_wrap=True)
+    console.print(f"Records: {store}", markup=False, highlight=False, soft_wrap=True)
 
 
 def print_evidence(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -1,0 +1,226 @@
+"""Bad input: one clear message that names file, key or cell and the remedy, and exit status 1; 2 for wrong usage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from medrobust import Store
+
+Program = Callable[..., Any]
+BASE = """
+[[grid]]
+dataset = "textures"
+model = "tiny-net"
+"""
+
+
+@pytest.fixture
+def grid(tmp_path: Path) -> Callable[[str], Path]:
+    """Write a grid file."""
+
+    def write(text: str) -> Path:
+        file = tmp_path / "grid.toml"
+        file.write_text(text)
+        return file
+
+    return write
+
+
+Write = Callable[[str], Path]
+
+MISTAKES = {
+    "key": ('atack = "sign"', "grid[0]: unknown key 'atack'; did you mean 'attack'?"),
+    "type": ('seed = "one"', "grid[0].seed: expected a whole number, got 'one'"),
+    "parameter type": (
+        'attack = { name = "steps", steps = "many" }',
+        "grid[0].attack: attack 'steps': steps: Input should be a valid integer, got 'many'",
+    ),
+    "parameter": (
+        'attack = { name = "steps", stepps = 3 }',
+        "grid[0].attack: attack 'steps' has no parameter 'stepps'; did you mean 'steps'?",
+    ),
+    "name": ('attack = "sihgn"', "grid[0].attack: no attack is called 'sihgn'; did you mean 'sign'?"),
+    "budget": (
+        'attack = "sign"\nbudget = "linf=1/255"',
+        "grid[0].budget: 'linf=1/255' must begin with a norm and a colon: one of linf, l2, l1, l0",
+    ),
+    "no budget": ('attack = "sign"', "grid[0]: 'budget' is missing; attacks need one"),
+    "target class": (
+        'attack = "sign"\nbudget = "linf:1/255"\ngoal = "target:c"',
+        "grid[0].goal: no class is called 'c'; valid: a, b",
+    ),
+    "impossible pair": (
+        'attack = "sign"\nbudget = "l2:1"',
+        "grid[0].attack: 'sign' can run with no budget, goal and data set of this grid: attack 'sign' knows the norms "
+        "linf, not l2. Change one of them or leave the attack out",
+    ),
+    "broken toml": ("seed = [1", "not TOML"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_wrong_grid(program: Program, grid: Write, mistake: str, tmp_path: Path) -> None:
+    line, message = MISTAKES[mistake]
+    done = program("run", grid(BASE + line))
+    assert done.status == 1
+    assert done.out == ""
+    (shown,) = done.err.splitlines()
+    assert shown.startswith(f"error: {tmp_path}/grid.toml: ")
+    assert message in shown
+    assert not (tmp_path / "medrobust-store").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("run", "absent.toml"), "absent.toml: cannot be read (No such file or directory)"),
+        (("plan", "."), ".: cannot be read (Is a directory)"),
+        (("run", "grid.toml", "--profile", "smal"), "no profile is called 'smal'; did you mean 'small'?"),
+        (("run", "grid.toml", "--data-root", "nowhere"), "nowhere is no directory"),
+        (("run", "grid.toml", "--plugin", "absent.py"), "absent.py: no such file"),
+        (("run", "grid.toml", "--store", "thesis"), "holds other files and no store; choose another --store"),
+        (("run", "grid.toml", "--store", "grid.toml"), "grid.toml: is a file, not a store"),
+        (("why", "abc"), "has no cell 'abc'; with --grid, cells of a grid are compared"),
+        (
+            ("why", "zzz", "--grid", "grid.toml"),
+            "no cells that begin with 'zzz'; 'medrobust plan grid.toml'",
+        ),
+        (("plugins", "fsgm"), "no plugin is called 'fsgm'"),
+        (("plugins", "--kind", "atack"), "no kind is called 'atack'"),
+    ],
+)
+def test_wrong_places_and_names(
+    program: Program, grid: Write, tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    grid("[profile.small.define]\n" + BASE)
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.tex").write_text("years of work")
+    done = program(*arguments)
+    assert done.status == 1
+    (shown,) = done.err.splitlines()
+    assert shown.startswith("error: ")
+    assert message in shown
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("run",), ("run", "grid.toml", "--wrokers", "2"), ("run", "grid.toml", "--images", "0"), ("rnu", "x"), ("why",)],
+)
+def test_wrong_usage_has_status_2(program: Program, arguments: tuple[str, ...]) -> None:
+    assert program(*arguments, plugins=()).status == 2
+
+
+def test_no_data_root(program: Program, grid: Write, tmp_path: Path) -> None:
+    done = program("run", grid(BASE.replace('"textures"', '["ward", "textures"]')))
+    assert done.status == 1
+    assert done.err.splitlines() == [
+        f"impossible here: the ward's images is not at {tmp_path}/ward/images. No data root is set: give --data-root "
+        "or set MEDROBUST_DATA."
+    ]
+    assert set(Store(tmp_path / "medrobust-store").cells()["status"]) == {"ok"}
+
+
+def image_folder(root: Path) -> Path:
+    random = np.random.default_rng(0)
+    for split, count in (("train", 4), ("val", 2), ("test", 3)):
+        for label in ("healthy", "ill"):
+            folder = root / "scans" / split / label
+            folder.mkdir(parents=True)
+            for number in range(count):
+                Image.fromarray(random.integers(0, 255, (16, 16), dtype=np.uint8)).save(folder / f"{number}.png")
+    return root / "scans"
+
+
+@pytest.mark.parametrize("content", [b"no image at all", b"", None], ids=["text", "empty", "truncated"])
+def test_an_image_folder_with_an_unreadable_file(
+    program: Program, grid: Write, tmp_path: Path, content: bytes | None
+) -> None:
+    folder = image_folder(tmp_path)
+    bad = folder / "test" / "ill" / "1.png"
+    bad.write_bytes(bad.read_bytes()[:60] if content is None else content)
+    data = '{ name = "image-folder", path = "scans", size = 16 }'
+    text = f'[[grid]]\ndataset = ["textures", {data}]\nmodel = {{ name = "tiny-net", recipe = {{ epochs = 1 }} }}\n'
+    done = program("run", grid(text + 'attack = "sign"\nbudget = "linf:1/255"'))
+    assert done.status == 1
+    assert "scans/test/ill/1.png" in done.err
+    assert "Traceback" not in done.err + done.out
+    statuses = Store(tmp_path / "medrobust-store").cells(["dataset", "status"])
+    by_data = statuses.groupby("dataset")["status"].agg(set).to_dict()
+    assert by_data.pop("textures") == {"ok"}
+    assert list(by_data.values()) == [{"failed"}]
+    # Mended, the rest is computed and nothing twice.
+    Image.fromarray(np.zeros((16, 16), np.uint8)).save(bad)
+    again = program("run", tmp_path / "grid.toml")
+    assert again.status == 0
+    assert "4 cells: 2 were there, 2 computed" in again.out
+
+
+def test_a_checkpoint_that_does_not_fit(program: Program, grid: Write, tmp_path: Path) -> None:
+    torch.save({"convolution.weight": torch.ones(4, 3, 3, 3), "other": torch.ones(1)}, tmp_path / "weights.pt")
+    model = '["tiny-net", { name = "tiny-net", init = "weights.pt" }, { name = "tiny-net", init = "absent.pt" }]'
+    done = program("run", grid(BASE.replace('"tiny-net"', model)))
+    assert done.status == 1
+    assert (
+        f"checkpoint {tmp_path}/weights.pt does not fit the model: it misses 'convolution.bias', 'head.bias'"
+        in done.err
+    )
+    assert "has unknown 'other'; 'convolution.weight' has shape (4, 3, 3, 3), the model (4, 1, 3, 3)" in done.err
+    assert "Check model and classes" in done.err
+    assert f"impossible here: checkpoint 'absent.pt' is not at {tmp_path}/absent.pt" in done.err
+    assert "Traceback" not in done.err + done.out
+    assert sorted(Store(tmp_path / "medrobust-store").cells()["status"]) == ["failed", "ok"]
+
+
+def test_attacks_that_misbehave(program: Program, grid: Write, tmp_path: Path) -> None:
+    faults = '["raises", "nan", "budget", "box", "shape"]'
+    text = BASE + f'attack = ["sign", {{ name = "misbehaving", fault = {faults} }}]\nbudget = "linf:8/255"'
+    done = program("run", grid(text))
+    assert done.status == 1
+    cells = Store(tmp_path / "medrobust-store").cells()
+    for message in (
+        "raised RuntimeError: the attack [/broke] down at misbehaving.py:",
+        "the attack returned NaN or infinite pixels in 24 of 24 images",
+        "24 of 24 images leave the budget: linf up to 0.0627451, allowed 0.0313725",
+        "24 of 24 images leave the box [0, 1]",
+        "the attack returned shape (24, 1, 7, 8) for images of shape (24, 1, 8, 8)",
+    ):
+        (line,) = [row for row in done.err.splitlines() if message in row]
+        (bad,) = [cell for cell in cells.index if cell in line]
+        assert cells.loc[bad, "status"] in line
+        assert cells.loc[bad, "attack"].startswith("misbehaving")
+    assert cells["status"].value_counts().to_dict() == {"invalid": 4, "ok": 2, "failed": 1}
+    assert "Traceback" not in done.err + done.out
+
+
+def test_names_with_brackets_are_printed_as_they_are(program: Program, tmp_path: Path) -> None:
+    file = tmp_path / "a[bold]b[" / "]c" / "x[" / "y].toml"
+    file.parent.mkdir(parents=True)
+    file.write_text(BASE)
+    store = file.parent / "[red]store"
+    planned = program("plan", file, "--store", store)
+    assert planned.status == 0
+    assert "x[/y].toml" in planned.out.replace("\n", "")
+    done = program("run", file, "--store", store)
+    assert done.status == 0
+    assert f"Records: {store}" in done.out
+
+
+def test_a_broken_local_plugin_is_left_out_with_one_line(program: Program, grid: Write, tmp_path: Path) -> None:
+    file = tmp_path / "half.py"
+    file.write_text(
+        "from medrobust import Attack\n\n\nclass Half(Attack):\n    '''[/half] done'''\n\n    name = 'half'\n"
+    )
+    done = program("run", grid(BASE), "--plugin", file)
+    assert done.status == 0
+    (line,) = done.err.splitlines()
+    assert line.startswith("plugin left out: half local file: plugin Half: is no frozen dataclass")
+    strict = program("run", grid(BASE), "--plugin", file, "--strict")
+    assert strict.status == 1
+    assert "is no frozen dataclass" in strict.err
