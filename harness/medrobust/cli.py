@@ -122,7 +122,8 @@ def plan(
         typer.echo(json.dumps(summary, indent=1))
         return
     heading = Text(f"Plan of {grid}" + (f", profile {profile}" if profile else ""), style="table.title")
-    table = Table("cells", "", title=heading, title_justify="left")
+    console.print(Text(f"Plan of {grid}" + (f", profile {profile}" if profile else "")), soft_wrap=True)
+    table = Table("cells", "")
     excluded, impossible = list(plan_.excluded), list(plan_.impossible)
     table.add_row("in the store", str(cached))
     table.add_row("to compute", f"{len(plan_.cells) - cached} in {len(steps)} steps")

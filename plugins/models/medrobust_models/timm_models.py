@@ -56,8 +56,8 @@ class TimmModel(Model):
             pretrained = _timm().create_model(self.architecture, pretrained=True)
         except Exception as error:  # noqa: BLE001 - hub, network and disk each raise their own
             raise ModelError(
-                f"timm cannot get the ImageNet weights of {self.architecture} ({type(error).__name__}); go online once, "
-                "or give a checkpoint of the whole model as init"
+                f"timm cannot get the ImageNet weights of {self.architecture} ({type(error).__name__}); "
+                "go online once, or give a checkpoint of the whole model as init"
             ) from None
         own = network.state_dict()
         state = {k: v for k, v in pretrained.state_dict().items() if k in own and own[k].shape == v.shape}
