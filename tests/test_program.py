@@ -1,0 +1,283 @@
+"""The whole program: what the command line promises to a newcomer, a third party and an author."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import medrobust
+from medrobust import Registry, Store
+
+Program = Callable[..., Any]
+TESTS = Path(__file__).parent
+CORE = Path(medrobust.__file__).parents[1]
+GRID = """
+[[grid]]
+dataset = "textures"
+model = "tiny-net"
+attack = ["sign", { name = "steps", steps = [1, 4] }, "slow"]
+budget = ["linf:4/255", "linf:30/255"]
+seed = [0, 1]
+"""
+SLOW = '''
+import time
+from dataclasses import dataclass
+from typing import ClassVar
+from medrobust import Attack, ThreatModel
+
+
+@dataclass(frozen=True)
+class Slow(Attack):
+    """Takes its time."""
+
+    name: ClassVar[str] = "slow"
+    revision: ClassVar[int] = 1
+    threat: ClassVar[ThreatModel] = ThreatModel(norms={"linf"})
+
+    def perturb(self, classifier, images, goal, budget, random):
+        time.sleep(SECONDS)
+        return (images + budget.eps * (2 * (images < 0.5).float() - 1)).clamp(0, 1)
+'''
+OWN = '''
+from dataclasses import dataclass
+from typing import ClassVar
+
+from medrobust import Attack, ThreatModel
+
+
+@dataclass(frozen=True)
+class Darken(Attack):
+    """Every pixel as dark as the budget allows."""
+
+    name: ClassVar[str] = "darken"
+    threat: ClassVar[ThreatModel] = ThreatModel(norms={"linf"}, knowledge="none")
+
+    def perturb(self, classifier, images, goal, budget, random):
+        return (images - budget.eps).clamp(0, 1)
+'''
+
+
+def table(store: Store) -> pd.DataFrame:
+    """What a table is made of: every cell with its status and its record, without times and places."""
+    frame = store.cells()[["attack", "budget", "seed", "status", "reason"]].copy()
+    for cell, record in store.records(list(frame.index)):
+        frame.loc[cell, "logits"] = record.adversarial.tobytes().hex() + record.clean.tobytes().hex()
+        frame.loc[cell, "norms"] = record.l2.tobytes().hex() + record.linf.tobytes().hex()
+    return frame
+
+
+def test_a_run_killed_in_the_middle_goes_on_where_it_was(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "grid.toml").write_text(GRID)
+    slow = tmp_path / "slow_attack.py"
+    slow.write_text(SLOW.replace("SECONDS", "30"))
+    store = tmp_path / "store"
+    command = [sys.executable, "-m", "medrobust.cli", "run", "grid.toml", "--store", str(store), "--workers", "2"]
+    command += ["--device", "cpu", "--plugin", str(TESTS / "tiny.py"), "--plugin", str(slow)]
+    log = (tmp_path / "log").open("w")
+    run = subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log, start_new_session=True)
+    try:
+        limit = time.monotonic() + 300
+        while len(list((store / "cells").glob("*.parquet"))) < 2 and time.monotonic() < limit:
+            assert run.poll() is None, (tmp_path / "log").read_text()
+            time.sleep(0.05)
+        run.send_signal(signal.SIGKILL)
+        assert run.wait() == -signal.SIGKILL
+        # Its workers end with it; none goes on writing, none stays behind.
+        while processes_of(run.pid) and time.monotonic() < limit:
+            time.sleep(0.05)
+        assert not processes_of(run.pid)
+    finally:
+        log.close()
+        if processes_of(run.pid):
+            os.killpg(run.pid, signal.SIGKILL)
+    before = {f: (f.stat().st_mtime_ns, f.read_bytes()) for f in finished_files(store)}
+    done = Store(store).cells()
+    assert 2 <= len(done) < 18
+    assert not [f for f in store.rglob(".tmp-*") if f.suffix == ".json"]
+    # The same attack, without its sleep: a declared revision stands for the source, so it is the same cell.
+    slow.write_text(SLOW.replace("SECONDS", "0"))
+    again = program("run", "grid.toml", "--store", store, plugins=(TESTS / "tiny.py", slow))
+    assert again.status == 0
+    assert f"18 cells: {len(done)} were there, {18 - len(done)} computed" in again.out
+    assert {f: (f.stat().st_mtime_ns, f.read_bytes()) for f in before} == before
+    assert Store(store).cells().loc[done.index, "created"].equals(done["created"])
+    fresh = program("run", "grid.toml", "--store", tmp_path / "fresh", plugins=(TESTS / "tiny.py", slow))
+    assert "18 cells: 0 were there, 18 computed" in fresh.out
+    pd.testing.assert_frame_equal(table(Store(store)), table(Store(tmp_path / "fresh")))
+
+
+def finished_files(store: Path) -> list[Path]:
+    return [f for f in store.rglob("*") if f.is_file() and not f.name.startswith(".tmp-")]
+
+
+def processes_of(group: int) -> list[str]:
+    """Processes of a session that still run (a dead one that nobody has waited for does not)."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[3]) == group and fields[0] != "Z":
+            found.append(folder.name)
+    return found
+
+
+def test_a_third_partys_attack_in_one_file_gets_its_verdict(program: Program, tmp_path: Path) -> None:
+    assert len([line for line in OWN.splitlines() if line.strip()]) <= 15
+    own = tmp_path / "darken.py"
+    own.write_text(OWN)
+    (tmp_path / "grid.toml").write_text(GRID.replace('"slow"', '"darken"').replace("[0, 1]", "0"))
+    plugins = (TESTS / "tiny.py", own)
+    done = program("run", "grid.toml", plugins=plugins)
+    assert done.status == 0
+    store = Store(tmp_path / "medrobust-store")
+    cells = store.cells()
+    mine = cells[cells["attack"] == "darken"]
+    assert mine["status"].tolist() == ["ok", "ok"]
+    for cell, record in store.records(list(mine.index)):
+        assert record.linf.max() == pytest.approx(cells.loc[cell, "eps"], abs=1e-6)
+        assert np.isfinite(record.adversarial).all()
+    # Beyond the budget: the same file, one line changed. It has no revision, so the edit makes new cells.
+    own.write_text(OWN.replace("- budget.eps", "- 1.1 * budget.eps"))
+    cheated = program("run", "grid.toml", plugins=plugins)
+    assert cheated.status == 1
+    assert "24 of 24 images leave the budget" in cheated.err
+    assert store.cells()["status"].value_counts().to_dict() == {"ok": 9, "invalid": 2}
+    assert "darken" in program("plugins", "darken:darken", plugins=plugins).out
+
+
+def test_plugins_lists_every_offer_with_origin_parameters_defaults_and_citation(program: Program) -> None:
+    facts = json.loads(program("plugins", "--json").out)
+    registry = Registry.discover([TESTS / "tiny.py", TESTS / "misbehaving.py"])
+    assert {(f["kind"], f"{f['distribution']}:{f['name']}") for f in facts} == {
+        (o.kind, o.qualified) for o in registry.offers()
+    }
+    steps = next(f for f in facts if f["name"] == "steps")
+    assert (steps["kind"], steps["distribution"], steps["version"]) == ("attack", "tiny", "local file")
+    assert steps["parameters"] == {"steps": 4, "step_size": "eps:1/4"}
+    assert steps["documentation"].startswith("Several signed steps from a random point.")
+    textures = next(f for f in facts if f["name"] == "textures")
+    assert (textures["citation"], textures["licence"]) == ("Nobody, Textures from nowhere, 2024", "CC0")
+
+
+def test_plugins_shows_all_of_it_to_people_too(program: Program) -> None:
+    shown = " ".join(program("plugins", "--kind", "attack").out.replace("│", " ").split())
+    for word in ("sign", "steps=4", "(cumulative)", "tiny", "local file", "Goodfellow et al., 2015"):
+        assert word in shown
+    assert "Nobody, Textures from nowhere, 2024" in " ".join(
+        program("plugins", "textures").out.replace("│", " ").split()
+    )
+
+
+def test_why_names_the_field_that_differs(program: Program, tmp_path: Path) -> None:
+    text = GRID.replace('"slow"', '"hum"').replace("[0, 1]", "0")
+    (tmp_path / "old.toml").write_text(text)
+    assert program("run", "old.toml").status == 0
+    recipe = "{ epochs = 3, learning_rate = 0.05, batch_size = 16 }"
+    (tmp_path / "new.toml").write_text(text.replace('"tiny-net"', f'{{ name = "tiny-net", recipe = {recipe} }}'))
+    planned = json.loads(program("plan", "new.toml", "--json").out)
+    missing = next(c["cell"] for c in planned["cells"] if c["state"] == "missing" and c["attack"] == "sign")
+    shown = program("why", missing[:12], "--grid", "new.toml")
+    assert shown.status == 0
+    lines = shown.out.splitlines()
+    assert lines[0].startswith(f"{missing}: not in the store: sign linf:4/255")
+    assert lines[1].startswith("The nearest cell there is ")
+    assert lines[2:] == ["  target.model.recipe.epochs: 4 there, 3 here"]
+    stored = Store(tmp_path / "medrobust-store").cells().index[0]
+    known = program("why", stored)
+    assert known.out.startswith(f"{stored}: ok\n")
+    assert "target.model.recipe.epochs = 4" in known.out
+
+
+def test_plan_tells_what_is_cached_missing_excluded_and_impossible(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "grid.toml").write_text(
+        '[[grid]]\ndataset = ["textures", "ward"]\nmodel = "tiny-net"\nattack = ["hum", "sign"]\n'
+        'budget = ["linf:4/255", "l2:1"]\n'
+    )
+    before = json.loads(program("plan", "grid.toml", "--json").out)
+    states = pd.Series([c["state"] for c in before["cells"]]).value_counts().to_dict()
+    assert states == {"missing": 4, "excluded": 1, "impossible": 4}
+    assert before["steps"] == 5
+    assert program("run", "grid.toml").status == 1
+    after = json.loads(program("plan", "grid.toml", "--json").out)
+    states = pd.Series([c["state"] for c in after["cells"]]).value_counts().to_dict()
+    assert states == {"cached": 4, "excluded": 1, "impossible": 4}
+    shown = program("plan", "grid.toml").out
+    assert "Excluded (1): attack 'sign' knows the norms linf, not l2" in shown
+    assert "Impossible here (4): the ward's images is not at " in shown
+
+
+@pytest.fixture(scope="session")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """The core alone: a copy of `harness` beside the installed libraries, the plugin folders gone.
+
+    Python runs without its site module, so that the editable installation's paths are not there either; the entry
+    points of medrobust stay and lead nowhere, as they would if somebody deleted the folders.
+    """
+    folder = tmp_path_factory.mktemp("bare")
+    shutil.copytree(CORE / "medrobust", folder / "harness" / "medrobust", ignore=shutil.ignore_patterns("__pycache__"))
+    libraries = str(Path(np.__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder / "harness"), libraries])}
+    return folder, environment
+
+
+def test_the_core_runs_and_its_tests_pass_with_the_plugin_folders_gone(
+    bare: tuple[Path, dict[str, str]], tmp_path: Path
+) -> None:
+    folder, environment = bare
+    (folder / "grid.toml").write_text(
+        '[[grid]]\ndataset = "textures"\nmodel = "tiny-net"\nattack = "sign"\nbudget = "linf:8/255"\n'
+    )
+    engine = [f"engine/test_{name}.py" for name in ("data", "models", "session", "training")]
+    tests = [
+        str(TESTS / "harness" / name) for name in ("contracts", "plugins", "grid", "results/test_store.py", *engine)
+    ]
+    program = f"""
+import importlib.util, sys
+gone = ["medrobust_datasets", "medrobust_models", "medrobust_attacks", "medrobust_defenses", "medrobust_leaderboard"]
+assert not [name for name in gone if importlib.util.find_spec(name)]
+import medrobust
+assert medrobust.__file__.startswith({str(folder)!r}), medrobust.__file__
+from pathlib import Path
+from medrobust import Registry, Session
+faults = {{f.distribution for f in Registry.discover().faults}}
+assert faults == {{"medrobust"}}, faults
+session = Session(Path({str(tmp_path / "store")!r}), (Path({str(TESTS / "tiny.py")!r}),), device="cpu", workers=1)
+outcome = session.run(session.plan(Path("grid.toml")))
+assert outcome.complete and outcome.made == 2, outcome
+import pytest
+raise SystemExit(pytest.main(["-q", "-p", "no:cacheprovider", "-k", "not workers", *{tests!r}]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", program],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert " passed" in done.stdout
+
+
+def test_the_command_says_what_it_did_and_what_to_do_next(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "grid.toml").write_text(GRID.replace('"slow"', '"hum"'))
+    done = program("run", "grid.toml", "--images", 6, "--store", "kept")
+    assert done.status == 0
+    assert "18 cells: 0 were there, 18 computed in " in done.out
+    assert f"Records: {tmp_path}/kept" in done.out
+    assert "Next: medrobust leaderboard kept" in done.out
+    assert {len(r) for _, r in Store(tmp_path / "kept").records(list(Store(tmp_path / "kept").cells().index))} == {6}
