@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,6 +22,7 @@ from medrobust import (
     Detector,
     Draws,
     Goal,
+    Hardening,
     ImageData,
     IterativeAttack,
     Length,
@@ -32,7 +33,9 @@ from medrobust import (
     Shape,
     Task,
     ThreatModel,
+    Training,
     UniversalAttack,
+    Untargeted,
     cumulative,
 )
 
@@ -241,6 +244,28 @@ class Blur(Preprocessing):
 
     def wrap(self, module: nn.Module) -> nn.Module:
         return nn.Sequential(nn.AvgPool2d(self.width, stride=1, padding=self.width // 2), module)
+
+
+@dataclass(frozen=True)
+class Drilled(Hardening):
+    """One more epoch on adversarial images of one step, again and again.
+
+    Attributes:
+        rounds: number of epochs (cumulative).
+    """
+
+    name: ClassVar[str] = "drilled"
+    revision: ClassVar[int] = 1
+    rounds: int = cumulative(2)
+
+    def harden(self, training: Training) -> Iterator[nn.Module]:
+        def shifted(images: Tensor, labels: Tensor, index: Tensor) -> Tensor:
+            gradient = training.classifier(live=True).gradient(images, Untargeted(labels).loss).gradient
+            return (images + 8 / 255 * gradient.sign()).clamp(0, 1)
+
+        for number in range(training.done, self.rounds):
+            training.fit(replace(training.recipe, epochs=1), training.seed + number, after=shifted)
+            yield training.module
 
 
 @dataclass(frozen=True)
