@@ -121,7 +121,6 @@ def plan(
         summary = {"cells": cells, "steps": len(steps), "estimated_seconds": guess}
         typer.echo(json.dumps(summary, indent=1))
         return
-    heading = Text(f"Plan of {grid}" + (f", profile {profile}" if profile else ""), style="table.title")
     console.print(Text(f"Plan of {grid}" + (f", profile {profile}" if profile else "")), soft_wrap=True)
     table = Table("cells", "")
     excluded, impossible = list(plan_.excluded), list(plan_.impossible)

@@ -29,6 +29,7 @@ from ..contracts import (
 from ..errors import DataError, MedrobustError, PluginError
 from ..grid.reader import GoalSpec
 from ..results.verdict import Norms, Status, budget_fault, form_fault, logits_fault, norms
+from .data import canonical
 
 
 @dataclass
@@ -73,7 +74,7 @@ def judge(
         into.stop("invalid", fault)
         return
     assert isinstance(adversarial, Tensor)
-    adversarial = adversarial.detach()
+    adversarial = canonical(adversarial.detach())
     measured = norms(images, adversarial, budget.norm)
     if fault := budget_fault(adversarial, images, measured, budget):
         into.stop("invalid", fault)

@@ -139,7 +139,10 @@ def fold_batch_norms(module: nn.Module) -> nn.Module | None:
         if not isinstance(convolution, nn.Conv2d):
             continue
         parent, _, name = before.target.rpartition(".")
-        fused = fuse_conv_bn_eval(convolution, modules[node.target])
+        try:
+            fused = fuse_conv_bn_eval(convolution, modules[node.target])
+        except Exception:  # noqa: BLE001 - no running statistics, or a convolution with computed weights: both stay
+            continue
         modules[before.target] = fused
         setattr(graph.get_submodule(parent), name, fused)
         node.replace_all_uses_with(before)

@@ -24,7 +24,15 @@ from .executors import InlineExecutor, process_pool
 from .prepare import Acceleration
 from .progress import Silent, Watcher
 from .steps import Report, record_failure
-from .workspace import Workspace, checked_data_root, cores, default_cache, default_data_root, default_device
+from .workspace import (
+    Workspace,
+    checked_data_root,
+    checked_device,
+    cores,
+    default_cache,
+    default_data_root,
+    default_device,
+)
 
 
 @dataclass(frozen=True)
@@ -89,7 +97,7 @@ class Session:
             raise MedrobustError(f"workers must be at least 1, got {self.workers}")
         files = tuple(Path(f).absolute() for f in self.plugin_files)
         root = checked_data_root(self.data_root, "--data-root") or default_data_root()
-        self.device = self.device or default_device()
+        self.device = checked_device(self.device) if self.device else default_device()
         self.store = Store(Path(self.store_path).absolute())
         cache = Path(self.cache).absolute() if self.cache else default_cache()
         self.workspace = Workspace(self.store.path, root, cache, self.device, files, self.acceleration)

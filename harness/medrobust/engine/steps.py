@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -72,7 +73,7 @@ def run_step(step: Step, workspace: Workspace, progress: Progress | None = None)
             _perturb(step, store, workspace, progress)
             return Report(step.id, clock.seconds)
         return _Craft(step, store, workspace, progress, clock).run()
-    except Exception as error:  # noqa: BLE001 - whatever a plugin raises must not stop the other cells
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin raises must not stop the others
         cells = step.outputs if isinstance(step, CraftStep) else ()
         reason = explain(error, step.describe())
         record_failure(store, workspace, step, reason)
@@ -149,7 +150,8 @@ def _classifier(module: nn.Module, source: Target, part: LoadedPart, workspace: 
 
     def make() -> TorchClassifier:
         sample = part.tensor(0, min(len(part), 8), workspace.device)
-        return TorchClassifier(module, info.task, len(info.classes), workspace.acceleration, sample)
+        # A copy: whatever an attack does to the module it is handed, the one that judges it stays as it is.
+        return TorchClassifier(copy.deepcopy(module), info.task, len(info.classes), workspace.acceleration, sample)
 
     classifier = _classifiers.get((workspace.store, source.id, workspace.device, workspace.acceleration), make)
     classifier.forward_passes = classifier.backward_passes = 0

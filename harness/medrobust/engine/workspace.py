@@ -47,7 +47,22 @@ def checked_data_root(place: str | Path | None, what: str) -> Path | None:
 
 
 def default_device() -> str:
+    """CUDA if there is one."""
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def checked_device(name: str) -> str:
+    """The name of a device that is there.
+
+    Raises:
+        MedrobustError: if it is not.
+    """
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        there = "cpu, cuda" if torch.cuda.is_available() else "cpu"
+        raise MedrobustError(f"--device: '{name}': {str(error).splitlines()[0]}; there is {there}") from None
+    return name
 
 
 def cores() -> int:

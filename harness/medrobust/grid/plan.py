@@ -182,7 +182,7 @@ def _craft(key: str, cells: list[Cell], done: Done, made: dict[str, Step]) -> Cr
         return CraftStep(key, source, first.part, None, None, None, None, "full", outputs, tuple(sorted(needs)))
     field = cumulative_field(first.root)
     values = {c.id: getattr(c.root, field) if field else None for c in cells}
-    root = at_value(first.root, field, max(v for v in values.values() if v)) if field else first.root
+    root = at_value(first.root, field, max(v for v in values.values() if v is not None)) if field else first.root
     if isinstance(root, UniversalAttack):
         needs |= _perturbation(root, cells, done, made)
     outputs = tuple(Output(c, c.attack, values[c.id]) for c in cells)

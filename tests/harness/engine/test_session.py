@@ -71,7 +71,6 @@ def test_eps_0_equals_clean(everything: Everything) -> None:
         assert not record.linf.any()
 
 
-@pytest.mark.xfail(strict=True, reason="what an attack returns keeps its memory format, and convolutions round by it")
 def test_eps_0_equals_clean_to_the_last_bit(everything: Everything) -> None:
     _, _, records = everything
     for _, record in (r for name, r in records.items() if "linf:0 " in name):
@@ -321,20 +320,17 @@ def test_a_session_that_cannot_work_says_so_at_once(tmp_path: Path, options: dic
         Session(tmp_path / "store", **options)  # type: ignore[arg-type]
 
 
-@pytest.mark.xfail(strict=True, reason="a device that is not there fails every cell, one by one")
 @pytest.mark.parametrize("device", ["gpu", "cuda:99"])
 def test_a_device_that_is_not_there_is_named_at_once(tmp_path: Path, device: str) -> None:
     with pytest.raises(MedrobustError, match=f"--device: '{device}'"):
         Session(tmp_path / "store", device=device)
 
 
-@pytest.mark.xfail(strict=True, reason="the module that judges is the one the attack was handed")
 def test_an_attack_cannot_change_the_model_that_judges_it(session: MakeSession) -> None:
     _, records = run(session(), 'attack = [{ name = "misbehaving", fault = "weights" }, "hum"]\nbudget = "linf:0"')
     assert np.any(records["clean"][1].clean != records["clean"][1].clean[0])
 
 
-@pytest.mark.xfail(strict=True, raises=SystemExit, reason="SystemExit of an attack ends the run")
 def test_an_attack_that_exits_fails_its_cell(session: MakeSession) -> None:
     outcome, records = run(
         session(), 'attack = [{ name = "misbehaving", fault = "exit" }, "sign"]\nbudget = "linf:8/255"'

@@ -113,6 +113,5 @@ def test_reasons_for_what_is_not_planned_are_kept(plan: MakePlan) -> None:
     assert len(found.cells) == 4
 
 
-@pytest.mark.xfail(strict=True, reason="a cumulative value of 0 ends planning with 'max() arg is an empty sequence'")
 def test_no_step_at_all_is_a_value_too(plan: MakePlan) -> None:
     plan('attack = { name = "steps", steps = 0 }\nbudget = "linf:1/255"').steps(Done())
