@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ..contracts import AnyAttack, Attack, Budget, Draws, Goal, IterativeAttack
+from ..errors import PluginError
 from .classifier import TorchClassifier
 
 
@@ -29,6 +30,9 @@ def until_success(
 
     An image that is broken when clean stays clean. What the attack returns is not trusted: images and norms are judged
     by the caller.
+
+    Raises:
+        PluginError: if the attack ends before its last iteration while images are in play.
     """
     assert isinstance(attack, Attack)
     result = images.clone()
@@ -40,12 +44,15 @@ def until_success(
             yield value, result
         return
     last = max(v for v in wanted if v is not None)
-    number = 0
-    if len(left):
-        for number, point in enumerate(_shrinking(attack, classifier, images, goal, budget, random, left, result), 1):
-            del point
+    number, in_play = 0, len(left)
+    if in_play:
+        run = _shrinking(attack, classifier, images, goal, budget, random, left, result)
+        for number, remaining in enumerate(run, 1):
+            in_play = remaining
             if number in wanted:
                 yield number, result.clone()
+    if in_play and number < last:
+        raise PluginError(f"attack '{attack.title}' ended after {number} of {last} iterations")
     for value in sorted(v for v in wanted if v is not None and number < v <= last):
         yield value, result.clone()
 
@@ -61,6 +68,8 @@ def _shrinking(
     result: Tensor,
 ) -> Iterator[int]:
     """Run an attack on the images `left` and write each step into `result`; images leave as they break.
+
+    Yields how many are still in play after each step.
 
     The gradient of a step has seen the point before it, so its logits tell for nothing which of those points look
     broken; they alone are confirmed, and leave with that point. A step without gradient has seen the point it tried, so
@@ -87,8 +96,8 @@ def _shrinking(
         else:
             broken = _broken(classifier, classifier.last_scores, goal, current, rows, len(point))
             result[left] = current
-        yield len(left)
         keep = ~broken
+        yield int(keep.sum())
         answer = torch.zeros(len(point), dtype=torch.bool, device=left.device)
         answer[rows[keep]] = True
         if bool(answer.all()):
