@@ -44,7 +44,8 @@ from medrobust.engine.data import LoadedPart, convert, load_split, mean_norm
 from medrobust.engine.training import train
 from medrobust.engine.workspace import default_data_root
 from medrobust_attacks import UAP, RandomUAP, StochasticUAP
-from medrobust_datasets import Isic2018, KermanyXray
+from medrobust_datasets.isic2018 import Isic2018
+from medrobust_datasets.kermany import KermanyXray
 from medrobust_models import SmallCNN, SmallResNet
 
 DATA: dict[str, Dataset] = {"xray": KermanyXray(size=64), "skin": Isic2018(size=64)}
@@ -114,6 +115,7 @@ def prepare(arguments: argparse.Namespace) -> Setting:
         arguments.target,
         arguments.passes,
     )
+    assert test.labels is not None
     held_out = convert(test.data.images, test.shape)
     predicted = torch.cat([classifier.logits(part) for part in held_out.split(128)]).argmax(dim=1)
     accuracy = float((predicted == test.labels).double().mean())

@@ -69,7 +69,7 @@ class BatchedPasses:
 
     crafting: Crafting
     batch: int
-    caution: float = 2.0
+    caution: float = 1.0
     reach: float = 0.0
     _drift: float = math.inf
     _travelled: float = 0.0
