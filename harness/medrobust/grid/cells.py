@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import gc
 import hashlib
 import itertools
 from collections.abc import Iterator, Mapping
@@ -20,7 +22,6 @@ from ..contracts import (
     DerivedAttack,
     Hardening,
     Model,
-    Plugin,
     Pretraining,
     UniversalAttack,
     cumulative_field,
@@ -28,7 +29,7 @@ from ..contracts import (
 from ..errors import DataUnavailable, GridError, MedrobustError, PluginError, did_you_mean
 from ..plugins.builtin import NoDefense
 from ..plugins.registry import Registry, cause_of
-from ..plugins.specs import Spec, plain, spec_of
+from ..plugins.specs import Canonical, Spec, plain, spec_of, without_value
 from .identity import REVISIONS, digest
 from .reader import AXES, Block, DetectorSpec, GoalSpec, Grid, PartSpec, Stop, SurrogatePatch
 from .slices import Slice
@@ -51,7 +52,7 @@ class Catalogue:
         Raises:
             DataUnavailable: if its files are not there.
         """
-        key = digest(dataset.fields)
+        key = dataset.canonical
         if key not in self._data:
             assert isinstance(dataset.plugin, Dataset)
             try:
@@ -145,7 +146,7 @@ class Target:
     def harden_id(self) -> str:
         """Equal for all iterations of one hardening of one model."""
         assert isinstance(self.defense.plugin, Hardening)
-        return digest("harden", self.fit_id, _without_value(self.defense.plugin), REVISIONS["harden"])
+        return digest("harden", self.fit_id, without_value(self.defense.plugin), REVISIONS["harden"])
 
     def weights_id(self, iteration: int | None = None) -> str:
         """Under which the weights are kept: the fit's, or those of an iteration (None: the last) of its hardening."""
@@ -162,7 +163,7 @@ class Target:
 
     @cached_property
     def id(self) -> str:
-        return digest(self.fit_id, self.defense.fields)
+        return digest(self.fit_id, self.defense.canonical)
 
     def describe(self) -> str:
         """For progress and messages."""
@@ -213,19 +214,23 @@ class Cell:
         }
 
     @cached_property
+    def _attack_text(self) -> Canonical:
+        return Canonical.of(self._attack_fields)
+
+    @cached_property
     def id(self) -> str:
         if self.attack is None or self.source is None:
             return digest("clean", self.target.id, self.part.id)
         detector = [self.detector.detector.fields, str(self.detector.fit_on)] if self.detector else None
         learns_from = self.detector.source.fields if self.detector and self.detector.source else None
-        return digest(self.target.id, self.source.id, self.attack.fields, self._attack_fields, detector, learns_from)
+        return digest(self.target.id, self.source.id, self.attack.canonical, self._attack_text, detector, learns_from)
 
     @cached_property
     def craft_id(self) -> str:
         """Equal for cells whose adversarial images come from one run of one attack against one source."""
         if self.attack is None or self.source is None or self.root is None:
             return self.id
-        return digest("craft", self.source.id, _without_value(self.root), self._attack_fields)
+        return digest("craft", self.source.id, self.attack.family, self._attack_text)
 
     @cached_property
     def perturbation_id(self) -> str:
@@ -239,9 +244,9 @@ class Cell:
     def perturb_id(self) -> str:
         """Equal for all values of the cumulative field of one universal attack."""
         assert self.source is not None
-        assert self.root is not None
+        assert self.attack is not None
         fields = {k: v for k, v in self._attack_fields.items() if k not in ("evaluate_on", "stop")}
-        return digest("perturb", self.source.id, _without_value(self.root), fields)
+        return digest("perturb", self.source.id, self.attack.family, fields)
 
     @property
     def fields(self) -> Fields:
@@ -312,10 +317,17 @@ def expand(grid: Grid, catalogue: Catalogue) -> list[Entry]:
     Raises:
         GridError: for what is wrong with the grid rather than impossible for one combination.
     """
-    entries = [entry for block in grid.blocks for entry in _Expansion(block, catalogue).entries()]
-    asked = {e.cell.id for e in entries if e.cell}
-    for entry in list(entries):
-        if entry.cell is not None and entry.cell.attack is not None:
+    with without_collector():
+        entries = [entry for block in grid.blocks for entry in _Expansion(block, catalogue).entries()]
+        asked = {e.cell.id for e in entries if e.cell}
+        seen: set[tuple[int, int]] = set()
+        for entry in list(entries):
+            if entry.cell is None or entry.cell.attack is None:
+                continue
+            pair = (id(entry.cell.target), id(entry.cell.part))
+            if pair in seen:
+                continue
+            seen.add(pair)
             clean = entry.cell.clean
             if clean.id not in asked:
                 asked.add(clean.id)
@@ -324,6 +336,19 @@ def expand(grid: Grid, catalogue: Catalogue) -> list[Entry]:
     return entries
 
 
+@contextlib.contextmanager
+def without_collector() -> Iterator[None]:
+    """Pause the cycle collector while very many objects are made that live on: it would walk all of them many times."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+_ATTACK = AXES.index("attack")
 _CLEAN_LABELS = {"attack": "none", "goal": "", "budget": "", "surrogate": "", "craft_on": "", "detector": ""}
 
 
@@ -335,6 +360,11 @@ class _Expansion:
         self.catalogue = catalogue
         self._parts: dict[Any, Part] = {}
         self._targets: dict[Any, Target] = {}
+        # Axis values live as long as their block, so that their addresses name them; hashing them would take longer.
+        self._parts_by_choice: dict[tuple[int, int], Part] = {}
+        self._targets_by_choice: dict[tuple[int, ...], Target] = {}
+        self._instances: dict[tuple[int, int], Spec] = {}
+        self._texts: dict[tuple[int, ...], Canonical] = {}
         self._excluded: dict[Any, str] = {}
         self._check_goals()
 
@@ -361,25 +391,25 @@ class _Expansion:
         spared: set[str] = set()
         lists = [axes[a] or (None,) for a in AXES]
         for combination in itertools.product(*lists):
-            chosen = dict(zip(AXES, combination, strict=True))
-            clean = chosen["attack"].value.offer.name == "none"  # type: ignore[union-attr]
-            labels = {a: c.label if c else "" for a, c in chosen.items()}
+            ordered = tuple([c.label if c else "" for c in combination])
+            chosen = dict(zip(AXES, [c.value if c else None for c in combination], strict=True))
+            clean = chosen["attack"].offer.name == "none"  # type: ignore[union-attr]
             if clean:
-                labels |= _CLEAN_LABELS
-            ordered = tuple(labels[a] for a in AXES)
-            if self.block.exclude and self.block.excluded(labels):
-                spared.add(labels["attack"])
+                ordered = tuple([_CLEAN_LABELS.get(a, label) for a, label in zip(AXES, ordered, strict=True)])
+            label = ordered[_ATTACK]
+            if self.block.exclude and self.block.excluded(dict(zip(AXES, ordered, strict=True))):
+                spared.add(label)
                 if not clean or ordered not in seen:
                     yield Entry(ordered, self.block.tags, None, excluded="excluded by the grid")
                     seen.add(ordered)
                 continue
             try:
-                cell, reason = self._cell({a: c.value if c else None for a, c in chosen.items()}, clean)
+                cell, reason = self._cell(chosen, clean)
             except MedrobustError as error:
                 if ordered not in seen:
                     seen.add(ordered)
                     yield Entry(ordered, self.block.tags, None, impossible=str(error))
-                spared.add(labels["attack"])
+                spared.add(label)
                 continue
             if cell is None:
                 yield Entry(ordered, self.block.tags, None, excluded=reason)
@@ -403,13 +433,13 @@ class _Expansion:
 
     def _cell(self, v: Mapping[str, Any], clean: bool) -> tuple[Cell | None, str]:
         target = self._target(v["dataset"], v["train_set"], v["model"], v["defense"], v["seed"])
-        part = self._part(v["evaluate_on"], v["dataset"])
+        part = self._part_of(v["evaluate_on"], v["dataset"])
         if clean:
             return Cell(target, part), ""
         attack: Spec = v["attack"]
         goal: GoalSpec = v["goal"]
         budget: BudgetSpec = v["budget"]
-        key = (id(attack), goal, id(budget), id(v["dataset"]))
+        key = (id(attack), id(goal), id(budget), id(v["dataset"]))
         if key not in self._excluded:
             self._excluded[key] = self._gate(attack, goal, budget, target.info)
         if reason := self._excluded[key]:
@@ -420,10 +450,20 @@ class _Expansion:
         if self.block.stop == "success" and source.id != target.id:
             return None, "stop = 'success' needs the attack to see the target itself, not a surrogate"
         universal = isinstance(_root(attack.plugin), UniversalAttack)  # type: ignore[arg-type]
-        craft_on = self._part(v["craft_on"], v["dataset"]) if universal else None
+        craft_on = self._part_of(v["craft_on"], v["dataset"]) if universal else None
         if v["surrogate"].patch and not universal and source.info.classes != target.info.classes:
             return None, "surrogate and target have different classes"
-        return Cell(target, part, self.block.stop, attack, source, goal, budget, craft_on), ""
+        return self._with_text(Cell(target, part, self.block.stop, attack, source, goal, budget, craft_on)), ""
+
+    def _with_text(self, cell: Cell) -> Cell:
+        """A cell that shares the text of its goal, budget and images with those that have the same."""
+        shared = (cell.goal, cell.budget, cell.part, cell.craft_on, cell.target.train)
+        key = (*map(id, shared), cell.target.seed)
+        if key in self._texts:
+            cell.__dict__["_attack_text"] = self._texts[key]
+        else:
+            self._texts[key] = cell._attack_text
+        return cell
 
     @staticmethod
     def _gate(attack: Spec, goal: GoalSpec, budget: BudgetSpec, info: DataInfo) -> str:
@@ -439,6 +479,12 @@ class _Expansion:
             plugin = plugin.of if isinstance(plugin, DerivedAttack) else None
         return ""
 
+    def _part_of(self, choice: PartSpec, own: Spec) -> Part:
+        key = (id(choice), id(own))
+        if key not in self._parts_by_choice:
+            self._parts_by_choice[key] = self._part(choice, own)
+        return self._parts_by_choice[key]
+
     def _part(self, spec: PartSpec, own: Spec) -> Part:
         dataset = spec.dataset or own
         key = (id(dataset), spec.slice)
@@ -452,7 +498,13 @@ class _Expansion:
         return self._parts[key]
 
     def _target(self, dataset: Spec, train_set: Slice, model: Spec, defense: Spec, seed: int) -> Target:
-        key = (id(dataset), train_set, digest(model.fields), id(defense), seed)
+        choice = (id(dataset), id(train_set), id(model), id(defense), seed)
+        if choice not in self._targets_by_choice:
+            self._targets_by_choice[choice] = self._new_target(dataset, train_set, model, defense, seed)
+        return self._targets_by_choice[choice]
+
+    def _new_target(self, dataset: Spec, train_set: Slice, model: Spec, defense: Spec, seed: int) -> Target:
+        key = (id(dataset), train_set, model.canonical, id(defense), seed)
         if key not in self._targets:
             info, _ = self.catalogue.data(dataset)
             train = self._part(PartSpec(train_set), dataset)
@@ -492,22 +544,22 @@ class _Expansion:
             return self._target(**keys)
         wanted = (0, 1) if surrogate.instance == "other" else (surrogate.instance,)
         for instance in wanted:
-            source = self._target(**{**keys, "model": with_instance(keys["model"], instance)})
+            source = self._target(**{**keys, "model": self._instance(keys["model"], instance)})
             if surrogate.instance != "other" or source.id != target.id:
                 return source
         raise AssertionError("two instances cannot both be the target")
+
+    def _instance(self, model: Spec, instance: int) -> Spec:
+        key = (id(model), instance)
+        if key not in self._instances:
+            self._instances[key] = with_instance(model, instance)
+        return self._instances[key]
 
 
 def _root(plugin: AnyAttack) -> AnyAttack:
     while isinstance(plugin, DerivedAttack):
         plugin = plugin.of
     return plugin
-
-
-def _without_value(plugin: Plugin) -> Any:
-    """Identity fields of a plugin whatever the value of its cumulative field."""
-    field = cumulative_field(plugin)
-    return {k: v for k, v in plain(plugin).items() if k != field}
 
 
 def at_value(attack: AnyAttack, field: str, value: int) -> AnyAttack:

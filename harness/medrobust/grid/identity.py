@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+from ..plugins.specs import Canonical
 
 REVISIONS = {"slice": 1, "fit": 1, "harden": 1, "craft": 1}
 """Revisions of the core's own steps. Raise one when its behaviour changes: every result that rests on it gets a new
@@ -14,8 +15,8 @@ identity. The golden-record test fails when behaviour changes and the revision d
 
 def digest(*parts: Any) -> str:
     """20 hexadecimal digits over JSON-like parts; mappings count by content, not by order."""
-    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:20]
+    text = ",".join([p if type(p) is Canonical else Canonical.of(p) for p in parts])
+    return hashlib.sha256(f"[{text}]".encode()).hexdigest()[:20]
 
 
 def flatten(fields: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

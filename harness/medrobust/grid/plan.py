@@ -8,7 +8,7 @@ from functools import cached_property
 
 from ..contracts import AnyAttack, BudgetSpec, DerivedAttack, Hardening, UniversalAttack, cumulative_field
 from ..plugins.specs import Spec
-from .cells import Cell, Entry, Part, Target, at_value
+from .cells import Cell, Entry, Part, Target, at_value, without_collector
 from .reader import GoalSpec, Stop
 
 
@@ -148,13 +148,14 @@ class Plan:
 
     def steps(self, done: Done) -> list[Step]:
         """The steps that make every cell that is not there, with the models and perturbations they need."""
-        groups: dict[str, list[Cell]] = {}
-        for cell in self.cells.values():
-            if cell.id not in done.cells:
-                groups.setdefault(cell.craft_id, []).append(cell)
-        made: dict[str, Step] = {}
-        crafts = [_craft(key, cells, done, made) for key, cells in groups.items()]
-        return [*made.values(), *crafts]
+        with without_collector():
+            groups: dict[str, list[Cell]] = {}
+            for cell in self.cells.values():
+                if cell.id not in done.cells:
+                    groups.setdefault(cell.craft_id, []).append(cell)
+            made: dict[str, Step] = {}
+            crafts = [_craft(key, cells, done, made) for key, cells in groups.items()]
+            return [*made.values(), *crafts]
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,21 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from ..contracts import BudgetSpec, Length, Plugin
+from ..contracts import BudgetSpec, DerivedAttack, Length, Plugin, cumulative_field
 from ..errors import MedrobustError, PluginError, did_you_mean
 from .registry import Offer, Registry, cause_of
+
+_encoder = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+class Canonical(str):
+    """JSON that is equal exactly for equal values; what many identities share is encoded once."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, value: Any) -> Canonical:
+        return cls(_encoder.encode(value))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +52,19 @@ class Spec:
     def fields(self) -> dict[str, Any]:
         """What identifies it: origin, source and every field, as plain JSON values."""
         return {"plugin": self.offer.qualified, **plain(self.plugin)}
+
+    @cached_property
+    def canonical(self) -> Canonical:
+        """`fields` as text."""
+        return Canonical.of(self.fields)
+
+    @cached_property
+    def family(self) -> Canonical:
+        """Equal for an attack, everything derived from it, and both at any value of its cumulative field."""
+        plugin = self.plugin
+        while isinstance(plugin, DerivedAttack):
+            plugin = plugin.of
+        return Canonical.of(without_value(plugin))
 
     @property
     def name(self) -> str:
@@ -191,6 +216,12 @@ def plain(value: Any) -> Any:
     if isinstance(value, Fraction):
         return str(value)
     return value
+
+
+def without_value(plugin: Plugin) -> Any:
+    """Identity fields of a plugin whatever the value of its cumulative field."""
+    field = cumulative_field(plugin)
+    return {k: v for k, v in plain(plugin).items() if k != field}
 
 
 def describe(name: str, value: Any, hidden: Mapping[str, Any] = types.MappingProxyType({})) -> str:
