@@ -1,0 +1,170 @@
+"""What the benchmark attacks: trained networks, images they get right, and a budget."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import tempfile
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from medrobust import Budget, Dataset, DataSource, Model, Recipe, Shape
+from medrobust.engine.data import LoadedPart
+from medrobust.engine.training import train
+from medrobust_datasets import PhantomCXR, PhantomDerm, PhantomFundus
+from medrobust_models import SmallResNet, TorchvisionModel
+
+DATASETS: dict[str, type[PhantomCXR] | type[PhantomDerm] | type[PhantomFundus]] = {
+    "phantom-cxr": PhantomCXR,
+    "phantom-derm": PhantomDerm,
+    "phantom-fundus": PhantomFundus,
+}
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network and how briefly it is trained.
+
+    Attributes:
+        model: `small-resnet` or a name of torchvision.
+        dataset: a phantom.
+        size: side of the images in pixels.
+        train: training images.
+        epochs: passes over them.
+        eps: radius (linf) of the attacks on it, in grey levels of 255.
+        images: images attacked, all classified correctly when clean.
+    """
+
+    model: str
+    dataset: str
+    size: int
+    train: int
+    epochs: int
+    eps: float
+    images: int
+
+    @property
+    def label(self) -> str:
+        return f"{self.model} at {self.size}"
+
+    def plugin(self) -> Model:
+        return SmallResNet() if self.model == "small-resnet" else TorchvisionModel(architecture=self.model)
+
+    def data(self) -> Dataset:
+        # Twice the images attacked, so that enough of them are classified correctly.
+        return DATASETS[self.dataset](size=self.size, train=self.train, val=1, test=2 * self.images)
+
+
+NETWORKS: dict[str, Network] = {
+    "small-resnet": Network("small-resnet", "phantom-cxr", 32, 1200, 8, 2.0, 256),
+    "densenet121": Network("densenet121", "phantom-cxr", 64, 320, 4, 1.0, 32),
+    "inception_v3": Network("inception_v3", "phantom-derm", 96, 256, 4, 1.0, 32),
+    "resnet50": Network("resnet50", "phantom-fundus", 224, 48, 2, 0.5, 4),
+}
+"""Few images and short trainings, so that the whole benchmark takes minutes on two cores."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A trained module, the images to attack, and how far.
+
+    Attributes:
+        module: the original, in evaluation mode, float32; whoever attacks it takes a copy.
+        images: float32 (n, c, h, w) in [0, 1], classified as `labels` by the module.
+        labels: their classes (n,).
+        classes: number of classes.
+        budget: linf.
+        batch_size: images a batch, the same for everybody.
+    """
+
+    module: nn.Module
+    images: Tensor
+    labels: Tensor
+    classes: int
+    budget: Budget
+    batch_size: int = 0
+
+    @property
+    def eps(self) -> float:
+        assert self.budget.eps is not None
+        return self.budget.eps
+
+    @property
+    def device(self) -> torch.device:
+        return self.images.device
+
+    def copy(self) -> nn.Module:
+        """A module of one's own, as a user loads it: evaluation mode, parameters not frozen."""
+        return copy.deepcopy(self.module).eval().requires_grad_(True)
+
+    def batches(self) -> list[tuple[Tensor, Tensor]]:
+        """(images, labels) batch by batch."""
+        return list(zip(self.images.split(self.batch_size), self.labels.split(self.batch_size), strict=True))
+
+    def robust_accuracy(self, adversarial: Tensor) -> float:
+        """Share of images still classified correctly by the original module in float32.
+
+        Raises:
+            ValueError: if they leave the budget or the box.
+        """
+        longest = float((adversarial - self.images).abs().max())
+        if not torch.isfinite(adversarial).all() or longest > self.eps + 1e-6:
+            raise ValueError(f"adversarial images leave the budget: linf {longest:.6g}, allowed {self.eps:.6g}")
+        if float(adversarial.min()) < 0 or float(adversarial.max()) > 1:
+            raise ValueError("adversarial images leave the box [0, 1]")
+        with torch.no_grad():
+            hits = [self.module(x).argmax(dim=1) == y for x, y in zip(*self._judged(adversarial), strict=True)]
+        return float(torch.cat(hits).float().mean())
+
+    def _judged(self, adversarial: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        return adversarial.split(self.batch_size), self.labels.split(self.batch_size)
+
+
+def load(network: Network, *, cache: Path | None = None, device: str = "cpu") -> Problem:
+    """The problem of a network: trained if it is not in the cache, else read.
+
+    Raises:
+        ValueError: if the trained network gets too few images right.
+    """
+    plugin, data = network.plugin(), network.data()
+    info = data.describe(DataSource(None))
+    shape = (info.channels, *info.size)
+    torch.manual_seed(0)
+    module = plugin.build(Shape(*shape, len(info.classes)))
+    file = (
+        cache or Path(tempfile.gettempdir()) / "medrobust-benchmarks"
+    ) / f"{network.model}-{_key(network)}.safetensors"
+    if file.exists():
+        module.load_state_dict(load_file(file))
+    else:
+        recipe = Recipe(epochs=network.epochs, batch_size=min(64, network.train // 4), select_on="last")
+        train(module, LoadedPart(data.load("train", DataSource(None)), info, shape), None, recipe, 0)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        save_file({k: v.contiguous() for k, v in module.state_dict().items()}, file)
+    module = module.to(device).eval().requires_grad_(False)
+    part = LoadedPart(data.load("test", DataSource(None)), info, shape)
+    images, labels = part.tensor(0, len(part), device), part.labels
+    assert labels is not None
+    with torch.no_grad():
+        right = torch.cat([module(x).argmax(dim=1) for x in images.split(16)]).cpu() == labels
+    chosen = right.nonzero().flatten()[: network.images]
+    if len(chosen) < network.images:
+        raise ValueError(f"{network.label} gets {len(chosen)} of {len(right)} images right; train it longer")
+    return Problem(
+        module,
+        images[chosen.to(device)],
+        labels[chosen].to(device),
+        len(info.classes),
+        Budget("linf", network.eps / 255),
+    )
+
+
+def _key(network: Network) -> str:
+    """What the weights depend on."""
+    trained = asdict(replace(network, eps=0.0, images=0))
+    return hashlib.sha256(json.dumps([trained, torch.__version__]).encode()).hexdigest()[:12]
