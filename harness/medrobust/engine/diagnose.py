@@ -21,7 +21,8 @@ class Diagnosis(TypedDict):
         zero_gradient: share of images whose loss has no gradient at all.
         bad_gradient: share of images whose gradient holds NaN or infinity.
         noise: largest difference of logits between two equal forward passes, relative to their size.
-        probabilities: whether the outputs look like probabilities: each in [0, 1], each row summing to 1.
+        probabilities: whether the outputs look like probabilities: each in [0, 1] and, of several classes, each row
+            summing to 1.
         declared_random: whether the model says that it is random.
     """
 
@@ -40,12 +41,14 @@ def diagnose(module: nn.Module, images: Tensor, task: str, *, declared_random: b
     first, second = classifier.logits(images), classifier.logits(images)
     goal = Untargeted(decide(first, multilabel=task == "multilabel"))
     gradient = classifier.gradient(images, goal.loss).gradient.flatten(1)
-    sums = first.sum(dim=1)
+    shares = bool(((first >= 0) & (first <= 1)).all())
+    if task == "multiclass" and first.shape[1] > 1:
+        shares = shares and bool(((first.sum(dim=1) - 1).abs() < 1e-4).all())
     return {
         "images": len(images),
         "zero_gradient": float((gradient == 0).all(dim=1).float().mean()),
         "bad_gradient": float((~torch.isfinite(gradient)).any(dim=1).float().mean()),
         "noise": float((first - second).abs().max() / first.abs().max().clamp_min(1e-12)),
-        "probabilities": bool(((first >= 0) & (first <= 1)).all() and ((sums - 1).abs() < 1e-4).all()),
+        "probabilities": shares,
         "declared_random": declared_random,
     }

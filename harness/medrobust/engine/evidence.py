@@ -8,13 +8,25 @@ from typing import Any
 
 import pandas as pd
 
+from ..contracts import BudgetSpec
 from ..grid.extra import LARGE
 from ..results.evidence import Check, Trial, evidence
 from ..results.record import Record
 from ..results.store import Store
 
 _SUBJECT = ["target", "part", "dataset", "model", "defense", "seed"]
-_TRIAL = ["attack", "budget", "norm", "eps", "control", "white_box", "iterations"]
+_TRIAL = [
+    "attack",
+    "goal",
+    "craft_on",
+    "budget",
+    "norm",
+    "eps",
+    "control",
+    "white_box",
+    "iterations",
+    "backward_passes",
+]
 _COLUMNS = [*_SUBJECT, *_TRIAL, "diagnosis", "target_class"]
 
 
@@ -41,11 +53,28 @@ def collect(store: Store, cells: Collection[str]) -> list[dict[str, Any]]:
 
 
 def _trial(row: dict[Any, Any], record: Record) -> Trial:
-    large = str(row["budget"]).startswith(f"{row['norm']}:{LARGE[row['norm']]}") if row["norm"] in LARGE else False
-    iterations = 0 if pd.isna(row["iterations"]) else int(row["iterations"])
+    universal = bool(row["craft_on"])
+    by_gradient = not universal and not pd.isna(row["iterations"]) and row["backward_passes"] > 0
     return Trial(
-        row["attack"], float(row["eps"]), bool(row["control"]), bool(row["white_box"]), iterations, record, large
+        attack=_label(row),
+        eps=float(row["eps"]),
+        control=bool(row["control"]),
+        white_box=bool(row["white_box"]),
+        iterations=int(row["iterations"]) if by_gradient else 0,
+        record=record,
+        large=not universal and _is_large(row["budget"], row["norm"]),
     )
+
+
+def _label(row: dict[Any, Any]) -> str:
+    """An attack with what else its strength depends on: runs that differ in it are not one series over eps."""
+    goal = "" if row["goal"] == "untargeted" else f", {row['goal']}"
+    return f"{row['attack']}{goal}" + (f" from {row['craft_on']}" if row["craft_on"] else "")
+
+
+def _is_large(budget: str, norm: str) -> bool:
+    radius = BudgetSpec.parse(budget).eps
+    return norm in LARGE and radius is not None and radius.canonical == LARGE[norm].canonical
 
 
 def _rows(group: pd.DataFrame, norm: str, checks: list[Check]) -> list[dict[str, Any]]:

@@ -6,17 +6,30 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 
-from ..contracts import Attack, BudgetSpec, DerivedAttack, IterativeAttack, Length, cumulative_field
+from ..contracts import (
+    Attack,
+    BudgetSpec,
+    DerivedAttack,
+    IterativeAttack,
+    Length,
+    Norm,
+    Plugin,
+    cumulative_field,
+)
 from ..errors import PluginError
 from ..plugins.registry import Registry
 from ..plugins.specs import build
-from .reader import Block, Choice, Grid, SurrogatePatch
+from .reader import Block, Choice, GoalSpec, Grid, SurrogatePatch
 
 TAG = "evidence"
 """Tag of the added entries; tables leave them out."""
 
-LARGE = {"linf": Length.parse("0.5"), "l2": Length.parse("zeta=50%")}
+LARGE: dict[Norm, Length] = {"linf": Length.parse("0.5"), "l2": Length.parse("zeta=50%")}
 """Radii at which any image can be turned into any other for the eye, so that no honest model keeps its accuracy."""
+
+
+_KEPT = frozenset({"dataset", "train_set", "model", "defense", "evaluate_on", "seed"})
+"""Axes that the added cells share with their block; what a block excludes by these alone stays excluded."""
 
 
 def with_evidence(grid: Grid, registry: Registry) -> Grid:
@@ -25,35 +38,54 @@ def with_evidence(grid: Grid, registry: Registry) -> Grid:
 
 
 def _extra(block: Block, registry: Registry) -> Iterator[Block]:
-    attacks = [c for c in block.axes["attack"] if isinstance(c.value.plugin, Attack)]
-    attacks = [c for c in attacks if not isinstance(c.value.plugin, DerivedAttack) and _sees_model(c)]
-    if not attacks:
-        return
-    # With few steps an attack cannot cross a large ball, which would look like masking.
-    chosen = max(attacks, key=_iterations)
-    budgets = [c for c in block.axes["budget"] if c.value.eps is not None]
-    norms = [n for n in LARGE if any(c.value.norm == n for c in budgets)]
-    zero = [_budget(BudgetSpec(n, Length(Fraction(0), text="0"))) for n in norms]  # type: ignore[arg-type]
-    large = [_budget(BudgetSpec(n, LARGE[n])) for n in norms]  # type: ignore[arg-type]
-    goal, target = block.axes["goal"][:1], (Choice(SurrogatePatch(), "target"),)
-    common = {**block.axes, "surrogate": target, "goal": goal, "detector": ()}
-    plain = replace(block, probes=(), tags={**block.tags, TAG: "yes"}, exclude=(), stop="full")
-    yield replace(plain, axes={**common, "attack": (chosen,), "budget": (*zero, *large)})
+    common = {
+        **block.axes,
+        "surrogate": (Choice(SurrogatePatch(), "target"),),
+        "goal": _goals(block),
+        "detector": (),
+    }
+    exclude = tuple(pattern for pattern in block.exclude if pattern.keys() <= _KEPT)
+    plain = replace(block, probes=(), tags={**block.tags, TAG: "yes"}, exclude=exclude, stop="full")
+    noise = _noise(registry)
+    for norm, radius in LARGE.items():
+        budgets = tuple(c for c in block.axes["budget"] if c.value.norm == norm and c.value.eps is not None)
+        attacks = [c for c in block.axes["attack"] if _fits(c.value.plugin, norm)]
+        if not budgets or not attacks:
+            continue
+        zero, large = (_budget(BudgetSpec(norm, eps)) for eps in (Length(Fraction(0), text="0"), radius))
+        # With few steps an attack cannot cross a large ball, which would look like masking.
+        chosen = max(attacks, key=_strength)
+        yield replace(plain, axes={**common, "attack": (chosen,), "budget": (zero, large)})
+        if noise is not None:
+            yield replace(plain, axes={**common, "attack": (noise,), "budget": (*budgets, large)})
+
+
+def _goals(block: Block) -> tuple[Choice, ...]:
+    """The first goal that asks for no target class: the checks speak of robust accuracy."""
+    untargeted = GoalSpec("untargeted")
+    return next(((c,) for c in block.axes["goal"] if not c.value.targeted), (Choice(untargeted, str(untargeted)),))
+
+
+def _noise(registry: Registry) -> Choice | None:
     try:
         noise = build(registry.find("attack", "noise"), {}, registry)
     except PluginError:
-        return
-    yield replace(plain, axes={**common, "attack": (Choice(noise, noise.label),), "budget": (*budgets, *large)})
+        return None
+    return Choice(noise, noise.label)
 
 
-def _sees_model(choice: Choice) -> bool:
-    return bool(choice.value.plugin.threat.knowledge != "none")
+def _fits(plugin: Plugin, norm: Norm) -> bool:
+    """Whether an attack is crafted per image, sees the model, and keeps a radius in this norm."""
+    if not isinstance(plugin, Attack) or isinstance(plugin, DerivedAttack) or plugin.threat.knowledge == "none":
+        return False
+    return norm in plugin.threat.norms and "untargeted" in plugin.threat.goals
 
 
-def _iterations(choice: Choice) -> int:
+def _strength(choice: Choice) -> tuple[bool, int]:
+    """Gradients first: thousands of queries would be no cheap cell. Then iterations."""
     plugin = choice.value.plugin
     field = cumulative_field(plugin) if isinstance(plugin, IterativeAttack) else None
-    return int(getattr(plugin, field)) if field else 1
+    return plugin.threat.knowledge == "white-box", int(getattr(plugin, field)) if field else 1
 
 
 def _budget(budget: BudgetSpec) -> Choice:
