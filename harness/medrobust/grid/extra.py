@@ -31,13 +31,18 @@ LARGE: dict[Norm, Length] = {"linf": Length.parse("0.5"), "l2": Length.parse("ze
 _KEPT = frozenset({"dataset", "train_set", "model", "defense", "evaluate_on", "seed"})
 """Axes that the added cells share with their block; what a block excludes by these alone stays excluded."""
 
+_UNTARGETED = Choice(GoalSpec("untargeted"), "untargeted")
+
 
 def with_evidence(grid: Grid, registry: Registry) -> Grid:
     """The grid with a radius of zero, a very large one, and noise of every radius, for one attack of each block."""
-    return replace(grid, blocks=(*grid.blocks, *(extra for b in grid.blocks for extra in _extra(b, registry))))
+    covered: set[tuple[object, ...]] = set()
+    extra = [e for block in grid.blocks for e in _extra(block, registry, covered)]
+    return replace(grid, blocks=(*grid.blocks, *extra))
 
 
-def _extra(block: Block, registry: Registry) -> Iterator[Block]:
+def _extra(block: Block, registry: Registry, covered: set[tuple[object, ...]]) -> Iterator[Block]:
+    """Blocks to add for one; models and norms in `covered` have their zero and large radius already."""
     common = {
         **block.axes,
         "surrogate": (Choice(SurrogatePatch(), "target"),),
@@ -55,15 +60,19 @@ def _extra(block: Block, registry: Registry) -> Iterator[Block]:
         zero, large = (_budget(BudgetSpec(norm, eps)) for eps in (Length(Fraction(0), text="0"), radius))
         # With few steps an attack cannot cross a large ball, which would look like masking.
         chosen = max(attacks, key=_strength)
-        yield replace(plain, axes={**common, "attack": (chosen,), "budget": (zero, large)})
+        models = (norm, *(tuple(c.label for c in block.axes[axis]) for axis in sorted(_KEPT)))
+        if models not in covered:
+            covered.add(models)
+            yield replace(plain, axes={**common, "attack": (chosen,), "budget": (zero, large)})
         if noise is not None:
-            yield replace(plain, axes={**common, "attack": (noise,), "budget": (*budgets, large)})
+            # Noise pursues no goal; with one goal for all blocks, their cells are the same and made once.
+            axes = {**common, "attack": (noise,), "budget": (*budgets, large), "goal": (_UNTARGETED,)}
+            yield replace(plain, axes=axes)
 
 
 def _goals(block: Block) -> tuple[Choice, ...]:
     """The first goal that asks for no target class: the checks speak of robust accuracy."""
-    untargeted = GoalSpec("untargeted")
-    return next(((c,) for c in block.axes["goal"] if not c.value.targeted), (Choice(untargeted, str(untargeted)),))
+    return next(((c,) for c in block.axes["goal"] if not c.value.targeted), (_UNTARGETED,))
 
 
 def _noise(registry: Registry) -> Choice | None:
