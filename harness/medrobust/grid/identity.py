@@ -15,8 +15,7 @@ identity. The golden-record test fails when behaviour changes and the revision d
 
 def digest(*parts: Any) -> str:
     """20 hexadecimal digits over JSON-like parts; mappings count by content, not by order."""
-    text = ",".join([p if type(p) is Canonical else Canonical.of(p) for p in parts])
-    return hashlib.sha256(f"[{text}]".encode()).hexdigest()[:20]
+    return hashlib.sha256(Canonical.list_of(parts).encode()).hexdigest()[:20]
 
 
 def flatten(fields: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

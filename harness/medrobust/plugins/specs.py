@@ -10,7 +10,7 @@ import itertools
 import json
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from functools import cache, cached_property
 from typing import Any
@@ -21,7 +21,7 @@ from ..contracts import BudgetSpec, DerivedAttack, Length, Plugin, cumulative_fi
 from ..errors import MedrobustError, PluginError, did_you_mean
 from .registry import Offer, Registry, cause_of
 
-_encoder = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+_to_json = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
 
 class Canonical(str):
@@ -30,8 +30,15 @@ class Canonical(str):
     __slots__ = ()
 
     @classmethod
+    def list_of(cls, values: Iterable[Any]) -> Canonical:
+        """A JSON array of values, some of which may be encoded already."""
+        # An encoder is made for each value but texts, and absent values are many.
+        texts = [v if type(v) is cls else "null" if v is None else _to_json(v) for v in values]
+        return cls(f"[{','.join(texts)}]")
+
+    @classmethod
     def of(cls, value: Any) -> Canonical:
-        return cls(_encoder.encode(value))
+        return cls(_to_json(value))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import math
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -67,8 +68,8 @@ class Square(IterativeAttack):
     def side(self, query: int, height: int, width: int) -> int:
         """Side of the square of a query (counted from 1), in pixels."""
         halvings = bisect.bisect_left(_HALVINGS, query * 10_000 // self.schedule)
-        share = self.start_share / 2**halvings
-        return min(max(round((share * height * width) ** 0.5), 1), height, width)
+        pixels = self.start_share * height * width * 0.5**halvings
+        return min(max(round(math.sqrt(pixels)), 1), height, width)
 
     def _move(self, best: Tensor, low: Tensor, high: Tensor, random: Draws, query: int) -> Tensor:
         """The best images so far, each with one square moved to a corner of the ball."""
