@@ -270,19 +270,6 @@ def test_a_percentage_of_the_mean_norm_is_resolved(session: MakeSession) -> None
     assert 0.9 * eps * 0.5 < record.l2.max() <= eps * 1.0001
 
 
-def test_one_and_two_workers_give_equal_records(session: MakeSession, tmp_path: Path) -> None:
-    more = 'attack = ["sign", "steps", { name = "misbehaving", fault = "nan" }]\nbudget = ["linf:8/255"]\nseed = [0, 1]'
-    one, two = session(tmp_path / "one", workers=1), session(tmp_path / "two", workers=2)
-    (first, a), (second, b) = run(one, more), run(two, more)
-    assert (first.made, first.problems) == (second.made, second.problems)
-    assert a.keys() == b.keys()
-    for name, (cell, record) in a.items():
-        assert cell.id == b[name][0].id
-        for field in ("ids", "labels", "clean", "adversarial", "l2", "linf", "groups"):
-            assert np.array_equal(getattr(record, field), getattr(b[name][1], field)), (name, field)
-    assert one.store.fitted() == two.store.fitted()
-
-
 def test_images_thin_the_evaluation_and_not_the_training(session: MakeSession) -> None:
     made = session()
     plan = planned(made, 'attack = "sign"\nbudget = "linf:8/255"', images=8)
