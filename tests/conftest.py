@@ -10,12 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import torch
 
 from medrobust import Grid, Registry, Session, parse_grid
 
 HERE = Path(__file__).parent
 TINY = HERE / "tiny.py"
 MISBEHAVING = HERE / "misbehaving.py"
+
+# Tests run in one process a core, and so do the programs they start; more threads than cores would only wait.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+torch.set_num_threads(1)
 
 MakeSession = Callable[..., Session]
 MakeGrid = Callable[..., Grid]

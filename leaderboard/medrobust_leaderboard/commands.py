@@ -95,7 +95,7 @@ def reproduce(
     console.print()
     page = write_report(report, tables, session, profile, findings, evidence)
     print_outcome(outcome, session.store.path)
-    console.print(f"Page with tables and figures: {page}", highlight=False, soft_wrap=True)
+    console.print(f"Page with tables and figures: {page}", markup=False, highlight=False, soft_wrap=True)
     if not outcome.complete:
         raise typer.Exit(1)
 

@@ -49,11 +49,11 @@ class Draws:
     def __len__(self) -> int:
         return len(self._index)
 
-    def __getitem__(self, mask: Tensor) -> Draws:
-        """The streams of the images that `mask` (boolean or indices) selects; counters stay shared."""
+    def __getitem__(self, mask: Tensor | slice) -> Draws:
+        """The streams of the images that `mask` (boolean, indices or a slice) selects; counters stay shared."""
         view = object.__new__(Draws)
         view.__dict__.update(self.__dict__)
-        view._index = self._index[mask.cpu().numpy()]
+        view._index = self._index[mask if isinstance(mask, slice) else mask.cpu().numpy()]
         return view
 
     def _bits(self, count: int) -> _UINT:

@@ -275,7 +275,7 @@ class _Craft:
     ) -> None:
         try:
             for derived in output.chain:
-                adversarial = derived.derive(images, adversarial, goal, budget, random)
+                adversarial = derived.derive(images.clone(), adversarial, goal, budget, random)
         except Exception as error:  # noqa: BLE001 - one derived attack must not take the others with it
             self.judged[output.cell.id].stop("failed", explain(error, f"attack '{derived.title}'"))
             return
