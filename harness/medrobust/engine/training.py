@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -39,7 +40,7 @@ def train(
         part: training images.
         validation: images on which the best epoch is chosen by loss; None keeps the last epoch.
         recipe: how.
-        seed: seed of order and augmentation.
+        seed: seed of order, augmentation and dropout.
         device: where to train.
         progress: called after each epoch.
         before: changes training images before augmentation.
@@ -66,57 +67,66 @@ def train(
     schedule = _schedule(recipe, optimizer, steps)
     history: list[Epoch] = []
     best_loss, best_state = math.inf, None
-    for epoch in range(1, recipe.epochs + 1):
-        module.train()
-        total = torch.zeros((), device=device)
-        order = _order(recipe, labels, generator)
-        rate = optimizer.param_groups[0]["lr"]
-        for start in range(0, len(order), recipe.batch_size):
-            index = order[start : start + recipe.batch_size]
-            if len(index) == 1 and len(order) > 1:
-                continue  # batch norm has no variance of one image
-            images = _images(part, index)
-            if before is not None:
-                images = before(images, labels[index], index)
-            if amounts:
-                images = augment(images, amounts, generator)
-            images, truth = images.to(device, memory_format=torch.channels_last), labels[index].to(device)
-            if after is not None:
-                images = after(images, truth, index)
-                module.train()
-            optimizer.zero_grad(set_to_none=True)
-            loss = criterion(module(images), truth)
-            loss.backward()
-            optimizer.step()
-            if schedule is not None and recipe.schedule != "step":
+    with _seeded(seed, device):
+        for epoch in range(1, recipe.epochs + 1):
+            module.train()
+            total = torch.zeros((), device=device)
+            order = _order(recipe, labels, generator)
+            rate = optimizer.param_groups[0]["lr"]
+            for start in range(0, len(order), recipe.batch_size):
+                index = order[start : start + recipe.batch_size]
+                if len(index) == 1 and len(order) > 1:
+                    continue  # batch norm has no variance of one image
+                images = _images(part, index)
+                if before is not None:
+                    images = before(images, labels[index], index)
+                if amounts:
+                    images = augment(images, amounts, generator)
+                images, truth = images.to(device, memory_format=torch.channels_last), labels[index].to(device)
+                if after is not None:
+                    images = after(images, truth, index)
+                    module.train()
+                optimizer.zero_grad(set_to_none=True)
+                loss = criterion(module(images), truth)
+                loss.backward()
+                optimizer.step()
+                if schedule is not None and recipe.schedule != "step":
+                    schedule.step()
+                total += loss.detach() * len(index)
+            if schedule is not None and recipe.schedule == "step":
                 schedule.step()
-            total += loss.detach() * len(index)
-        if schedule is not None and recipe.schedule == "step":
-            schedule.step()
-        entry: Epoch = {"epoch": epoch, "learning_rate": rate, "train_loss": float(total) / len(order)}
-        if not math.isfinite(entry["train_loss"]):
-            raise ModelError(
-                f"training diverged in epoch {epoch} (loss {entry['train_loss']}); lower recipe.learning_rate"
-            )
-        text = f"epoch {epoch}, loss {entry['train_loss']:.3f}"
-        if validation is not None:
-            logits = predict(module, validation, device=device)
-            expected = _labels(validation)
-            entry["val_loss"] = float(cross_entropy(logits, expected).mean())
-            hits = decide(logits, multilabel=part.info.task == "multilabel") == expected
-            entry["val_accuracy"] = float(hits.float().mean())
-            text += f", val accuracy {entry['val_accuracy']:.3f}"
-            if entry["val_loss"] < best_loss:
-                best_loss = entry["val_loss"]
-                best_state = {k: v.detach().clone() for k, v in module.state_dict().items()}
-        history.append(entry)
-        if progress:
-            progress(epoch, recipe.epochs, text)
+            entry: Epoch = {"epoch": epoch, "learning_rate": rate, "train_loss": float(total) / len(order)}
+            if not math.isfinite(entry["train_loss"]):
+                raise ModelError(
+                    f"training diverged in epoch {epoch} (loss {entry['train_loss']}); lower recipe.learning_rate"
+                )
+            text = f"epoch {epoch}, loss {entry['train_loss']:.3f}"
+            if validation is not None:
+                logits = predict(module, validation, device=device)
+                expected = _labels(validation)
+                entry["val_loss"] = float(cross_entropy(logits, expected).mean())
+                hits = decide(logits, multilabel=part.info.task == "multilabel") == expected
+                entry["val_accuracy"] = float(hits.float().mean())
+                text += f", val accuracy {entry['val_accuracy']:.3f}"
+                if entry["val_loss"] < best_loss:
+                    best_loss = entry["val_loss"]
+                    best_state = {k: v.detach().clone() for k, v in module.state_dict().items()}
+            history.append(entry)
+            if progress:
+                progress(epoch, recipe.epochs, text)
     if best_state is not None:
         module.load_state_dict(best_state)
     module.to(memory_format=torch.contiguous_format)
     module.eval()
     return history
+
+
+@contextlib.contextmanager
+def _seeded(seed: int, device: str) -> Iterator[None]:
+    """What layers draw by themselves (dropout) follows from the seed, and leaves the caller's generators alone."""
+    with torch.random.fork_rng(devices=[device] if device.startswith("cuda") else []):
+        torch.manual_seed(seed)
+        yield
 
 
 def predict(module: nn.Module, part: LoadedPart, *, device: str = "cpu", batch_size: int = 256) -> Tensor:

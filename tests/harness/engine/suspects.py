@@ -41,7 +41,8 @@ class Shades(Dataset):
 
     Attributes:
         contrast: difference of the halves in grey levels.
-        checks: amplitude, in grey levels, of a checkerboard whose phase is the class too.
+        wobble: deviation, in grey levels, by which the halves differ from image to image.
+        checks: amplitude, in grey levels, of a checkerboard of 2 x 2 pixels whose phase is the class too.
         single: leave one training image to the second class.
         empty: leave none to it.
         labelled: whether there are labels.
@@ -51,6 +52,7 @@ class Shades(Dataset):
     name: ClassVar[str] = "shades"
     revision: ClassVar[int] = 1
     contrast: int = 40
+    wobble: int = 0
     checks: int = 0
     single: bool = False
     empty: bool = False
@@ -70,8 +72,9 @@ class Shades(Dataset):
             labels[0] = int(self.single)
         sign = np.where(labels == 1, 1, -1)[:, None, None]
         halves = np.where(np.arange(side) < side // 2, -1, 1)[None, None, :]
-        board = (np.indices((side, side)).sum(axis=0) % 2 * 2 - 1)[None]
-        images = 128 + sign * (halves * self.contrast / 2 + board * self.checks) + random.normal(0, 12, halves.shape)
+        board = ((np.indices((side, side)) // 2).sum(axis=0) % 2 * 2 - 1)[None]
+        wobble = random.normal(0, self.wobble, (len(labels), 1, 1))
+        images = 128 + halves * (sign * self.contrast / 2 + wobble) + sign * board * self.checks
         images = images + random.normal(0, 12, (len(labels), side, side))
         pixels = images.clip(0, 255).astype(np.uint8)[..., None].repeat(3 if self.colour else 1, axis=-1)
         ids = np.array([f"{split}-{i}" for i in range(len(labels))])
