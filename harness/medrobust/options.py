@@ -40,7 +40,7 @@ AccelerationOption = Annotated[
     str,
     typer.Option(
         "--acceleration",
-        help="Parts of the fast path: auto, none, or a list of fold, channels-last, bfloat16, compile.",
+        help="Parts of the fast path: auto, none, or a list of fold, stem, channels-last, bfloat16, compile.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs to read.")]

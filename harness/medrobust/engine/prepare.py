@@ -14,6 +14,7 @@ from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..errors import MedrobustError, did_you_mean
+from .stem import with_fast_stems
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -27,27 +28,29 @@ class Acceleration:
 
     Attributes:
         fold: fold batch norms into the convolutions before them.
+        stem: compute the input gradient of convolutions on few channels as a convolution forward (on a CPU).
         channels_last: keep images and weights in the memory format that convolutions prefer.
         precision: `bfloat16` autocast, `float32`, or `auto`: bfloat16 where the hardware computes in it.
         compile: compile with torch.compile; costs up to minutes once for each model, so it is off by default.
     """
 
     fold: bool = True
+    stem: bool = True
     channels_last: bool = True
     precision: Precision = "auto"
     compile: bool = False
 
     @classmethod
     def parse(cls, text: str) -> Acceleration:
-        """Read `auto`, `none`, or a list such as `fold,channels-last,bfloat16,compile`.
+        """Read `auto`, `none`, or a list such as `fold,stem,channels-last,bfloat16,compile`.
 
         Raises:
             MedrobustError: for an unknown part, with the nearest valid one.
         """
         if text == "auto":
             return cls()
-        chosen = cls(fold=False, channels_last=False, precision="float32")
-        parts = {"fold": "fold", "channels-last": "channels_last", "compile": "compile"}
+        chosen = PLAIN
+        parts = {"fold": "fold", "stem": "stem", "channels-last": "channels_last", "compile": "compile"}
         for part in text.split(",") if text != "none" else ():
             if part == "bfloat16":
                 chosen = replace(chosen, precision="bfloat16")
@@ -62,7 +65,7 @@ class Acceleration:
         return ",".join(f"{f.name}={getattr(self, f.name)}" for f in fields(self))
 
 
-PLAIN = Acceleration(fold=False, channels_last=False, precision="float32")
+PLAIN = Acceleration(fold=False, stem=False, channels_last=False, precision="float32")
 
 
 @dataclass(frozen=True)
@@ -89,8 +92,11 @@ def prepare(module: nn.Module, device: str, acceleration: Acceleration, sample: 
         if folded is not None and agree(folded, module, sample):
             prepared = folded
     memory_format = torch.channels_last if acceleration.channels_last else torch.contiguous_format
+    if prepared is module and (acceleration.channels_last or acceleration.stem):
+        prepared = copy.deepcopy(module)
+    if acceleration.stem and not device.startswith("cuda"):
+        with_fast_stems(prepared)
     if acceleration.channels_last:
-        prepared = copy.deepcopy(prepared) if prepared is module else prepared
         prepared = prepared.to(memory_format=torch.channels_last)
     autocast = torch.bfloat16 if _use_bfloat16(device, acceleration.precision) else None
     if acceleration.compile:
