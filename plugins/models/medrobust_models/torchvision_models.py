@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,10 @@ from .inputs import IMAGENET_MEAN, IMAGENET_STD, Normalise, checked
 
 _HEADS = ("fc", "classifier", "heads", "head")
 """Attributes under which torchvision's architectures keep their last layers."""
+_CENTRED = ("inception_v3", "googlenet")
+"""Architectures whose ImageNet weights, ported from TensorFlow, expect inputs in [-1, 1]."""
+_OLD_DENSE = re.compile(r"(denselayer\d+\.(?:norm|conv))\.(?=[12]\.)")
+"""Names of layers in torchvision's published weights of DenseNets, of a time when names could hold dots."""
 
 
 @cache
@@ -36,7 +41,8 @@ class TorchvisionModel(Model):
             `original` (the architecture's own classifier with its last layer replaced).
         hidden: width of a linear layer without activation before the last (ma2020 uses 128); 0 for none.
         dropout: dropout before the last layer (ma2020 uses 0.2).
-        normalise: `imagenet` mean and deviation, or `centre` for [-1, 1].
+        normalise: `imagenet` mean and deviation, or `centre` for [-1, 1], which ImageNet weights of Inception and
+            GoogLeNet always get.
     """
 
     name: ClassVar[str] = "torchvision"
@@ -54,7 +60,8 @@ class TorchvisionModel(Model):
     def build(self, shape: Shape) -> nn.Module:
         network = self._network()
         _replace_head(network, self.architecture, self._last(shape.outputs), pooled=self.head == "pooled")
-        mean, std = (IMAGENET_MEAN, IMAGENET_STD) if self.normalise == "imagenet" else ((0.5,) * 3, (0.5,) * 3)
+        centred = self.normalise == "centre" or (self.init == "imagenet" and self.architecture in _CENTRED)
+        mean, std = ((0.5,) * 3, (0.5,) * 3) if centred else (IMAGENET_MEAN, IMAGENET_STD)
         return checked(nn.Sequential(Normalise(mean, std), network), self.architecture, shape)
 
     def _network(self) -> nn.Module:
@@ -76,7 +83,7 @@ class TorchvisionModel(Model):
         """ImageNet weights for everything but the new head: from the data root's `weights` folder, else torchvision."""
         builder = torchvision.models.get_model_weights(self.architecture)
         weights = getattr(builder, "IMAGENET1K_V1", None) or next(iter(builder))
-        state = _read_weights(self.architecture, weights, source)
+        state = {_OLD_DENSE.sub(r"\1", k): v for k, v in _read_weights(self.architecture, weights, source).items()}
         network = module[1]  # type: ignore[index]
         own = network.state_dict()
         fitting = {k: v.float() for k, v in state.items() if k in own and own[k].shape == v.shape}
@@ -138,10 +145,9 @@ def _read_weights(architecture: str, weights: Any, source: DataSource) -> dict[s
     places = [f"weights/{architecture}-imagenet.pth", f"weights/{file_name}"]
     for place in places:
         if source.root and (source.root / place).exists():
-            state: dict[str, torch.Tensor] = torch.load(source.root / place, map_location="cpu", weights_only=True)
-            return state
+            return _read_file(source.root / place)
     try:
-        state = weights.get_state_dict(progress=False, check_hash=True)
+        state: dict[str, torch.Tensor] = weights.get_state_dict(progress=False, check_hash=True)
     except Exception as error:  # noqa: BLE001 - hub, network and disk each raise their own
         folder = Path(torch.hub.get_dir()) / "checkpoints"
         root = (
@@ -151,4 +157,15 @@ def _read_weights(architecture: str, weights: Any, source: DataSource) -> dict[s
             f"the ImageNet weights of {architecture} cannot be downloaded ({type(error).__name__}); "
             f"put {file_name} into {folder}{root}"
         ) from None
+    return state
+
+
+def _read_file(file: Path) -> dict[str, torch.Tensor]:
+    try:
+        state: dict[str, torch.Tensor] = torch.load(file, map_location="cpu", weights_only=True)
+        if not all(isinstance(v, torch.Tensor) for v in state.values()):
+            raise TypeError("it holds more than weights")
+    except Exception as error:  # noqa: BLE001 - a damaged file can raise anything
+        cause = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelError(f"{file}: cannot be read as weights ({cause}); copy it again") from None
     return state
