@@ -1,6 +1,6 @@
 """Write groups.csv for the chest X-rays of Kermany et al.: one line a file, the person it shows as its group.
 
-    python write_groups.py PATH/TO/chest_xray > groups.csv
+python write_groups.py PATH/TO/chest_xray > groups.csv
 """
 
 import csv

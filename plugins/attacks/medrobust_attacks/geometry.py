@@ -19,8 +19,8 @@ def radius(budget: Budget) -> float:
 
 def _flat_norm(tensor: Tensor) -> Tensor:
     """l2 norm per image, shape (n, 1, 1, 1)."""
-    norm: Tensor = torch.linalg.vector_norm(tensor.flatten(1), dim=1)
-    return norm.view(-1, 1, 1, 1)
+    norm: Tensor = torch.linalg.vector_norm(tensor, dim=(1, 2, 3), keepdim=True)
+    return norm
 
 
 def steepest(gradient: Tensor, norm: str) -> Tensor:
@@ -33,14 +33,25 @@ def steepest(gradient: Tensor, norm: str) -> Tensor:
     return gradient.div_(_flat_norm(gradient).clamp_(min=_TINY))
 
 
+def laid_out_as(tensor: Tensor, like: Tensor) -> Tensor:
+    """`tensor` in the memory layout of `like`: arithmetic between two layouts takes several times as long."""
+    return tensor if tensor.stride() == like.stride() else torch.empty_like(like).copy_(tensor)
+
+
+def corners(images: Tensor, budget: Budget) -> tuple[Tensor, Tensor]:
+    """The darkest and the brightest image within an linf ball and the box."""
+    eps = radius(budget)
+    low, high = images - eps, images + eps
+    return (low, high) if budget.box is None else (low.clamp_(*budget.box), high.clamp_(*budget.box))
+
+
 def project(adversarial: Tensor, images: Tensor, budget: Budget) -> Tensor:
     """The nearest point of the ball around `images`, then of the box; in place on `adversarial`."""
-    eps = radius(budget)
     if budget.norm == "linf":
-        torch.minimum(torch.maximum(adversarial, images - eps, out=adversarial), images + eps, out=adversarial)
-    else:
-        adversarial.sub_(images)
-        adversarial.mul_((eps / _flat_norm(adversarial).clamp_(min=_TINY)).clamp_(max=1.0)).add_(images)
+        return adversarial.clamp_(*corners(images, budget))
+    eps = radius(budget)
+    adversarial.sub_(images)
+    adversarial.mul_((eps / _flat_norm(adversarial).clamp_(min=_TINY)).clamp_(max=1.0)).add_(images)
     return adversarial if budget.box is None else adversarial.clamp_(*budget.box)
 
 

@@ -21,7 +21,7 @@ from medrobust import (
     cumulative,
 )
 
-from .geometry import NORMS, project, radius, random_point, steepest
+from .geometry import NORMS, corners, laid_out_as, project, radius, random_point, steepest
 
 Steps = Generator[Tensor, Tensor | None, None]
 """Points after each step; answered with a mask of the images still in play, or with nothing."""
@@ -50,12 +50,16 @@ def ascend(
         loss: the per-image loss of logits that is ascended for a goal.
     """
     point = start.clone()
+    # The corners of an linf ball are the same in every step.
+    centres: tuple[Tensor, ...] = corners(images, budget) if budget.norm == "linf" else (images,)
     for _ in range(steps):
         direction = steepest(classifier.gradient(point, loss(goal)).gradient, budget.norm)
-        point = project(point.detach().add_(direction, alpha=step_size), images, budget)
+        centres = tuple(laid_out_as(c, direction) for c in centres)
+        point = laid_out_as(point, direction).add_(direction, alpha=step_size)
+        point = point.clamp_(*centres) if budget.norm == "linf" else project(point, centres[0], budget)
         keep = yield point
         if keep is not None:
-            point, images, goal = point[keep], images[keep], goal[keep]
+            point, goal, centres = point[keep], goal[keep], tuple(c[keep] for c in centres)
 
 
 @dataclass(frozen=True)

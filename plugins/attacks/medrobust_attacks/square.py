@@ -13,7 +13,7 @@ from torch import Tensor
 
 from medrobust import Budget, Classifier, Draws, Goal, IterativeAttack, ThreatModel, Untargeted, cumulative
 
-from .geometry import radius
+from .geometry import corners
 from .gradient import Steps
 from .margin import margin_loss
 
@@ -49,8 +49,7 @@ class Square(IterativeAttack):
 
     def iterates(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Steps:
         channels, _, width = images.shape[1:]
-        eps = radius(budget)
-        low, high = _corners(images, eps, budget)
+        low, high = corners(images, budget)
         best = torch.where(_signs(random, (channels, 1, width)), high, low)
         value = _objective(goal, classifier.logits(best))
         keep = yield best
@@ -87,13 +86,6 @@ class Square(IterativeAttack):
 def _signs(random: Draws, shape: tuple[int, int, int]) -> Tensor:
     """Fair coins, boolean (n, *shape)."""
     return random.uniform(shape) < 0.5
-
-
-def _corners(images: Tensor, eps: float, budget: Budget) -> tuple[Tensor, Tensor]:
-    """The darkest and the brightest image in the ball and the box."""
-    if budget.box is None:
-        return images - eps, images + eps
-    return (images - eps).clamp_(*budget.box), (images + eps).clamp_(*budget.box)
 
 
 def _objective(goal: Goal, logits: Tensor) -> Tensor:
