@@ -80,7 +80,7 @@ class TorchClassifier(Classifier):
     def confirm(self, images: Tensor) -> Tensor:
         """Logits of the original module in float32: what decides whether an image is broken."""
         with torch.no_grad():
-            logits: Tensor = self._counted(images)
+            logits: Tensor = self._counted(images.contiguous())
         return logits
 
     def features(self, images: Tensor, layer: str) -> Tensor:

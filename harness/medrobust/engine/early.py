@@ -92,17 +92,21 @@ def _shrinking(
         current = point[rows]
         if classifier.last_logits is not None:
             broken = _broken(classifier, classifier.last_logits, goal, before, rows, len(point))
-            result[left[~broken]] = current[~broken]
         else:
             broken = _broken(classifier, classifier.last_scores, goal, current, rows, len(point))
+        keep, some = ~broken, bool(broken.any())
+        if classifier.last_logits is not None and some:
+            result[left[keep]] = current[keep]
+        else:
             result[left] = current
-        keep = ~broken
         yield int(keep.sum())
         answer = torch.zeros(len(point), dtype=torch.bool, device=left.device)
         answer[rows[keep]] = True
         if bool(answer.all()):
             answer = None
-        left, rows, goal, before = left[keep], rows[keep], goal[keep], current[keep].clone()
+        before = current
+        if some:
+            left, rows, goal, before = left[keep], rows[keep], goal[keep], current[keep]
 
 
 def _broken(

@@ -28,17 +28,17 @@ class Acceleration:
 
     Attributes:
         fold: fold batch norms into the convolutions before them.
-        stem: compute the input gradient of convolutions on few channels as a convolution forward (on a CPU).
         channels_last: keep images and weights in the memory format that convolutions prefer.
         precision: `bfloat16` autocast, `float32`, or `auto`: bfloat16 where the hardware computes in it.
         compile: compile with torch.compile; costs up to minutes once for each model, so it is off by default.
+        stem: compute the input gradient of convolutions on few channels as a convolution forward (on a CPU).
     """
 
     fold: bool = True
-    stem: bool = True
     channels_last: bool = True
     precision: Precision = "auto"
     compile: bool = False
+    stem: bool = True
 
     @classmethod
     def parse(cls, text: str) -> Acceleration:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from dataclasses import replace
 
 import pytest
 import torch
@@ -173,9 +175,9 @@ def test_bfloat16_is_chosen_where_the_processor_computes_in_it(
     [
         ("auto", Acceleration()),
         ("none", PLAIN),
-        ("fold", Acceleration(channels_last=False, precision="float32")),
-        ("fold,channels-last", EXACT),
-        ("bfloat16,compile", Acceleration(False, False, "bfloat16", True)),
+        ("fold", replace(PLAIN, fold=True)),
+        ("fold,stem,channels-last", EXACT),
+        ("bfloat16,compile", replace(PLAIN, precision="bfloat16", compile=True)),
     ],
 )
 def test_the_switch_is_read(text: str, expected: Acceleration) -> None:
