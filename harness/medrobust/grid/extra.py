@@ -65,14 +65,22 @@ def _extra(block: Block, registry: Registry, covered: set[tuple[object, ...]]) -
             covered.add(models)
             yield replace(plain, axes={**common, "attack": (chosen,), "budget": (zero, large)})
         if noise is not None:
-            # Noise pursues no goal; with one goal for all blocks, their cells are the same and made once.
-            axes = {**common, "attack": (noise,), "budget": (*budgets, large), "goal": (_UNTARGETED,)}
+            axes = {**common, "attack": (noise,), "budget": (*budgets, large), "goal": (_noise_goal(block),)}
             yield replace(plain, axes=axes)
 
 
 def _goals(block: Block) -> tuple[Choice, ...]:
     """The first goal that asks for no target class: the checks speak of robust accuracy."""
     return next(((c,) for c in block.axes["goal"] if not c.value.targeted), (_UNTARGETED,))
+
+
+def _noise_goal(block: Block) -> Choice:
+    """Noise pursues no goal; with one goal for most blocks, their cells are the same and made once.
+
+    Where no goal asks for labels there may be none.
+    """
+    kinds = {c.value.kind for c in block.axes["goal"]}
+    return _goals(block)[0] if "untargeted" not in kinds else _UNTARGETED
 
 
 def _noise(registry: Registry) -> Choice | None:

@@ -117,6 +117,16 @@ def test_the_checks_speak_of_robust_accuracy_so_no_class_is_aimed_at(registry: R
     assert goals('["target:a", "target:b"]') == {"untargeted"}
 
 
+def test_noise_asks_for_no_labels_where_no_goal_does(registry: Registry) -> None:
+    def goals(goal: str) -> set[str]:
+        cells = added(registry, f'attack = "pgd"\nbudget = "linf:1/255"\ngoal = {goal}')
+        return {str(c.goal) for c in cells if c.attack is not None and c.attack.name == "noise"}
+
+    assert goals('["predicted", "target:a"]') == {"predicted"}
+    # One goal for most blocks makes their noise the same cells.
+    assert goals('["predicted", "untargeted"]') == goals('"untargeted"') == {"untargeted"}
+
+
 def test_the_model_itself_is_attacked_at_full_strength(registry: Registry) -> None:
     more = 'attack = "pgd"\nbudget = "linf:1/255"\nsurrogate = { instance = "other" }\ntags = { data = "x" }'
     cells = added(registry, more)
