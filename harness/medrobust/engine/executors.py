@@ -18,6 +18,7 @@ import torch
 
 from ..grid.plan import Step
 from ..plugins.registry import Registry
+from .memory import keep_freed_memory
 from .steps import Report, run_step
 from .workspace import Workspace
 
@@ -58,6 +59,8 @@ def work(step: Step, workspace: Workspace, threads: int, listen: Listen | None =
         elif _events is not None:
             _events.put(event)
 
+    if not workspace.device.startswith("cuda"):
+        keep_freed_memory()
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
