@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import re
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import torch
-import torchvision
 from torch import nn
 
 from medrobust import DataSource, Model, ModelError, Shape
@@ -25,10 +24,9 @@ _OLD_DENSE = re.compile(r"(denselayer\d+\.(?:norm|conv))\.(?=[12]\.)")
 """Names of layers in torchvision's published weights of DenseNets, of a time when names could hold dots."""
 
 
-@cache
-def architectures() -> tuple[str, ...]:
-    """Names of torchvision's classification architectures."""
-    return tuple(torchvision.models.list_models(module=torchvision.models))
+def _models() -> Any:
+    """torchvision's models, imported only when one is built: it takes seconds that most commands need not spend."""
+    return importlib.import_module("torchvision.models")
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ class TorchvisionModel(Model):
         return checked(nn.Sequential(Normalise(mean, std), network), self.architecture, shape)
 
     def _network(self) -> nn.Module:
-        builder = torchvision.models.get_model_builder(self.architecture)
+        builder = _models().get_model_builder(self.architecture)
         options: dict[str, Any] = {"weights": None}
         accepted = inspect.signature(builder).parameters
         if self.architecture in ("inception_v3", "googlenet"):
@@ -81,7 +79,7 @@ class TorchvisionModel(Model):
 
     def load_imagenet(self, module: nn.Module, source: DataSource) -> None:
         """ImageNet weights for everything but the new head: from the data root's `weights` folder, else torchvision."""
-        builder = torchvision.models.get_model_weights(self.architecture)
+        builder = _models().get_model_weights(self.architecture)
         weights = getattr(builder, "IMAGENET1K_V1", None) or next(iter(builder))
         state = {_OLD_DENSE.sub(r"\1", k): v for k, v in _read_weights(self.architecture, weights, source).items()}
         network = module[1]  # type: ignore[index]

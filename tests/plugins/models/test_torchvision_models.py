@@ -14,7 +14,7 @@ import torchvision
 from torch import Tensor, nn
 
 from medrobust import DataSource, ModelError, Shape
-from medrobust_models import TorchvisionModel, architectures
+from medrobust_models import TorchvisionModel
 from medrobust_models.inputs import Normalise
 
 
@@ -137,7 +137,7 @@ def test_a_shape_that_does_not_fit_is_named(architecture: str, channels: int, si
 
 
 def test_all_of_torchvisions_classifiers_are_on_offer() -> None:
-    names = architectures()
+    names = ARCHITECTURES
     assert {"resnet50", "densenet121", "vgg16", "inception_v3", "squeezenet1_1", "convnext_tiny"} <= set(names)
     assert not [n for n in names if "rcnn" in n or "deeplab" in n]
     assert TorchvisionModel(architecture="resnet50").title == "resnet50"
