@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from medrobust import DataSource, ModelError, Shape
 from medrobust_models import TorchvisionModel
+from medrobust_models.architectures import ARCHITECTURES
 from medrobust_models.inputs import Normalise
 
 
