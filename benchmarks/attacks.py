@@ -12,15 +12,14 @@ import csv
 import itertools
 import tempfile
 import time
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
-from contestants import EARLY, LIMIT, OURS, PEERS, Work, engine_batch_size, entrants
-from measuring import Timing, hardware, in_turns, memory_of, versions
+from contestants import CONTESTANTS, EARLY, LIMIT, OURS, PEERS, Work, engine_batch_size, entrants
+from measuring import Booth, Setting, Timing, hardware, in_turns, versions
 from problems import NETWORKS, load
 from rich.console import Console
 from rich.table import Table
@@ -34,30 +33,38 @@ SAME_RESULT_BARS = {"foolbox": 8.0, "ART": 8.0}
 """How many times as fast as a peer to the same robust accuracy."""
 LIMIT_BAR = 1.10
 """Time over that of the bare passes."""
-MEMORY_STEPS = 3
 
 
 @dataclass(frozen=True)
 class Case:
-    """One attack on one network; `repeats` of it fit the time the whole may take."""
+    """One attack on one network.
+
+    Attributes:
+        network: its name.
+        eps: radius (linf) in grey levels of 255.
+        work: the attack.
+        repeats: as many as fit the time the whole may take.
+    """
 
     network: str
+    eps: float
     work: Work
     repeats: int
 
     @property
     def name(self) -> str:
         unit = "queries" if self.work.kind == "square" else "steps"
-        return f"{self.work.kind}, {self.work.steps} {unit}, {NETWORKS[self.network].label}"
+        return f"{self.work.kind}, {self.work.steps} {unit}, {NETWORKS[self.network].label}, eps {self.eps:g}/255"
 
 
 CASES = (
-    Case("small-resnet", Work("pgd", 20), 7),
-    Case("densenet121", Work("pgd", 20), 3),
-    Case("inception_v3", Work("pgd", 20), 3),
-    Case("resnet50", Work("pgd", 20), 3),
-    Case("small-resnet", Work("cw", 20), 7),
-    Case("small-resnet", Work("square", 300), 5),
+    Case("small-resnet", 2, Work("pgd", 20), 7),
+    Case("small-resnet", 8, Work("pgd", 20), 5),
+    Case("densenet121", 2, Work("pgd", 20), 3),
+    Case("inception_v3", 2, Work("pgd", 20), 3),
+    Case("resnet50", 1, Work("pgd", 20), 3),
+    Case("small-resnet", 2, Work("cw", 20), 5),
+    Case("small-resnet", 4, Work("square", 300), 5),
 )
 
 
@@ -83,46 +90,42 @@ class Row:
     slowest: float
     repeats: int
     robust_accuracy: float
+    memory: int
     same_result: bool
     times: float | None = None
     fixed_bar: str = ""
     to_same: float | None = None
     same_bar: str = ""
-    memory: int | None = None
     memory_bar: str = ""
 
 
-def rows_of(
-    case: Case, timings: Mapping[str, Timing], memory: Mapping[str, int], batch_size: int, images: int
-) -> list[Row]:
+def rows_of(case: Case, timings: Mapping[str, Timing], batch_size: int, images: int) -> list[Row]:
     """The rows of a case, judged by the bars."""
-    base, early = timings[OURS], timings[EARLY]
+    ours, early = timings[OURS], timings[EARLY]
     close = max(TOLERANCE, 1 / images) + 1e-9
+    least = min(t.memory for name, t in timings.items() if name in PEERS)
+    gradients = case.work.kind != "square"
     rows = []
     for name, t in timings.items():
-        same = name == LIMIT or abs(t.accuracy - base.accuracy) <= close
-        times = None if name in (OURS, EARLY) else t.median / base.median
-        fixed = same_bar = ""
-        to_same = None
-        if name in FIXED_BARS and times is not None:
-            fixed = _verdict(times >= FIXED_BARS[name], f">= {FIXED_BARS[name]}") if case.work.kind != "square" else ""
-        if name in PEERS:
-            to_same = t.median / early.median
-            if name in SAME_RESULT_BARS and case.work.kind != "square":
-                reached = to_same >= SAME_RESULT_BARS[name] and abs(t.accuracy - early.accuracy) <= close
-                same_bar = _verdict(reached, f">= {SAME_RESULT_BARS[name]:g}")
-        if name == LIMIT:
-            times = base.median / t.median
-            fixed = _verdict(times <= LIMIT_BAR, f"<= {LIMIT_BAR:.2f}")
-        others = [memory[p] for p in PEERS if p in memory]
-        bar = _verdict(memory[name] <= min(others), "<= peers") if name in memory and name == OURS and others else ""
-        rows.append(
-            Row(
-                case.name, name, images, batch_size, NETWORKS[case.network].eps, case.work.steps, t.prepare, t.median,
-                min(t.seconds), max(t.seconds), len(t.seconds), t.accuracy, same, times, fixed, to_same, same_bar,
-                memory.get(name), bar,
-            )
+        row = Row(
+            case.name, name, images, batch_size, case.eps, case.work.steps, t.prepare, t.median, min(t.seconds),
+            max(t.seconds), len(t.seconds), t.accuracy, t.memory,
+            same_result=name == LIMIT or abs(t.accuracy - ours.accuracy) <= close,
         )  # fmt: skip
+        if name in PEERS:
+            times, to_same = t.median / ours.median, t.median / early.median
+            row = replace(row, times=times, to_same=to_same)
+            if gradients:
+                row = replace(row, fixed_bar=_verdict(times >= FIXED_BARS[name], f">= {FIXED_BARS[name]}"))
+            if gradients and name in SAME_RESULT_BARS:
+                reached = to_same >= SAME_RESULT_BARS[name] and abs(t.accuracy - early.accuracy) <= close
+                row = replace(row, same_bar=_verdict(reached, f">= {SAME_RESULT_BARS[name]:g}"))
+        elif name == LIMIT:
+            times = ours.median / t.median
+            row = replace(row, times=times, fixed_bar=_verdict(times <= LIMIT_BAR, f"<= {LIMIT_BAR:.2f}"))
+        elif name == OURS:
+            row = replace(row, memory_bar=_verdict(t.memory <= least, "<= peers"))
+        rows.append(row)
     return rows
 
 
@@ -132,23 +135,21 @@ def _verdict(reached: bool, bar: str) -> str:
 
 def table_of(rows: Sequence[Row], title: str) -> Table:
     """The rows as a table, a section a case."""
-    table = Table(title=title, title_justify="left", caption_justify="left")
-    for heading in ("case", "library"):
-        table.add_column(heading, overflow="fold")
+    table = Table(title=title, title_justify="left")
+    table.add_column("library", no_wrap=True)
     for heading in ("median s", "min-max s", "robust acc.", "medrobust is x as fast", "to same result", "peak MiB"):
         table.add_column(heading, justify="right")
     for case, group in itertools.groupby(rows, key=lambda r: r.case):
         for index, r in enumerate(group):
-            label = "" if index else f"{case}, {r.images} images by {r.batch_size}, eps {r.eps:g}/255"
-            accuracy = "-" if r.contestant == LIMIT else f"{r.robust_accuracy:.3f}" + ("" if r.same_result else " (!)")
+            if not index:
+                table.add_section()
+                table.add_row(f"[bold]{case}[/]")
+            accuracy = "" if r.contestant == LIMIT else f"{r.robust_accuracy:.3f}" + ("" if r.same_result else " (!)")
             speed = "" if r.times is None else f"{r.times:.2f} {_colour(r.fixed_bar)}"
-            if r.contestant == LIMIT:
-                speed = f"ours/limit {speed}"
             same = "" if r.to_same is None else f"{r.to_same:.1f} {_colour(r.same_bar)}"
-            memory = "" if r.memory is None else f"{r.memory / MIB:.0f} {_colour(r.memory_bar)}"
-            spread = f"{r.fastest:.3f}-{r.slowest:.3f}"
-            table.add_row(label, r.contestant, f"{r.median:.3f}", spread, accuracy, speed, same, memory)
-        table.add_section()
+            memory = f"{r.memory / MIB:.0f} {_colour(r.memory_bar)}"
+            name = f"  {r.contestant}" + (" (medrobust takes x times this)" if r.contestant == LIMIT else "")
+            table.add_row(name, f"{r.median:.3f}", f"{r.fastest:.3f}-{r.slowest:.3f}", accuracy, speed, same, memory)
     return table
 
 
@@ -156,16 +157,15 @@ def _colour(bar: str) -> str:
     return bar and f"[{'green' if bar.startswith('pass') else 'red'}]{bar}[/]"
 
 
-def measure(case: Case, options: argparse.Namespace, console: Console) -> Iterator[Row]:
+def measure(case: Case, booths: Mapping[str, Booth], options: argparse.Namespace, console: Console) -> list[Row]:
     """The rows of one case."""
     network = NETWORKS[case.network]
-    problem = load(network, cache=options.cache, device=options.device)
-    if options.images:
-        problem = replace(problem, images=problem.images[: options.images], labels=problem.labels[: options.images])
-    problem = replace(problem, batch_size=engine_batch_size(problem))
     work = case.work if not options.steps else replace(case.work, steps=options.steps)
     case = replace(case, work=work, repeats=options.repeats or case.repeats)
-    short = replace(work, steps=2)
+    images = min(options.images or network.images, network.images)
+    problem = load(network, cache=options.cache, device=options.device, eps=case.eps)
+    size = engine_batch_size(problem.first(images, images))
+    setting = Setting(case.network, case.eps, work, images, size, options.cache, options.device, options.threads)
     begun = time.perf_counter()
 
     def done(name: str, repeat: int, seconds: float) -> None:
@@ -173,17 +173,9 @@ def measure(case: Case, options: argparse.Namespace, console: Console) -> Iterat
             f"  {time.perf_counter() - begun:6.1f} s  {name}, repeat {repeat + 1}: {seconds:.3f} s", style="dim"
         )
 
-    console.print(f"[bold]{case.name}[/]", highlight=False)
-    timings = in_turns(problem, entrants(work), entrants(short), case.repeats, done)
-    memory: dict[str, int] = {}
-    if options.memory:
-        for name in entrants(work):
-            if name != LIMIT:
-                few = replace(work, steps=MEMORY_STEPS)
-                memory[name] = memory_of(
-                    case.network, name, few, problem.batch_size, options.cache, options.device, options.threads
-                )
-    yield from rows_of(case, timings, memory, problem.batch_size, len(problem.images))
+    console.print(f"[bold]{case.name}[/], {images} images in batches of {size}", highlight=False)
+    entered = {name: booths[name] for name in entrants(work.kind)}
+    return rows_of(case, in_turns(entered, setting, case.repeats, done), size, images)
 
 
 def write_csv(rows: Sequence[Row], path: Path, facts: Mapping[str, str]) -> None:
@@ -204,7 +196,6 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, help="steps or queries of every case, instead of its own number")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of torch (all cores)")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    parser.add_argument("--no-memory", dest="memory", action="store_false", help="leave out the memory")
     parser.add_argument("--prepare", action="store_true", help="train the networks into the cache and stop")
     parser.add_argument("--csv", type=Path, default=here / "attacks.csv", help="where the raw figures go")
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "medrobust-benchmarks")
@@ -214,9 +205,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, write; 0 if every bar is reached."""
     options = parse(arguments)
-    warnings.simplefilter("ignore")  # third parties' deprecations would hide the table
     torch.set_num_threads(options.threads)
-    console = Console()
+    console = Console(width=max(Console().width, 150))
     chosen = [c for c in CASES if not options.case or any(text in c.name for text in options.case)]
     if not chosen:
         console.print(f"no case is called so; there are: {'; '.join(c.name for c in CASES)}")
@@ -229,13 +219,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     facts = {
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "hardware": hardware(options.device),
+        "hardware": hardware(options.device, options.threads),
         "versions": versions(),
     }
     rows: list[Row] = []
-    for case in chosen:
-        rows += measure(case, options, console)
-        write_csv(rows, options.csv, facts)
+    booths = {name: Booth(name) for name in CONTESTANTS}
+    try:
+        for case in chosen:
+            rows += measure(case, booths, options, console)
+            write_csv(rows, options.csv, facts)
+    finally:
+        for booth in booths.values():
+            booth.close()
     console.print(table_of(rows, f"{facts['date']}, {facts['hardware']}\n{facts['versions']}"))
     bars = [b for r in rows for b in (r.fixed_bar, r.same_bar, r.memory_bar) if b]
     missed = sum(b.startswith("FAIL") for b in bars)

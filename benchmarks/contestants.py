@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -25,9 +24,10 @@ from torch import Tensor
 
 from medrobust import Draws, IterativeAttack, Length, Untargeted
 from medrobust.contracts import cumulative_field
-from medrobust.engine.classifier import TorchClassifier
+from medrobust.engine.classifier import TorchClassifier, activation_bytes
 from medrobust.engine.craft import batch_size_for
 from medrobust.engine.early import until_success
+from medrobust.engine.memory import keep_freed_memory
 from medrobust.engine.prepare import Acceleration
 from medrobust_attacks import PGD, CWLinf, Square
 
@@ -59,13 +59,15 @@ def unsaturated_margin(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def make_classifier(problem: Problem) -> TorchClassifier:
-    """Ours, as the engine makes it."""
+    """Ours, as the engine makes it, in a process as the engine sets it up."""
+    if problem.device.type == "cpu":
+        keep_freed_memory()
     return TorchClassifier(problem.copy(), "multiclass", problem.classes, Acceleration(), problem.images[:4])
 
 
 def engine_batch_size(problem: Problem) -> int:
     """Images a batch that the engine would choose."""
-    size = batch_size_for(make_classifier(problem).activation_bytes, str(problem.device))
+    size = batch_size_for(activation_bytes(problem.module, problem.images[:1]), str(problem.device))
     return min(size, len(problem.images))
 
 
@@ -232,7 +234,6 @@ CONTESTANTS: dict[str, Callable[[Problem, Work], Run]] = {
 }
 
 
-def entrants(work: Work) -> dict[str, Callable[[Problem], Run]]:
-    """Who can do this work, in the order of the table."""
-    left_out = {"foolbox"} if work.kind == "square" else set()
-    return {name: partial(make, work=work) for name, make in CONTESTANTS.items() if name not in left_out}
+def entrants(kind: Kind) -> list[str]:
+    """Who can do this kind of work, in the order of the table."""
+    return [name for name in CONTESTANTS if not (kind == "square" and name == "foolbox")]

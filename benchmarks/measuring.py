@@ -1,19 +1,26 @@
-"""Timing in turns, peak memory in a process of its own, and the names of versions and hardware."""
+"""Time and memory of contestants, each in a process of its own, in turns; and the names of versions and hardware.
+
+A process of its own gives everybody the memory allocator, the caches and the imports that its users have, and lets the
+peak memory be read. Only one process computes at a time; the others wait for a message.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import gc
-import json
+import multiprocessing
 import platform
 import re
 import statistics
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import traceback
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import torch
 from contestants import CONTESTANTS, Run, Work
@@ -22,19 +29,50 @@ from problems import NETWORKS, Problem, load
 LIBRARIES = ("medrobust", "torch", "torchvision", "foolbox", "adversarial-robustness-toolbox", "torchattacks", "numpy")
 
 
-@dataclass
-class Timing:
-    """What one contestant did on one problem.
+@dataclass(frozen=True)
+class Setting:
+    """What all contestants are given.
 
     Attributes:
+        network: name of the network.
+        eps: radius (linf) in grey levels of 255.
+        work: the attack.
+        images: how many are attacked.
+        batch_size: images a batch.
+        cache: folder of trained networks.
+        device: torch device.
+        threads: threads of torch.
+    """
+
+    network: str
+    eps: float
+    work: Work
+    images: int
+    batch_size: int
+    cache: Path
+    device: str
+    threads: int
+
+    def problem(self) -> Problem:
+        whole = load(NETWORKS[self.network], cache=self.cache, device=self.device, eps=self.eps)
+        return whole.first(self.images, self.batch_size)
+
+
+@dataclass
+class Timing:
+    """What one contestant did in one setting.
+
+    Attributes:
+        prepare: seconds to set up, once.
         seconds: wall time of each repeat.
         robust_accuracy: of each repeat, by the original module.
-        prepare: seconds to set up, once.
+        memory: peak in bytes above what its process held with the problem loaded and the library imported.
     """
 
     prepare: float
     seconds: list[float] = field(default_factory=list)
     robust_accuracy: list[float] = field(default_factory=list)
+    memory: int = 0
 
     @property
     def median(self) -> float:
@@ -45,98 +83,139 @@ class Timing:
         return statistics.fmean(self.robust_accuracy)
 
 
+class Booth:
+    """A contestant in a process of its own."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(name, theirs), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def ask(self, *message: Any) -> None:
+        """Send a message; `answer` waits for what comes of it."""
+        self._pipe.send(message)
+
+    def answer(self) -> Any:
+        """What came of the last message.
+
+        Raises:
+            RuntimeError: with what went wrong in the process.
+        """
+        try:
+            good, answer = self._pipe.recv()
+        except EOFError:
+            raise RuntimeError(f"{self.name}: its process ended, for lack of memory perhaps") from None
+        if not good:
+            raise RuntimeError(f"{self.name}: {answer}")
+        return answer
+
+    def close(self) -> None:
+        """End the process."""
+        self._pipe.close()
+        self._process.join()
+
+
 def in_turns(
-    problem: Problem,
-    entrants: Mapping[str, Callable[[Problem], Run]],
-    warm_up: Mapping[str, Callable[[Problem], Run]],
+    booths: Mapping[str, Booth],
+    setting: Setting,
     repeats: int,
     done: Callable[[str, int, float], None] = lambda name, repeat, seconds: None,
 ) -> dict[str, Timing]:
     """Time contestants in turns (A, B, C, A, B, C, ...), so that a slow minute of the machine meets all of them.
 
-    All run in this process, with the same threads and the same memory behind them. Repeat r has seed r for everybody,
-    and starts with another contestant than the repeat before.
-
-    Args:
-        problem: what is attacked.
-        entrants: makers of the contestants.
-        warm_up: makers of the same contestants for a shorter run, made and run once on one batch before any is timed.
-        repeats: how often.
-        done: called with (name, repeat, seconds) after each run.
+    Repeat r has seed r for everybody, and begins with another contestant than the repeat before.
     """
-    first = Problem(
-        problem.module,
-        problem.images[: problem.batch_size],
-        problem.labels[: problem.batch_size],
-        problem.classes,
-        problem.budget,
-        problem.batch_size,
-    )
-    runs: dict[str, Run] = {}
     timings: dict[str, Timing] = {}
-    for name, make in entrants.items():
-        warm_up[name](first)(0)
-        begun = time.perf_counter()
-        runs[name] = make(problem)
-        timings[name] = Timing(time.perf_counter() - begun)
-    names = list(runs)
+    for name, booth in booths.items():
+        booth.ask("prepare", setting)
+        timings[name] = Timing(booth.answer())
+    names: Sequence[str] = list(booths)
     for repeat in range(repeats):
-        for name in names[repeat % len(names) :] + names[: repeat % len(names)]:
-            gc.collect()
-            _finish(problem)
-            begun = time.perf_counter()
-            adversarial = runs[name](repeat)
-            _finish(problem)
-            seconds = time.perf_counter() - begun
-            timings[name].seconds.append(seconds)
-            timings[name].robust_accuracy.append(problem.robust_accuracy(adversarial))
+        turn = repeat % len(names)
+        for name in [*names[turn:], *names[:turn]]:
+            booths[name].ask("run", repeat)
+            seconds, accuracy, memory = booths[name].answer()
+            timing = timings[name]
+            timing.seconds.append(seconds)
+            timing.robust_accuracy.append(accuracy)
+            timing.memory = max(timing.memory, memory)
             done(name, repeat, seconds)
     return timings
 
 
-def _finish(problem: Problem) -> None:
-    if problem.device.type == "cuda":
-        torch.cuda.synchronize(problem.device)
+def _serve(name: str, pipe: Connection) -> None:
+    """The process of a booth: prepare and run until the pipe is closed."""
+    warnings.simplefilter("ignore")  # third parties' deprecations
+    stand = _Stand(name)
+    while True:
+        try:
+            order, argument = pipe.recv()
+        except EOFError:
+            return
+        try:
+            pipe.send((True, stand.prepare(argument) if order == "prepare" else stand.run(argument)))
+        except Exception:  # noqa: BLE001 - whatever a library raises, the table should say where
+            pipe.send((False, traceback.format_exc()))
 
 
-def memory_of(network: str, name: str, work: Work, batch_size: int, cache: Path, device: str, threads: int) -> int:
-    """Peak memory of one contestant in bytes, above what its own process holds with the problem loaded.
+class _Stand:
+    """One contestant inside its process."""
 
-    Two batches are attacked for few steps: a step needs the memory of the one before.
-    """
-    request = json.dumps(
-        [network, name, work.kind, work.steps, work.step_size, batch_size, str(cache), device, threads]
-    )
-    command = [sys.executable, str(Path(__file__).resolve()), request]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    if answer.returncode:
-        raise RuntimeError(f"the memory of {name} on {network} could not be measured: {answer.stderr.strip()[-500:]}")
-    return int(answer.stdout.split()[-1])
+    _problem: Problem
+    _run: Run
+
+    def __init__(self, name: str) -> None:
+        self.make = CONTESTANTS[name]
+        self._before = 0
+
+    def prepare(self, setting: Setting) -> float:
+        """Load the problem, warm up on one batch for two steps, then set up; seconds of the last."""
+        torch.set_num_threads(setting.threads)
+        self._problem = setting.problem()
+        one = self._problem.first(setting.batch_size, setting.batch_size)
+        self.make(one, replace(setting.work, steps=2))(0)
+        _release()
+        self._before = _reset_peak(self._problem)
+        begun = time.perf_counter()
+        self._run = self.make(self._problem, setting.work)
+        return time.perf_counter() - begun
+
+    def run(self, seed: int) -> tuple[float, float, int]:
+        """Seconds, robust accuracy and peak memory so far."""
+        gc.collect()
+        begun = time.perf_counter()
+        adversarial = self._run(seed)
+        if self._problem.device.type == "cuda":
+            torch.cuda.synchronize(self._problem.device)
+        seconds = time.perf_counter() - begun
+        memory = _peak(self._problem) - self._before
+        return seconds, self._problem.robust_accuracy(adversarial), memory
 
 
-def _measure_memory(request: str) -> int:
-    network, name, kind, steps, step_size, batch_size, cache, device, threads = json.loads(request)
-    torch.set_num_threads(threads)
-    problem = load(NETWORKS[network], cache=Path(cache), device=device)
-    keep = slice(0, 2 * batch_size)
-    few = Problem(
-        problem.module, problem.images[keep], problem.labels[keep], problem.classes, problem.budget, batch_size
-    )
-    work = Work(kind, steps, step_size)
-    # Imports of a library are not the attack's memory: a tiny run of a tiny network brings them in first.
-    tiny = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(problem.images[0].numel(), problem.classes))
-    one = Problem(tiny.to(device), few.images[:1], few.labels[:1], problem.classes, problem.budget, 1)
-    CONTESTANTS[name](one, Work(kind, 1, step_size))(0)
+def _release() -> None:
+    """Give free memory back, so that the next figure begins at what is in use."""
     gc.collect()
-    if device.startswith("cuda"):
-        torch.cuda.reset_peak_memory_stats(device)
-        before = torch.cuda.memory_allocated(device)
-        CONTESTANTS[name](few, work)(0)
-        return torch.cuda.max_memory_allocated(device) - before
-    Path("/proc/self/clear_refs").write_text("5")  # sets the peak back to what is held now
-    before = _status("VmRSS")
-    CONTESTANTS[name](few, work)(0)
-    return _status("VmHWM") - before
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
+def _reset_peak(problem: Problem) -> int:
+    """Set the peak back to what is held now, and return that, in bytes."""
+    if problem.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(problem.device)
+        return torch.cuda.memory_allocated(problem.device)
+    Path("/proc/self/clear_refs").write_text("5")
+    return _status("VmRSS")
+
+
+def _peak(problem: Problem) -> int:
+    if problem.device.type == "cuda":
+        return torch.cuda.max_memory_allocated(problem.device)
+    return _status("VmHWM")
 
 
 def _status(key: str) -> int:
@@ -151,15 +230,10 @@ def versions() -> str:
     return f"Python {platform.python_version()}, " + ", ".join(f"{n} {version(n)}" for n in LIBRARIES)
 
 
-def hardware(device: str) -> str:
-    """Processor, what torch uses of it, and threads; the GPU if there is one."""
+def hardware(device: str, threads: int) -> str:
+    """Processor, what torch uses of it, and threads; the GPU if it is used."""
     info = Path("/proc/cpuinfo")
     match = re.search(r"^model name\s*:\s*(.+)$", info.read_text(), re.MULTILINE) if info.exists() else None
     name = match[1] if match else platform.processor() or platform.machine()
-    capability = torch.backends.cpu.get_cpu_capability()
-    text = f"{name} ({capability}, {torch.get_num_threads()} threads)"
+    text = f"{name} ({torch.backends.cpu.get_cpu_capability()}, {threads} threads)"
     return f"{torch.cuda.get_device_name(device)}; {text}" if device.startswith("cuda") else text
-
-
-if __name__ == "__main__":
-    print(_measure_memory(sys.argv[1]))

@@ -36,7 +36,6 @@ class Network:
         size: side of the images in pixels.
         train: training images.
         epochs: passes over them.
-        eps: radius (linf) of the attacks on it, in grey levels of 255.
         images: images attacked, all classified correctly when clean.
     """
 
@@ -45,7 +44,6 @@ class Network:
     size: int
     train: int
     epochs: int
-    eps: float
     images: int
 
     @property
@@ -61,10 +59,10 @@ class Network:
 
 
 NETWORKS: dict[str, Network] = {
-    "small-resnet": Network("small-resnet", "phantom-cxr", 32, 1200, 8, 2.0, 256),
-    "densenet121": Network("densenet121", "phantom-cxr", 64, 320, 4, 1.0, 32),
-    "inception_v3": Network("inception_v3", "phantom-derm", 96, 256, 4, 1.0, 32),
-    "resnet50": Network("resnet50", "phantom-fundus", 224, 48, 2, 0.5, 4),
+    "small-resnet": Network("small-resnet", "phantom-cxr", 32, 1200, 8, 256),
+    "densenet121": Network("densenet121", "phantom-cxr", 64, 320, 4, 32),
+    "inception_v3": Network("inception_v3", "phantom-derm", 96, 256, 4, 32),
+    "resnet50": Network("resnet50", "phantom-fundus", 224, 48, 2, 4),
 }
 """Few images and short trainings, so that the whole benchmark takes minutes on two cores."""
 
@@ -98,6 +96,10 @@ class Problem:
     def device(self) -> torch.device:
         return self.images.device
 
+    def first(self, images: int, batch_size: int) -> Problem:
+        """The problem with its first images only, in batches of this size."""
+        return replace(self, images=self.images[:images], labels=self.labels[:images], batch_size=batch_size)
+
     def copy(self) -> nn.Module:
         """A module of one's own, as a user loads it: evaluation mode, parameters not frozen."""
         return copy.deepcopy(self.module).eval().requires_grad_(True)
@@ -125,8 +127,8 @@ class Problem:
         return adversarial.split(self.batch_size), self.labels.split(self.batch_size)
 
 
-def load(network: Network, *, cache: Path | None = None, device: str = "cpu") -> Problem:
-    """The problem of a network: trained if it is not in the cache, else read.
+def load(network: Network, *, cache: Path | None = None, device: str = "cpu", eps: float = 1.0) -> Problem:
+    """The problem of a network: trained if it is not in the cache, else read; `eps` in grey levels of 255.
 
     Raises:
         ValueError: if the trained network gets too few images right.
@@ -160,11 +162,11 @@ def load(network: Network, *, cache: Path | None = None, device: str = "cpu") ->
         images[chosen.to(device)],
         labels[chosen].to(device),
         len(info.classes),
-        Budget("linf", network.eps / 255),
+        Budget("linf", eps / 255),
     )
 
 
 def _key(network: Network) -> str:
     """What the weights depend on."""
-    trained = asdict(replace(network, eps=0.0, images=0))
+    trained = asdict(replace(network, images=0))
     return hashlib.sha256(json.dumps([trained, torch.__version__]).encode()).hexdigest()[:12]
