@@ -78,7 +78,7 @@ def _shrinking(
     goal, random = goal[left], random[left]
     steps = attack.iterates(classifier, images[left], goal, budget, random)
     rows = torch.arange(len(left), device=left.device)
-    """Rows of the attack's batch that are still in play."""
+    """Rows of the attack's batch that are still in play; the others are there to fill it."""
     before = images[left]
     answer: Tensor | None = None
     while len(left):
@@ -87,8 +87,8 @@ def _shrinking(
             point = next(steps) if answer is None else steps.send(answer)
         except StopIteration:
             return
-        if answer is not None and len(point) == int(answer.sum()) != len(answer):
-            rows = torch.arange(len(point), device=left.device)
+        if answer is not None and len(point) == int(answer.sum()):
+            rows = answer.cumsum(0).sub_(1)[rows]
         current = point[rows]
         if classifier.last_logits is not None:
             broken = _broken(classifier, classifier.last_logits, goal, before, rows, len(point))
@@ -100,13 +100,10 @@ def _shrinking(
         else:
             result[left] = current
         yield int(keep.sum())
-        answer = torch.zeros(len(point), dtype=torch.bool, device=left.device)
-        answer[rows[keep]] = True
-        if bool(answer.all()):
-            answer = None
         before = current
         if some:
             left, rows, goal, before = left[keep], rows[keep], goal[keep], current[keep]
+        answer = _smaller_batch(rows, len(point))
 
 
 def _broken(
@@ -118,5 +115,31 @@ def _broken(
         return broken
     suspects = goal.reached(logits[rows]).nonzero().flatten()
     if len(suspects):
-        broken[suspects] = goal[suspects].reached(classifier.confirm(points[suspects]))
+        filled = torch.cat([suspects, suspects[:1].expand(usual_size(len(suspects)) - len(suspects))])
+        confirmed = classifier.confirm(points[filled])[: len(suspects)]
+        broken[suspects] = goal[suspects].reached(confirmed)
     return broken
+
+
+def usual_size(count: int) -> int:
+    """The least of a few batch sizes, at least `count`: 1 to 8, then four to a power of two (10, 12, 14, 16, 20, ...).
+
+    The first batch of every new size costs a library the making of a kernel for each layer, which takes longer than a
+    few more images.
+    """
+    step = max(1, (1 << (count - 1).bit_length()) // 8)
+    return -(-count // step) * step
+
+
+def _smaller_batch(rows: Tensor, batch: int) -> Tensor | None:
+    """Which rows of an attack's batch to keep, boolean (batch,): those in play and a few to make a usual size.
+
+    None where the usual size is no smaller.
+    """
+    size = usual_size(len(rows))
+    if size >= batch:
+        return None
+    answer = torch.zeros(batch, dtype=torch.bool, device=rows.device)
+    answer[rows] = True
+    answer[(~answer).nonzero().flatten()[: size - len(rows)]] = True
+    return answer

@@ -238,11 +238,10 @@ def test_no_image_leaves_that_the_original_has_not_confirmed(case: Case, fault: 
     released = torch.cat([started[:0], *(started[r] for r in steps.released)])
     assert case.broken(result)[released].all()
     if fault != "inverted":  # its gradient leads away from every error
-        assert len(released) > 20
+        assert len(released) > 10
     if fault != "blurred":  # its noise is another for each size of a batch
         # Whatever the prepared model thinks, an image that is not broken has been attacked to the end.
-        kept = ~case.broken(case.images)
-        kept[released] = False
+        kept = ~case.broken(result)
         assert int(kept.sum()) > 20
         *_, last = WALK.iterates(classifier, case.images, case.goal, BUDGET, case.draws)
         torch.testing.assert_close(result[kept], last[kept], atol=1e-5, rtol=0)
