@@ -56,9 +56,10 @@ __version__ = "0.1.0"
 from .engine.progress import Terminal, human_time
 from .engine.session import Outcome, Session
 from .errors import did_you_mean
+from .grid.blocks import AXES, Grid
 from .grid.cells import Cell, Entry
 from .grid.plan import Plan
-from .grid.reader import AXES, Grid, parse_grid, read_grid
+from .grid.reader import parse_grid, read_grid
 from .options import (
     DataRootOption,
     DeviceOption,

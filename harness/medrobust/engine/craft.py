@@ -27,7 +27,7 @@ from ..contracts import (
     decide,
 )
 from ..errors import DataError, MedrobustError, PluginError
-from ..grid.reader import GoalSpec
+from ..grid.blocks import GoalSpec
 from ..results.verdict import Norms, Status, budget_fault, form_fault, logits_fault, norms
 from .data import canonical
 

@@ -22,7 +22,7 @@ from ..errors import DataError, StoreError
 from ..grid.cells import Part
 from ..grid.identity import digest
 from ..grid.slices import cut
-from .recent import Recent
+from ..recent import Recent
 from .workspace import Workspace
 
 CACHE_FORMAT = 1

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from ..contracts import Budget, Draws, IterativeUniversalAttack, UniversalAttack, cumulative_field
 from ..errors import PluginError
+from ..grid.blocks import GoalSpec
 from ..grid.cells import Cell
 from ..grid.plan import PerturbStep
-from ..grid.reader import GoalSpec
 from ..results.store import Store
 from ..results.verdict import TOLERANCE, form_fault
 from .classifier import TorchClassifier

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import MedrobustError
-from ..grid.cells import Catalogue, expand
+from ..grid.blocks import Grid
+from ..grid.catalogue import Catalogue
+from ..grid.expansion import expand
 from ..grid.extra import with_evidence
 from ..grid.plan import CraftStep, Plan, Step
-from ..grid.reader import Grid, read_grid
+from ..grid.reader import read_grid
 from ..plugins.registry import Registry
 from ..results.store import Store
 from . import executors

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from ..contracts import Budget, Draws, UniversalAttack
 from ..grid.cells import Cell, Part, Target
 from ..grid.plan import CraftStep, FitStep, HardenStep, Output, PerturbStep, Step
+from ..recent import Recent
 from ..results.store import Samples, StepRecord, Store
 from . import models
 from .classifier import TorchClassifier
@@ -36,7 +37,6 @@ from .diagnose import diagnose
 from .early import until_success
 from .harden import harden
 from .perturb import fit_perturbation, load_perturbation
-from .recent import Recent
 from .training import Progress
 from .workspace import Workspace, hardware, versions
 

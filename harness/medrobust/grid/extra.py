@@ -19,7 +19,7 @@ from ..contracts import (
 from ..errors import PluginError
 from ..plugins.registry import Registry
 from ..plugins.specs import build
-from .reader import Block, Choice, GoalSpec, Grid, SurrogatePatch
+from .blocks import Block, Choice, GoalSpec, Grid, SurrogatePatch
 
 TAG = "evidence"
 """Tag of the added entries; tables leave them out."""
@@ -42,7 +42,7 @@ def with_evidence(grid: Grid, registry: Registry) -> Grid:
 
 
 def _extra(block: Block, registry: Registry, covered: set[tuple[object, ...]]) -> Iterator[Block]:
-    """Blocks to add for one; models and norms in `covered` have their zero and large radius already."""
+    """Blocks to add for one; what is in `covered` (models and norm, and noise with its radius) is there already."""
     common = {
         **block.axes,
         "surrogate": (Choice(SurrogatePatch(), "target"),),
@@ -60,13 +60,15 @@ def _extra(block: Block, registry: Registry, covered: set[tuple[object, ...]]) -
         zero, large = (_budget(BudgetSpec(norm, eps)) for eps in (Length(Fraction(0), text="0"), radius))
         # With few steps an attack cannot cross a large ball, which would look like masking.
         chosen = max(attacks, key=_strength)
-        models = (norm, *(tuple(c.label for c in block.axes[axis]) for axis in sorted(_KEPT)))
+        models = (norm, repr(exclude), *(tuple(c.label for c in block.axes[axis]) for axis in sorted(_KEPT)))
         if models not in covered:
             covered.add(models)
             yield replace(plain, axes={**common, "attack": (chosen,), "budget": (zero, large)})
-        if noise is not None:
-            axes = {**common, "attack": (noise,), "budget": (*budgets, large), "goal": (_noise_goal(block),)}
-            yield replace(plain, axes=axes)
+        fresh = tuple(c for c in (*budgets, large) if (*models, c.value.canonical) not in covered)
+        if noise is not None and fresh:
+            # Noise pursues no goal: one block's serves the next.
+            covered.update((*models, c.value.canonical) for c in fresh)
+            yield replace(plain, axes={**common, "attack": (noise,), "budget": fresh, "goal": (_noise_goal(block),)})
 
 
 def _goals(block: Block) -> tuple[Choice, ...]:
@@ -75,10 +77,7 @@ def _goals(block: Block) -> tuple[Choice, ...]:
 
 
 def _noise_goal(block: Block) -> Choice:
-    """Noise pursues no goal; with one goal for most blocks, their cells are the same and made once.
-
-    Where no goal asks for labels there may be none.
-    """
+    """A goal under which noise can run: where no goal asks for labels there may be none."""
     kinds = {c.value.kind for c in block.axes["goal"]}
     return _goals(block)[0] if "untargeted" not in kinds else _UNTARGETED
 

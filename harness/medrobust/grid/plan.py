@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from ..contracts import AnyAttack, BudgetSpec, DerivedAttack, Hardening, UniversalAttack, cumulative_field
 from ..plugins.specs import Spec
-from .cells import Cell, Entry, Part, Target, at_value, without_collector
-from .reader import GoalSpec, Stop
+from .blocks import GoalSpec, Stop
+from .cells import Cell, Entry, Part, Target
+from .expansion import without_collector
 
 
 @dataclass(frozen=True, eq=False)
@@ -239,3 +241,8 @@ def _perturbation(root: UniversalAttack, cells: list[Cell], done: Done, made: di
     needs = tuple(sorted(_weights(missing[0].source, done, made)))
     made[key] = PerturbStep(key, largest, tuple(known.values()), needs)
     return {key}
+
+
+def at_value(attack: AnyAttack, field: str, value: int) -> AnyAttack:
+    """The same attack at another value of its cumulative field."""
+    return dataclasses.replace(attack, **{field: value})  # type: ignore[type-var]

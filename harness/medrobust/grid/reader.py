@@ -5,130 +5,19 @@ from __future__ import annotations
 import itertools
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from ..contracts import BudgetSpec
 from ..errors import GridError, MedrobustError, did_you_mean
 from ..plugins.registry import Registry
-from ..plugins.specs import Spec, article, build, sweeps
+from ..plugins.specs import article, build, sweeps
+from .blocks import AXES, Block, Choice, DetectorSpec, GoalSpec, Grid, PartSpec, Stop, SurrogatePatch
 from .slices import Slice
 
-AXES = (
-    "dataset",
-    "train_set",
-    "model",
-    "defense",
-    "attack",
-    "goal",
-    "budget",
-    "surrogate",
-    "craft_on",
-    "evaluate_on",
-    "detector",
-    "seed",
-)
-"""The axes of a grid, in the order in which they multiply."""
-
-Stop = Literal["full", "success"]
 _SCALARS = ("stop", "threads", "split_seed", "images")
 _KEYS = (*AXES, "probe", "tags", "exclude", *_SCALARS)
 _SURROGATE_KEYS = ("dataset", "train_set", "model", "defense", "seed", "instance")
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One value of an axis with the label that tables and `exclude` see."""
-
-    value: Any
-    label: str
-
-
-@dataclass(frozen=True)
-class GoalSpec:
-    """`untargeted` (away from the true label), `predicted` (away from the model's own decision), `target:CLASS`."""
-
-    kind: Literal["untargeted", "predicted", "target"]
-    target: str = ""
-
-    @property
-    def targeted(self) -> bool:
-        return self.kind == "target"
-
-    def __str__(self) -> str:
-        return f"target:{self.target}" if self.targeted else self.kind
-
-
-@dataclass(frozen=True)
-class PartSpec:
-    """A slice of the target's own data set, or of another one."""
-
-    slice: Slice
-    dataset: Spec | None = None
-
-    def __str__(self) -> str:
-        return f"{self.dataset.label}:{self.slice}" if self.dataset else str(self.slice)
-
-
-@dataclass(frozen=True)
-class SurrogatePatch:
-    """The model that is attacked in the target's place: axis values that replace the target's."""
-
-    patch: tuple[tuple[str, Any], ...] = ()
-    instance: int | Literal["other"] | None = None
-
-
-@dataclass(frozen=True)
-class DetectorSpec:
-    """A detector, the attack it learns from (`same` as the one it faces, or another) and the slice it is fitted on."""
-
-    detector: Spec
-    source: Spec | None
-    fit_on: Slice
-
-
-@dataclass(frozen=True)
-class Block:
-    """One `[[grid]]` table: the choices of each axis and what holds for all its cells."""
-
-    where: str
-    axes: Mapping[str, tuple[Choice, ...]]
-    probes: tuple[Spec, ...] = ()
-    tags: Mapping[str, str] = field(default_factory=dict)
-    exclude: tuple[Mapping[str, tuple[str, ...]], ...] = ()
-    stop: Stop = "full"
-    threads: int = 1
-    split_seed: int = 0
-
-    def __len__(self) -> int:
-        """Number of combinations, before any is excluded."""
-        size = 1
-        for choices in self.axes.values():
-            size *= max(len(choices), 1)
-        return size
-
-    def excluded(self, labels: Mapping[str, str]) -> bool:
-        """Whether a combination of labels matches an `exclude` pattern."""
-        return any(
-            all(any(_matches(labels[axis], p) for p in patterns) for axis, patterns in pattern.items())
-            for pattern in self.exclude
-        )
-
-
-def _matches(label: str, pattern: str) -> bool:
-    # A label with brackets, such as train[:50%], must match itself.
-    return label == pattern or fnmatchcase(label, pattern)
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Everything a grid file asks for."""
-
-    name: str
-    profile: str
-    blocks: tuple[Block, ...]
 
 
 def read_grid(path: Path, registry: Registry, *, profile: str = "", images: int | None = None) -> Grid:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from ..grid.reader import AXES
+from ..grid.blocks import AXES
 
 VERSION = 1
 """Version of the schema; a store of another version is refused, not guessed at."""

@@ -22,12 +22,17 @@ from torch import Tensor
 
 from ..errors import StoreError
 from ..grid.plan import Done
+from ..recent import Recent
 from .files import TEMPORARY, write_atomic, write_text
 from .record import Record
 from .schema import KEYS, TABLES, VERSION
 
-COMPACT_ABOVE = 256
-"""A table of more files than this is compacted at the end of a run."""
+COMPACT_ABOVE = 48
+"""A table of more small files than this is compacted at the end of a run."""
+SMALL = 32 * 2**20
+"""Bytes from which compaction leaves a file alone: joining it again after every run would cost more than it gains."""
+KEPT = 256 * 2**20
+"""Bytes of tables as read that are kept in memory: a report reads the same records for tables, figures and claims."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,7 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._tables: Recent[pa.Table] = Recent(KEPT, lambda table: int(table.nbytes))
         marker = path / "store.json"
         if path.exists() and not path.is_dir():
             raise StoreError(f"{path}: is a file, not a store")
@@ -96,11 +102,19 @@ class Store:
         write_atomic(self.path / table / f"{name}.parquet", lambda p: pq.write_table(rows, p, compression="zstd"))
 
     def _read(self, table: str, columns: list[str] | None = None) -> pa.Table:
-        tables = [_read_file(f, TABLES[table], columns) for f in self._files(table)]
+        tables = [self._read_file(table, f, columns) for f in self._files(table)]
         if not tables:
             schema = TABLES[table]
             return (pa.schema([schema.field(c) for c in columns]) if columns else schema).empty_table()
         return pa.concat_tables(tables)
+
+    def _read_file(self, table: str, file: Path, columns: list[str] | None = None) -> pa.Table:
+        try:
+            known = file.stat()
+        except OSError as error:
+            raise StoreError(f"{file}: cannot be read ({error.strerror or error}); run again") from None
+        key = (file, known.st_mtime_ns, known.st_size, None if columns is None else tuple(columns))
+        return self._tables.get(key, lambda: _read_file(file, TABLES[table], columns))
 
     def write_step(self, record: StepRecord) -> None:
         """Write a finished step: samples first, so that a cell that is there has its samples."""
@@ -147,7 +161,7 @@ class Store:
         """Content hash of the weights of one fit, by the one file it wrote; None if it is not there."""
         file = self.path / "fits" / f"{fit}.parquet"
         if file.exists():
-            return str(_read_file(file, TABLES["fits"], ["weights"])["weights"][0].as_py())
+            return str(self._read_file("fits", file, ["weights"])["weights"][0].as_py())
         return self.fitted().get(fit)
 
     def artifact(self, identity: str) -> str:
@@ -157,7 +171,7 @@ class Store:
             StoreError: if it is not there.
         """
         file = self.path / "artifacts" / f"{identity}.parquet"
-        rows = _read_file(file, TABLES["artifacts"]) if file.exists() else self._read("artifacts")
+        rows = self._read_file("artifacts", file) if file.exists() else self._read("artifacts")
         table = dict(zip(rows["artifact"].to_pylist(), rows["content"].to_pylist(), strict=True))
         if identity not in table:
             raise StoreError(f"{self.path}: artifact {identity} is missing; run again")
@@ -199,7 +213,7 @@ class Store:
         for file in self._files("samples"):
             if not missing:
                 return
-            for cell, rows in _split_by_cell(_read_file(file, TABLES["samples"]), missing):
+            for cell, rows in _split_by_cell(self._read_file("samples", file), missing):
                 missing.discard(cell)
                 yield cell, _samples(rows)
 
@@ -238,9 +252,9 @@ class Store:
     # Upkeep ----------------------------------------------------------------------------------------------------------
 
     def compact(self, *, above: int = COMPACT_ABOVE) -> None:
-        """Join the files of each table that has many; a kill in between leaves rows twice, which reading forgives."""
+        """Join the small files of each table that has many; a kill in between leaves rows twice, which is forgiven."""
         for table in TABLES:
-            files = self._files(table)
+            files = [f for f in self._files(table) if f.stat().st_size < SMALL]
             if len(files) <= above:
                 continue
             seen: set[str] = set()

@@ -36,7 +36,7 @@ from medrobust.engine.craft import (
     judge,
     out_of_memory,
 )
-from medrobust.grid.reader import GoalSpec
+from medrobust.grid.blocks import GoalSpec
 
 MakeSession = Callable[..., Session]
 Ran = tuple[Outcome, dict[str, Record], Session]

@@ -14,7 +14,8 @@ import torch
 from medrobust import DataError, DataInfo, Dataset, DataSource, Grid, ImageData, Registry
 from medrobust.engine.data import convert, load_part, load_split, mean_norm
 from medrobust.engine.workspace import Workspace
-from medrobust.grid.cells import Catalogue, expand
+from medrobust.grid.catalogue import Catalogue
+from medrobust.grid.expansion import expand
 
 
 @dataclass(frozen=True)

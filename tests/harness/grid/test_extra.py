@@ -9,7 +9,8 @@ import pytest
 
 import medrobust_attacks
 from medrobust import Cell, DataSource, Entry, Registry, parse_grid
-from medrobust.grid.cells import Catalogue, expand
+from medrobust.grid.catalogue import Catalogue
+from medrobust.grid.expansion import expand
 from medrobust.grid.extra import TAG, with_evidence
 from medrobust.plugins import builtin
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from medrobust import DataSource, Grid, Plan, Registry
-from medrobust.grid.cells import Catalogue, expand
+from medrobust.grid.catalogue import Catalogue
+from medrobust.grid.expansion import expand
 from medrobust.grid.plan import CraftStep, Done, FitStep, Step
 
 MakeGrid = Callable[..., Grid]

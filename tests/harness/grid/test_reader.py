@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from medrobust import AXES, Grid, GridError, Registry, read_grid
-from medrobust.grid.reader import Block, DetectorSpec, GoalSpec, PartSpec, SurrogatePatch
+from medrobust.grid.blocks import Block, DetectorSpec, GoalSpec, PartSpec, SurrogatePatch
 
 MakeGrid = Callable[..., Grid]
 BASE = """

@@ -146,6 +146,24 @@ def test_compaction_keeps_everything(store: Store) -> None:
     assert store.weights_of("f") is not None
 
 
+def test_compaction_leaves_large_files_alone(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(store, "large", *(f"a{i}" for i in range(300)))
+    sizes = {t: next((store.path / t).iterdir()).stat().st_size for t in ("cells", "samples")}
+    monkeypatch.setattr("medrobust.results.store.SMALL", min(sizes.values()))
+    for number in range(3):
+        write(store, f"{number}", f"b{number}")
+    store.compact(above=2)
+    assert [len(list((store.path / t).iterdir())) for t in ("cells", "samples")] == [2, 2]
+    assert len(store.cells()) == 303
+
+
+def test_a_file_written_again_is_read_again(store: Store) -> None:
+    write(store, "1", "a", value=0.0)
+    first = dict(store.samples(["a"]))["a"].logits
+    write(store, "1", "a", value=1.0, minutes=1)
+    assert np.array_equal(dict(store.samples(["a"]))["a"].logits, first + 1)
+
+
 def test_compaction_interrupted_before_the_old_files_went_is_forgiven(store: Store) -> None:
     for number in range(3):
         write(store, f"{number}", f"a{number}", value=number)

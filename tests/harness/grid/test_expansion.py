@@ -11,7 +11,8 @@ import torch
 
 from medrobust import DataSource, Entry, Grid, GridError, Plan, Registry
 from medrobust.grid import identity
-from medrobust.grid.cells import Catalogue, expand
+from medrobust.grid.catalogue import Catalogue
+from medrobust.grid.expansion import expand
 from medrobust.grid.identity import difference, digest, flatten
 
 MakeGrid = Callable[..., Grid]

@@ -1,0 +1,61 @@
+"""What is known of data sets and checkpoints without decoding them."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from ..contracts import DataInfo, Dataset, DataSource, Model
+from ..errors import MedrobustError, PluginError
+from ..plugins.registry import Registry, cause_of
+from ..plugins.specs import Spec
+from .identity import Fields
+
+
+class Catalogue:
+    """Descriptions and identity fields of data sets and models, asked once each."""
+
+    def __init__(self, source: DataSource, registry: Registry) -> None:
+        self.source = source
+        self.registry = registry
+        self._data: dict[str, tuple[DataInfo, Fields] | MedrobustError] = {}
+        self._models: dict[int, tuple[Spec, Fields]] = {}
+
+    def data(self, dataset: Spec) -> tuple[DataInfo, Fields]:
+        """The description and the identity fields of a data set.
+
+        Raises:
+            DataUnavailable: if its files are not there.
+        """
+        key = dataset.canonical
+        if key not in self._data:
+            assert isinstance(dataset.plugin, Dataset)
+            try:
+                info = dataset.plugin.describe(self.source)
+                fields = {**dataset.fields, "fingerprint": dataset.plugin.fingerprint(self.source)}
+                self._data[key] = (info, fields)
+            except MedrobustError as error:
+                self._data[key] = error
+            except Exception as error:  # noqa: BLE001 - a defect of one plugin must not end the run
+                origin = f"{dataset.offer.distribution} {dataset.offer.version}"
+                self._data[key] = PluginError(f"data set '{dataset.label}' ({origin}): {cause_of(error)}")
+        found = self._data[key]
+        if isinstance(found, MedrobustError):
+            raise found
+        return found
+
+    def model(self, model: Spec) -> Fields:
+        """The identity fields of a model; a checkpoint file counts by its content."""
+        if id(model) not in self._models:
+            assert isinstance(model.plugin, Model)
+            fields = model.fields
+            if isinstance(model.plugin.init, str) and model.plugin.init not in ("random", "imagenet"):
+                file = self.source.find(model.plugin.init, what=f"checkpoint '{model.plugin.init}'")
+                fields = {**fields, "init": Path(model.plugin.init).name, "checkpoint": _file_hash(file)}
+            self._models[id(model)] = (model, fields)
+        return self._models[id(model)][1]
+
+
+def _file_hash(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
