@@ -45,7 +45,9 @@ def _recorded(step: Step, attacks: pd.Series[float], trainings: pd.Series[float]
     if isinstance(step, FitStep):
         key = (step.target.train.dataset.name, step.target.model.name)
         return float(trainings[key]) if key in trainings.index else None
-    assert isinstance(step, CraftStep)
+    if not isinstance(step, CraftStep):
+        # Perturbations, hardening and probes leave no time of their own that the next one could be told by.
+        return None
     total = 0.0
     for output in step.outputs:
         axes = output.cell.axes()

@@ -1,21 +1,18 @@
-"""Building tables and figures of a paper from a plan and a store."""
+"""Building the tables of a paper from a plan and a store."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
-from medrobust import Plan, Store, Value
+from medrobust import AXES, Plan, Store, Value
 
 from .claims import Finding, judge, read_claims
-from .selection import Numbers, Row, Selected, check_unique, matches, rows_of, rule_for
-from .specs import FigureSpec, Paper, Substitution, TableSpec
+from .labels import Row, Where, matches, ordered, tables
+from .selection import Numbers, Selected, check_unique, rows_of, rule_for, spread
+from .specs import BarsSpec, ConfusionSpec, CurvesSpec, ImagesSpec, Paper, Rule, Substitution, TableSpec
 from .table import State, Table, TableCell
-
-if TYPE_CHECKING:
-    from .figures import SavedFigure
 
 CLEAN = "none"
 
@@ -38,11 +35,16 @@ class Report:
         self.numbers = Numbers(store, self._wanted())
 
     def _wanted(self) -> Iterator[tuple[str, str]]:
-        specs: Sequence[TableSpec | FigureSpec] = (*self.paper.tables, *self.paper.figures)
-        for spec in specs:
-            for selected in self.rows:
-                if selected.cell is not None and matches(selected.row, spec.where):
-                    yield from ((selected.cell, r.metric) for r in spec.value if matches(selected.row, r.where))
+        """Every metric that a table or figure may ask for."""
+        for spec in (*self.paper.tables, *self.paper.figures):
+            if isinstance(spec, ConfusionSpec):
+                yield from ((s.cell, spec.metric) for s in self.rows if s.cell and matches(s.row, spec.where))
+            elif not isinstance(spec, ImagesSpec):
+                for replaced in _replacements(spec):
+                    wheres = [{**table, **replaced} for table in tables(spec.where)]
+                    for each in self.rows:
+                        if each.cell is not None and matches(each.row, wheres):
+                            yield from ((each.cell, m) for m in _metrics(spec) if not replaced or m)
 
     # Tables ----------------------------------------------------------------------------------------------------------
 
@@ -52,28 +54,30 @@ class Report:
 
     def table(self, spec: TableSpec) -> Table:
         """One table, our numbers beside the paper's."""
+        axes = (*spec.rows, *spec.columns)
         selected = [s for s in self.rows if matches(s.row, spec.where)]
-        labels = {axis: _labels(axis, spec, selected) for axis in (*spec.rows, *spec.columns)}
+        for axis in ("class", "bin"):
+            if axis in axes:
+                selected = spread(selected, axis)
+        labels = {axis: labels_of(axis, spec.where, selected, spec.value) for axis in axes}
         reference = self.paper.reference(spec)
         rows = list(itertools.product(*(labels[a] for a in spec.rows)))
         columns = list(itertools.product(*(labels[a] for a in spec.columns)))
         cells = {}
         for row, column in itertools.product(rows, columns):
-            key = dict(zip((*spec.rows, *spec.columns), (*row, *column), strict=True))
+            key = dict(zip(axes, (*row, *column), strict=True))
             cell = self._table_cell(spec, key, selected, reference.get((row, column)))
             if cell is not None:
                 cells[row, column] = cell
-        shown_rows = {r: tuple(_shown(spec.names, a, v) for a, v in zip(spec.rows, r, strict=True)) for r in rows}
-        shown_columns = {
-            c: tuple(_shown(spec.names, a, v) for a, v in zip(spec.columns, c, strict=True)) for c in columns
-        }
+        shown_rows = {r: tuple(spec.shown(a, v) for a, v in zip(spec.rows, r, strict=True)) for r in rows}
+        shown_columns = {c: tuple(spec.shown(a, v) for a, v in zip(spec.columns, c, strict=True)) for c in columns}
         return Table(
             id=spec.id,
             title=spec.title,
             caption=spec.caption,
-            row_names=tuple(_shown(spec.names, "axis", a) for a in spec.rows),
+            row_names=tuple(spec.shown("axis", a) for a in spec.rows),
             rows=tuple(shown_rows[r] for r in rows if any((r, c) in cells for c in columns)),
-            column_names=tuple(_shown(spec.names, "axis", a) for a in spec.columns),
+            column_names=tuple(spec.shown("axis", a) for a in spec.columns),
             columns=tuple(shown_columns[c] for c in columns if any((r, c) in cells for r in rows)),
             cells={(shown_rows[r], shown_columns[c]): cell for (r, c), cell in cells.items()},
             notes=tuple(spec.notes),
@@ -89,7 +93,7 @@ class Report:
         reference: tuple[float, float | None] | None,
     ) -> TableCell | None:
         """The cell at `key`; None where the grid has no such combination and the paper no value."""
-        cells = _at(key, selected)
+        cells = at(key, selected)
         paper, paper_bracket = reference or (None, None)
         if not cells:
             return (
@@ -104,7 +108,24 @@ class Report:
             state, note = self._why_absent(cells)
             return TableCell(reference=paper, reference_bracket=paper_bracket, state=state, note=note)
         substituted = any(self.substitutions(s.row) for s in cells)
-        return table_cell(value, paper, paper_bracket, substituted=substituted, tolerance=spec.tolerance)
+        cell = table_cell(value, paper, paper_bracket, substituted=substituted, tolerance=spec.tolerance)
+        if spec.bracket is None:
+            return cell
+        others = self.counterparts(cells, spec.bracket.replace)
+        beside = self.numbers.combined(others, spec.bracket.metric or rule.metric) if others else None
+        return replace(cell, bracket=beside.scalar if beside else None)
+
+    def counterparts(self, cells: Sequence[Selected], labels: Mapping[str, str]) -> list[Selected]:
+        """The entries that differ from those given in these labels alone, such as the random control of an attack."""
+        if not labels:
+            return list(cells)
+        found: dict[str, Selected] = {}
+        for cell in cells:
+            wanted = {a: v for a, v in {**cell.row, **labels}.items() if a in AXES or a.startswith("tags.")}
+            for each in self.rows:
+                if each.cell and all(each.row.get(a, "") == v for a, v in wanted.items()):
+                    found[each.cell] = replace(each, index=cell.index)
+        return list(found.values())
 
     def _why_absent(self, cells: Sequence[Selected]) -> tuple[State, str]:
         for selected in cells:
@@ -125,71 +146,17 @@ class Report:
         """The verdicts on the paper's claims."""
         return judge(read_claims(self.paper.folder), self.rows, self.store, lambda row: bool(self.substitutions(row)))
 
-    # Figures ---------------------------------------------------------------------------------------------------------
 
-    def curve_panels(self, spec: FigureSpec) -> list[tuple[str, list[tuple[str, list[float], list[Value | None]]]]]:
-        """Panels as (title, series), series as (label, x, values); the clean record stands at 0."""
-        selected = [s for s in self.rows if matches(s.row, spec.where)]
-        panels = []
-        for panel in _labels(spec.panels, spec, selected):
-            series = []
-            for name in _labels(spec.series, spec, selected):
-                if name == CLEAN:
-                    continue
-                points = self._points(spec, panel, name, selected)
-                if points:
-                    series.append(
-                        (_shown(spec.names, spec.series, name), [p[0] for p in points], [p[1] for p in points])
-                    )
-            if series:
-                panels.append((_shown(spec.names, spec.panels, panel), series))
-        return panels
+def _metrics(spec: TableSpec | CurvesSpec | BarsSpec) -> set[str]:
+    named = {rule.metric for rule in spec.value}
+    return named | {spec.bracket.metric} - {""} if isinstance(spec, TableSpec) and spec.bracket else named
 
-    def _points(
-        self, spec: FigureSpec, panel: str, name: str, selected: Sequence[Selected]
-    ) -> list[tuple[float, Value | None]]:
-        places: dict[float, list[Selected]] = {}
-        for each in _at({spec.panels: panel, spec.series: name}, selected):
-            x = 0.0 if each.row.get("attack") == CLEAN else _number(each.row.get(spec.x, ""))
-            if x is not None:
-                places.setdefault(x, []).append(each)
-        points = []
-        for x, cells in sorted(places.items()):
-            check_unique(
-                cells, (spec.panels, spec.series, spec.x, "budget", *spec.mean_over), f"{self.paper.name} {spec.id}"
-            )
-            rule = rule_for(cells[0].row, spec.value)
-            points.append((x, self.numbers.combined(cells, rule.metric) if rule else None))
-        return points
 
-    def draw(self, folder: Path) -> list[tuple[FigureSpec, SavedFigure]]:
-        """Draw every figure into `folder` as PNG and SVG beside its CSV; (spec, saved figure) for each."""
-        from .figures import CurvePanel, Series, curves, curves_data, save
-
-        drawn = []
-        for spec in self.paper.figures:
-            panels = [
-                CurvePanel(
-                    title=title,
-                    series=tuple(
-                        Series(
-                            label=label,
-                            x=tuple(x),
-                            y=tuple(v.scalar if v else None for v in values),
-                            low=tuple(v.interval[0] if v and v.interval else None for v in values),
-                            high=tuple(v.interval[1] if v and v.interval else None for v in values),
-                        )
-                        for label, x, values in series
-                    ),
-                )
-                for title, series in self.curve_panels(spec)
-            ]
-            if panels:
-                figure = curves(
-                    panels, x_label=spec.x_label, y_label=spec.y_label, x_scale=spec.x_scale, columns=spec.columns
-                )
-                drawn.append((spec, save(figure, curves_data(panels), folder / spec.id)))
-        return drawn
+def _replacements(spec: TableSpec | CurvesSpec | BarsSpec) -> list[dict[str, str]]:
+    """The cells' own labels, and those that replace them for a bracket or a control."""
+    if isinstance(spec, TableSpec):
+        return [{}, spec.bracket.replace] if spec.bracket else [{}]
+    return [{}, spec.control] if isinstance(spec, BarsSpec) and spec.control else [{}]
 
 
 def table_cell(
@@ -225,7 +192,7 @@ def table_cell(
     )
 
 
-def _at(key: dict[str, str], selected: Sequence[Selected]) -> list[Selected]:
+def at(key: Mapping[str, str], selected: Sequence[Selected]) -> list[Selected]:
     """Entries at a place of a table; the clean record has no budget and so stands at every one."""
 
     def here(row: Row) -> bool:
@@ -238,27 +205,8 @@ def _at(key: dict[str, str], selected: Sequence[Selected]) -> list[Selected]:
     return [s for s in found if s.row.get("attack") != CLEAN] or found
 
 
-def _labels(axis: str, spec: TableSpec | FigureSpec, selected: Sequence[Selected]) -> list[str]:
-    """The labels of an axis in the order of `where`, else in that of the grid."""
+def labels_of(axis: str, where: Where, selected: Sequence[Selected], rules: Sequence[Rule] = ()) -> list[str]:
+    """The labels of an axis in the order of `where`, else in that of the grid; `value` has those of the rules."""
     if axis == "value":
-        return list(dict.fromkeys(r.label for r in spec.value))
-    found = [label for s in selected if (label := s.row.get(axis, "")) != ""]
-    wanted = spec.where.get(axis)
-    if wanted is None:
-        return list(dict.fromkeys(found))
-    ordered = []
-    for pattern in [wanted] if isinstance(wanted, str) else wanted:
-        hits = [label for label in found if matches({axis: label}, {axis: pattern})]
-        ordered += hits or ([] if "*" in pattern else [pattern])
-    return list(dict.fromkeys(ordered))
-
-
-def _shown(names: dict[str, dict[str, str]], axis: str, label: str) -> str:
-    return names.get(axis, {}).get(label, label)
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
+        return list(dict.fromkeys(r.label for r in rules))
+    return ordered(axis, where, (s.row.get(axis, "") for s in selected))

@@ -169,11 +169,12 @@ def write_report(
     evidence: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """Write page, tables and figures beside the records; returns the page's path, relative to here."""
+    from .drawing import draw_figures
     from .page import page_figure, render_page
 
     folder = session.store.path / "report"
     folder.mkdir(parents=True, exist_ok=True)
-    drawn: list[tuple[Any, Any]] = report.draw(folder)
+    drawn = draw_figures(report, folder)
     for table in tables:
         for suffix, text in (
             ("csv", render.to_csv(table)),
@@ -186,7 +187,7 @@ def write_report(
         f"{report.paper.name}: {facts.title}",
         f"{facts.question} Profile {profile}: {report.profile.description}",
         tables,
-        [page_figure(saved, id=spec.id, title=spec.title, caption=spec.caption) for spec, saved in drawn],
+        [page_figure(d.saved, id=d.spec.id, title=d.spec.title, caption=d.spec.caption) for d in drawn if d.saved],
         [{"paper": s.paper, "here": s.here, "reason": s.reason} for s in report.profile.substitutions],
         [as_entry(finding) for finding in findings],
         [

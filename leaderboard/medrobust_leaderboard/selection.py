@@ -6,24 +6,34 @@ missing or substituted is known without asking anybody.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
-from medrobust import Entry, MedrobustError, Plan, Store, Value, evaluate, mean_of, metric, over_seeds
+from medrobust import (
+    CONFIDENCE_BINS,
+    Entry,
+    MedrobustError,
+    Plan,
+    Store,
+    Value,
+    cumulative_field,
+    evaluate,
+    mean_of,
+    metric,
+    over_seeds,
+)
 
+from .labels import Row, matches
 from .specs import Rule
-
-Row = Mapping[str, str]
-"""The labels of an entry by axis, with tags and `eps` (in grey levels of 255)."""
 
 
 @dataclass(frozen=True)
 class Selected:
-    """An entry of the plan with its labels."""
+    """An entry of the plan with its labels; `index` is its place in a metric with an axis, once spread over it."""
 
     row: Row
     entry: Entry
+    index: int | None = None
 
     @property
     def cell(self) -> str | None:
@@ -31,34 +41,42 @@ class Selected:
 
 
 def rows_of(plan: Plan) -> list[Selected]:
-    """All entries of a plan but those added for evidence, with their labels; the radius stands under `eps`."""
-    return [Selected(_row(entry), entry) for entry in plan.entries if "evidence" not in entry.tags]
+    """All entries of a plan but those added for evidence, with their labels, each cell once under equal labels."""
+    rows: dict[tuple[object, ...], Selected] = {}
+    for entry in plan.entries:
+        if "evidence" in entry.tags:
+            continue
+        each = Selected(_row(entry), entry)
+        key = (each.cell or id(entry), *sorted(each.row.items()))
+        # Blocks of a grid may share a cell of which only one asks for a probe.
+        if key not in rows or len(entry.probes) > len(rows[key].entry.probes):
+            rows[key] = each
+    return list(rows.values())
 
 
-def _row(entry: Entry) -> Row:
-    row = entry.row()
-    cell = entry.cell
-    if cell is not None:
-        radius = cell.budget.eps if cell.budget else None
-        row["eps"] = f"{float(radius.value) * 255:g}" if radius is not None and radius.unit == "pixel01" else ""
+def _row(entry: Entry) -> dict[str, str]:
+    """Labels by axis and tags; the radius as `eps` (grey levels of 255) or `zeta` (percent); cumulative fields."""
+    row, cell = entry.row(), entry.cell
+    if cell is None:
+        return row
+    radius = cell.budget.eps if cell.budget else None
+    row["eps"] = f"{float(radius.value) * 255:g}" if radius is not None and radius.unit == "pixel01" else ""
+    row["zeta"] = f"{float(radius.value) * 100:g}" if radius is not None and radius.unit == "zeta" else ""
+    for axis, plugin in (("attack", cell.root), ("defense", cell.target.defense.plugin)):
+        if plugin is not None and (field := cumulative_field(plugin)):
+            row[f"{axis}.{field}"] = str(getattr(plugin, field))
     return row
 
 
-def matches(row: Row, where: Mapping[str, str | list[str]]) -> bool:
-    """Whether labels match; `*` and `?` are wildcards. A clean record has no budget, so it matches any."""
-    for axis, wanted in where.items():
-        patterns = [wanted] if isinstance(wanted, str) else wanted
-        label = row.get(axis, "")
-        if label == "" and row.get("attack") == "none":
-            continue
-        if not any(fnmatchcase(label, _literal(p)) for p in patterns):
-            return False
-    return True
-
-
-def _literal(pattern: str) -> str:
-    """Brackets stand for themselves, as labels contain them (`uap[steps=5]`)."""
-    return pattern.replace("[", "[[]")
+def spread(selected: Iterable[Selected], axis: str) -> list[Selected]:
+    """Entries of a metric with the axis `class` or `bin`, one for each class or bin, labelled so."""
+    bins = tuple(f"{edge:.2f}" for edge in CONFIDENCE_BINS[:-1])
+    return [
+        replace(each, row={**each.row, axis: label}, index=index)
+        for each in selected
+        if each.entry.cell is not None
+        for index, label in enumerate(bins if axis == "bin" else each.entry.cell.target.info.classes)
+    ]
 
 
 def rule_for(row: Row, rules: Sequence[Rule], label: str | None = None) -> Rule | None:
@@ -105,6 +123,8 @@ class Numbers:
             value = self.get(selected.cell, name) if selected.cell else None
             if value is None:
                 return None
+            if selected.index is not None and value.defined:
+                value = value.at(selected.index)
             key = tuple((k, v) for k, v in sorted(selected.row.items()) if k != "seed")
             groups.setdefault(key, []).append(value)
         bounds = metric(name).bounds
@@ -119,7 +139,7 @@ def check_unique(cells: Sequence[Selected], varying: Sequence[str], where: str) 
         MedrobustError: naming the axis that should be selected or averaged.
     """
     for axis in sorted({k for s in cells for k in s.row}):
-        if axis in varying or axis == "seed" or axis == "eps":
+        if axis in varying or axis in ("seed", "eps", "zeta") or "." in axis.removeprefix("tags."):
             continue
         labels = {s.row.get(axis, "") for s in cells}
         if len(labels) > 1:

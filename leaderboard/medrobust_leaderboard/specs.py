@@ -7,12 +7,13 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from medrobust import GridError, MedrobustError, did_you_mean
 
+from .labels import Labels, Where
 from .table import Key, Unit
 
 FORBID = ConfigDict(extra="forbid")
@@ -24,80 +25,142 @@ class Rule:
 
     metric: str
     label: str = ""
-    where: dict[str, str | list[str]] = field(default_factory=dict)
+    where: Labels = field(default_factory=dict)
     __pydantic_config__: ClassVar[ConfigDict] = FORBID
 
 
 @dataclass(frozen=True)
-class Selection:
-    """Cells of a plan: by axis, the labels wanted, in the order in which they are shown."""
+class Bracket:
+    """The number in brackets beside a cell's own, such as that of a random control.
 
-    where: dict[str, str | list[str]] = field(default_factory=dict)
+    Attributes:
+        metric: what is shown; the cell's own metric if not given.
+        replace: axis values that replace the cell's own (`with` in the file).
+    """
 
-    def wanted(self, axis: str) -> list[str] | None:
-        """The labels of one axis, or None for all."""
-        labels = self.where.get(axis)
-        return [labels] if isinstance(labels, str) else labels
+    metric: str = ""
+    replace: Annotated[dict[str, str], Field(alias="with")] = field(default_factory=dict)
+    __pydantic_config__: ClassVar[ConfigDict] = FORBID
 
 
 @dataclass(frozen=True, kw_only=True)
-class TableSpec:
-    """A table of a paper.
+class View:
+    """What tables and figures have in common: which cells they show, and under what names.
 
     Attributes:
-        rows, columns: axes of the grid, `tags.NAME`, or `value` for the label of a rule.
-        value: the rules that say which metric is shown.
-        where: the labels wanted by axis, which also orders them.
-        mean_over: axes over which a cell is a mean.
-        bracket: rule for a number in brackets: a metric, and axis values that replace the cell's own.
+        where: the labels wanted by axis, which also orders them; several tables of labels add up.
+        mean_over: axes over which a number is a mean.
         names: how labels are shown, by axis.
-        reference: CSV of the paper's values; its key columns are the rows and columns, its labels the grid's.
-        tolerance: largest difference that counts as reproduced where there is no interval.
     """
 
     id: str
     title: str
+    caption: str = ""
+    where: Where = field(default_factory=dict)
+    mean_over: list[str] = field(default_factory=list)
+    names: dict[str, dict[str, str]] = field(default_factory=dict)
+    __pydantic_config__: ClassVar[ConfigDict] = FORBID
+
+    def shown(self, axis: str, label: str) -> str:
+        """A label as readers see it."""
+        return self.names.get(axis, {}).get(label, label)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableSpec(View):
+    """A table of a paper.
+
+    Attributes:
+        rows, columns: axes of the grid, `tags.NAME`, `value` for the label of a rule, or `class` or `bin` for the
+            entries of a metric that has them.
+        value: the rules that say which metric is shown.
+        bracket: the number in brackets, if there is one.
+        reference: CSV of the paper's values; its key columns are the rows and columns, its labels the grid's.
+        tolerance: largest difference that counts as reproduced where there is no interval.
+    """
+
     rows: list[str]
     columns: list[str]
     value: list[Rule]
-    caption: str = ""
-    where: dict[str, str | list[str]] = field(default_factory=dict)
-    mean_over: list[str] = field(default_factory=list)
-    bracket: dict[str, Any] | None = None
-    names: dict[str, dict[str, str]] = field(default_factory=dict)
+    bracket: Bracket | None = None
     reference: str = ""
     unit: Unit = "percent"
     decimals: int = 1
     tolerance: float = 0.01
     notes: list[str] = field(default_factory=list)
-    __pydantic_config__: ClassVar[ConfigDict] = FORBID
 
 
 @dataclass(frozen=True, kw_only=True)
-class FigureSpec:
-    """A figure of a paper.
+class CurvesSpec(View):
+    """Curves over a radius, a number of steps or of iterations.
 
     Attributes:
-        kind: what is drawn.
-        panels, series: axes; x: an axis, or `eps` for the radius in grey levels of 255.
+        panels, series: axes, or `value` for the label of a rule; several make a combined label.
+        x: `eps` (in grey levels of 255), `zeta` (in percent), or a cumulative field such as `defense.iterations`; the
+            cells without attack (or defense) stand at 0.
+        value: the rules that say which metric is shown.
+        control: labels of the series that are controls, drawn dashed in the colour of the series that they differ from
+            in these labels alone.
     """
 
-    id: str
-    title: str
     kind: Literal["curves"]
-    panels: str
-    series: str
+    panels: list[str]
+    series: list[str]
     x: str
     value: list[Rule]
     x_label: str
     y_label: str
     x_scale: Literal["linear", "log", "even"] = "linear"
-    caption: str = ""
-    where: dict[str, str | list[str]] = field(default_factory=dict)
-    mean_over: list[str] = field(default_factory=list)
-    names: dict[str, dict[str, str]] = field(default_factory=dict)
+    control: dict[str, str] = field(default_factory=dict)
     columns: int = 3
-    __pydantic_config__: ClassVar[ConfigDict] = FORBID
+
+
+@dataclass(frozen=True, kw_only=True)
+class BarsSpec(View):
+    """Grouped bars; `control` replaces labels of a bar's cell to give the dashed line across it."""
+
+    kind: Literal["bars"]
+    panels: list[str]
+    groups: list[str]
+    series: list[str]
+    value: list[Rule]
+    y_label: str
+    control: dict[str, str] = field(default_factory=dict)
+    control_label: str = "random control"
+    columns: int = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfusionSpec(View):
+    """Confusion matrices, a panel for each combination of labels; `metric` says what the rows are."""
+
+    kind: Literal["confusion"]
+    panels: list[str]
+    metric: Literal["confusion_matrix", "confusion_matrix_by_prediction"] = "confusion_matrix"
+    columns: int = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImagesSpec(View):
+    """Images: the perturbation, scaled to be seen, and examples with the decision on each.
+
+    Attributes:
+        rows, columns: axes whose labels make the rows and the columns.
+        show: what stands at each place, from left to right.
+        examples: examples at each place, below each other, of different classes; needs the probe `examples`.
+    """
+
+    kind: Literal["images"]
+    rows: list[str]
+    columns: list[str] = field(default_factory=list)
+    show: list[Literal["clean", "perturbation", "adversarial"]] = field(
+        default_factory=lambda: ["clean", "perturbation", "adversarial"]
+    )
+    examples: int = 1
+
+
+FigureSpec = CurvesSpec | BarsSpec | ConfusionSpec | ImagesSpec
+AnyFigure = Annotated[FigureSpec, Field(discriminator="kind")]
 
 
 @dataclass(frozen=True)
@@ -199,7 +262,7 @@ def read_paper(folder: Path) -> Paper:
         folder,
         facts,
         tuple(_validated(TableSpec, t, folder / "tables.toml") for t in tables),
-        tuple(_validated(FigureSpec, f, folder / "figures.toml") for f in figures),
+        tuple(_validated(AnyFigure, f, folder / "figures.toml") for f in figures),
     )
 
 
@@ -210,7 +273,7 @@ def _toml(file: Path) -> dict[str, Any]:
         raise MedrobustError(f"{file}: {error}") from None
 
 
-def _validated(kind: type[Any], content: Mapping[str, Any], file: Path) -> Any:
+def _validated(kind: Any, content: Mapping[str, Any], file: Path) -> Any:
     try:
         return TypeAdapter(kind).validate_python(content)
     except ValidationError as error:

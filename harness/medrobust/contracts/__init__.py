@@ -13,11 +13,12 @@ from .attack import (
 from .budget import Budget, BudgetSpec, Length, Norm
 from .classifier import Classifier, Gradient, Loss, Task
 from .dataset import SPLITS, DataInfo, Dataset, DataSource, ImageData, fingerprint_files
-from .defense import Defense, Detector, Fit, Hardening, Perturb, Preprocessing, Probe, Training
+from .defense import Defense, Detector, Fit, Hardening, Perturb, Preprocessing, Training
 from .draws import Draws
 from .goal import Goal, Targeted, Untargeted, cross_entropy, decide, decisions, predictions
 from .model import Model, Pretraining, Recipe, Shape
 from .plugin import Plugin, Preset, cumulative, cumulative_field
+from .probe import Probe
 
 __all__ = [
     "SPLITS",

@@ -115,13 +115,3 @@ class Detector(Plugin):
     @abstractmethod
     def score(self, state: Any, features: NDArray[np.float32], predicted: NDArray[np.int64]) -> NDArray[np.float64]:
         """A score per image (n,): the higher, the more adversarial."""
-
-
-class Probe(Plugin):
-    """Named arrays for what logits cannot show: example images, features, saliency, loss surfaces."""
-
-    kind: ClassVar[str] = "probe"
-
-    @abstractmethod
-    def measure(self, classifier: Classifier, images: Tensor, adversarial: Tensor) -> dict[str, NDArray[Any]]:
-        """Arrays by name, first axis the images (n, ...)."""

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
-from ..grid.plan import CraftStep, PerturbStep, Step
+from ..grid.plan import CraftStep, PerturbStep, ProbeStep, Step
 from .executors import Event
 from .steps import Report
 
@@ -42,6 +42,8 @@ def weight(step: Step) -> float:
         return 1.0 + 3.0 * float(steps if isinstance(steps, int) else 1)
     if isinstance(step, PerturbStep):
         return 100.0
+    if isinstance(step, ProbeStep):
+        return 2.0
     epochs = getattr(getattr(step.target.model.plugin, "recipe", None), "epochs", 10)
     return 12.0 * float(epochs) + 10.0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
@@ -135,10 +135,11 @@ class Session:
         finished = self.store.finished()
         cached = sum(1 for c in plan.cells if c in finished)
         steps = plan.steps(self.store.done())
+        failed: Mapping[str, str] = {}
         if steps:
             watcher.begin(steps)
             try:
-                _Schedule(steps, self, watcher).run()
+                failed = _Schedule(steps, self, watcher).run()
             finally:
                 watcher.end()
             self.store.compact()
@@ -148,6 +149,10 @@ class Session:
         problems = [(c, str(s), str(r)) for c, s, r in zip(bad["cell"], bad["status"], bad["reason"], strict=True)]
         known = set(mine["cell"])
         problems += [(c, "missing", "not computed") for c in plan.cells if c not in known]
+        measured = self.store.done().artifacts
+        for key, (cell, probe) in plan.probes.items():
+            if key not in measured:
+                problems.append((cell.id, "failed", f"{probe.label}: {failed.get(key, 'not measured')}"))
         return Outcome(
             made=len(plan.cells) - cached,
             cached=cached,
@@ -172,13 +177,14 @@ class _Schedule:
         self.met: set[str] = set()
         self.deaths: dict[str, int] = {}
 
-    def run(self) -> None:
+    def run(self) -> Mapping[str, str]:
+        """Run all steps; the reasons of those that failed, by step."""
         threads = max(s.threads for s in self.steps.values())
         workers = self.session.workers or (1 if self.session.device.startswith("cuda") else max(cores() // threads, 1))
         workers = min(workers, len(self.steps))
         if workers == 1:
             self.serve(InlineExecutor(), 1)
-            return
+            return self.failed
         while self.waiting:
             with (
                 _worker_environment(threads),
@@ -188,6 +194,7 @@ class _Schedule:
                     self.serve(pool, workers)
                 except BrokenProcessPool:
                     continue
+        return self.failed
 
     def ready(self) -> Iterable[Step]:
         """Steps whose needs are met; those that need a failed step fail with its reason."""

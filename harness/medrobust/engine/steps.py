@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -14,9 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from ..contracts import Budget, Draws, UniversalAttack
-from ..grid.cells import Cell, Part, Target
-from ..grid.plan import CraftStep, FitStep, HardenStep, Output, PerturbStep, Step
-from ..recent import Recent
+from ..grid.cells import Cell, Part
+from ..grid.plan import CraftStep, FitStep, HardenStep, Output, PerturbStep, ProbeStep, Step
 from ..results.store import Samples, StepRecord, Store
 from . import models
 from .classifier import TorchClassifier
@@ -32,11 +30,13 @@ from .craft import (
     out_of_memory,
     peak_memory,
 )
-from .data import LoadedPart, load_part, mean_norm
+from .data import LoadedPart, load_part
 from .diagnose import diagnose
 from .early import until_success
 from .harden import harden
+from .loading import budget_of, classifier_of, module_of, part_of
 from .perturb import fit_perturbation, load_perturbation
+from .probe import run_probe
 from .training import Progress
 from .workspace import Workspace, hardware, versions
 
@@ -67,10 +67,14 @@ def run_step(step: Step, workspace: Workspace, progress: Progress | None = None)
             models.fit(step.target, store, workspace, progress)
             return Report(step.id, clock.seconds)
         if isinstance(step, HardenStep):
-            harden(step.target, _training_part(step.target, workspace), store, workspace, progress)
+            part = part_of(step.target.train, step.target, workspace, progress)
+            harden(step.target, part, store, workspace, progress)
             return Report(step.id, clock.seconds)
         if isinstance(step, PerturbStep):
             _perturb(step, store, workspace, progress)
+            return Report(step.id, clock.seconds)
+        if isinstance(step, ProbeStep):
+            run_probe(step, store, workspace, progress)
             return Report(step.id, clock.seconds)
         return _Craft(step, store, workspace, progress, clock).run()
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin raises must not stop the others
@@ -118,63 +122,10 @@ def cell_row(
 def _perturb(step: PerturbStep, store: Store, workspace: Workspace, progress: Progress | None) -> None:
     cell = step.cells[0]
     assert cell.craft_on is not None
-    part = _part(cell.craft_on, step.source, workspace, progress)
-    module = _load(step.source, store, workspace)
-    classifier = _classifier(module, step.source, part, workspace)
-    fit_perturbation(step, classifier, part, _budget(cell, workspace, progress), store, workspace.device)
-
-
-def _part(part: Part, target: Target, workspace: Workspace, progress: Progress | None) -> LoadedPart:
-    """The images of a part at the size and colour of a target's model."""
-    shape = models.input_shape(target)
-
-    def decoding(done: int, total: int) -> None:
-        if progress:
-            progress(done, total, "decoding")
-
-    return load_part(part, workspace, (shape.channels, shape.height, shape.width), decoding)
-
-
-def _training_part(target: Target, workspace: Workspace) -> LoadedPart:
-    return _part(target.train, target, workspace, None)
-
-
-def _load(target: Target, store: Store, workspace: Workspace) -> nn.Module:
-    key = (workspace.store, target.id, workspace.device)
-    return _modules.get(key, lambda: models.load(target, store, workspace))
-
-
-def _classifier(module: nn.Module, source: Target, part: LoadedPart, workspace: Workspace) -> TorchClassifier:
-    """The classifier that attacks see, prepared once for each model and process."""
-    info = source.info
-
-    def make() -> TorchClassifier:
-        sample = part.tensor(0, min(len(part), 8), workspace.device)
-        # A copy: whatever an attack does to the module it is handed, the one that judges it stays as it is.
-        return TorchClassifier(copy.deepcopy(module), info.task, len(info.classes), workspace.acceleration, sample)
-
-    classifier = _classifiers.get((workspace.store, source.id, workspace.device, workspace.acceleration), make)
-    classifier.forward_passes = classifier.backward_passes = 0
-    return classifier
-
-
-def _budget(cell: Cell, workspace: Workspace, progress: Progress | None) -> Budget:
-    """The budget of a cell in pixel units; zeta refers to the target's training images."""
-    if cell.budget is None:
-        return Budget("linf", 0.0)
-    if not cell.budget.needs_training_set:
-        return cell.budget.resolve()
-    norm = cell.budget.norm
-    key = (cell.target.train.id, cell.target.id, norm)
-    mean = _mean_norms.get(key, lambda: mean_norm(_part(cell.target.train, cell.target, workspace, progress), norm))
-    return cell.budget.resolve(mean)
-
-
-_mean_norms: Recent[float] = Recent(64)
-_modules: Recent[nn.Module] = Recent(8)
-"""Loaded modules of this process."""
-_classifiers: Recent[TorchClassifier] = Recent(4)
-"""Prepared classifiers of this process."""
+    part = part_of(cell.craft_on, step.source, workspace, progress)
+    module = module_of(step.source, store, workspace)
+    classifier = classifier_of(module, step.source, part, workspace)
+    fit_perturbation(step, classifier, part, budget_of(cell, workspace, progress), store, workspace.device)
 
 
 @dataclass
@@ -190,17 +141,17 @@ class _Craft:
 
     def run(self) -> Report:
         step, device = self.step, self.workspace.device
-        source = _load(step.source, self.store, self.workspace)
-        part = _part(step.part, step.source, self.workspace, self.progress)
-        classifier = _classifier(source, step.source, part, self.workspace)
-        budget = _budget(step.outputs[0].cell, self.workspace, self.progress)
+        source = module_of(step.source, self.store, self.workspace)
+        part = part_of(step.part, step.source, self.workspace, self.progress)
+        classifier = classifier_of(source, step.source, part, self.workspace)
+        budget = budget_of(step.outputs[0].cell, self.workspace, self.progress)
         for output in step.outputs:
             if isinstance(step.root, UniversalAttack) and output.value not in self.perturbations:
                 rho = load_perturbation(output.cell.perturbation_id, self.store, device)
                 self.perturbations[output.value] = rho
         random = Draws.for_ids(step.outputs[0].cell.target.seed, part.data.ids.tolist(), device)
         self.judged = {o.cell.id: Judged() for o in step.outputs}
-        modules = {o.cell.target.id: _load(o.cell.target, self.store, self.workspace) for o in step.outputs}
+        modules = {o.cell.target.id: module_of(o.cell.target, self.store, self.workspace) for o in step.outputs}
         size = batch_size_for(classifier.activation_bytes, device)
         start = 0
         while start < len(part) and any(j.alive for j in self.judged.values()):
@@ -274,7 +225,7 @@ class _Craft:
         modules: dict[str, nn.Module],
     ) -> None:
         try:
-            for derived in output.chain:
+            for derived in output.cell.chain:
                 adversarial = derived.derive(images.clone(), adversarial, goal, budget, random)
         except Exception as error:  # noqa: BLE001 - one derived attack must not take the others with it
             self.judged[output.cell.id].stop("failed", explain(error, f"attack '{derived.title}'"))
@@ -326,14 +277,15 @@ class _Craft:
                 groups = None if data.groups is None else np.asarray(data.groups)
                 samples[output.cell.id] = Samples(np.asarray(data.ids), groups, data.labels, logits, l2, linf)
         self.store.write_step(StepRecord(step.id, rows, samples))
-        self.write_part(step.part, part)
+        self.write_part(step.part)
         cells = tuple((o.cell.id, self.judged[o.cell.id].status, self.judged[o.cell.id].reason) for o in step.outputs)
         return Report(step.id, self.clock.seconds, cells=cells)
 
-    def write_part(self, part: Part, loaded: LoadedPart) -> None:
+    def write_part(self, part: Part) -> None:
         """What a slice holds, per class; once."""
         if (self.store.path / "parts" / f"{part.id}.parquet").exists():
             return
+        loaded = load_part(part, self.workspace)
         data, info = loaded.data, loaded.info
         rows = []
         for index, name in enumerate(info.classes):

@@ -132,6 +132,16 @@ class Cell:
         return plugin  # type: ignore[no-any-return]
 
     @property
+    def chain(self) -> tuple[DerivedAttack, ...]:
+        """Attacks derived from the root, from the root outwards."""
+        chain: list[DerivedAttack] = []
+        plugin: Any = self.attack.plugin if self.attack else None
+        while isinstance(plugin, DerivedAttack):
+            chain.append(plugin)
+            plugin = plugin.of
+        return tuple(reversed(chain))
+
+    @property
     def _attack_fields(self) -> Fields:
         assert self.source is not None
         assert self.goal is not None
@@ -182,6 +192,10 @@ class Cell:
         assert self.attack is not None
         fields = {k: v for k, v in self._attack_fields.items() if k not in ("evaluate_on", "stop")}
         return digest("perturb", self.source.id, self.attack.family, fields)
+
+    def probe_id(self, probe: Spec) -> str:
+        """Under which what a probe measured of this cell is kept."""
+        return digest("probe", self.id, probe.canonical, REVISIONS["probe"])
 
     @property
     def fields(self) -> Fields:
@@ -240,6 +254,8 @@ class Entry:
     """Impossible by the threat model or excluded by the grid."""
     impossible: str = ""
     """Impossible here: data or weights are missing."""
+    probes: tuple[Spec, ...] = ()
+    """What is measured of the cell beyond its record."""
 
     def row(self) -> dict[str, str]:
         """Labels by axis and tags as `tags.NAME`."""

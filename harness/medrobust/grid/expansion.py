@@ -123,7 +123,7 @@ class _Expansion:
                 yield Entry(ordered, self.block.tags, None, excluded=reason)
             elif cell.id not in seen:
                 seen.add(cell.id)
-                yield Entry(ordered, self.block.tags, cell)
+                yield Entry(ordered, self.block.tags, cell, probes=() if clean else self.block.probes)
         self._check_attacks(spared)
 
     def _check_attacks(self, spared: set[str]) -> None:

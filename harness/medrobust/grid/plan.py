@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from ..contracts import AnyAttack, BudgetSpec, DerivedAttack, Hardening, UniversalAttack, cumulative_field
+from ..contracts import AnyAttack, BudgetSpec, Hardening, UniversalAttack, cumulative_field
 from ..plugins.specs import Spec
 from .blocks import GoalSpec, Stop
 from .cells import Cell, Entry, Part, Target
@@ -74,23 +74,11 @@ class Output:
 
     Attributes:
         cell: identity of the cell.
-        attack: the attack as the cell states it: the root at the cell's cumulative value, or derived from it.
         value: the cumulative value the cell stands for, or None.
     """
 
     cell: Cell
-    attack: Spec | None
     value: int | None
-
-    @property
-    def chain(self) -> tuple[DerivedAttack, ...]:
-        """Derived attacks from the root outwards."""
-        chain: list[DerivedAttack] = []
-        plugin = self.attack.plugin if self.attack else None
-        while isinstance(plugin, DerivedAttack):
-            chain.append(plugin)
-            plugin = plugin.of
-        return tuple(reversed(chain))
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +112,24 @@ class CraftStep:
         return len(self.outputs)
 
 
-Step = FitStep | HardenStep | PerturbStep | CraftStep
+@dataclass(frozen=True, eq=False)
+class ProbeStep:
+    """Measure of one cell what its record does not show."""
+
+    id: str
+    cell: Cell
+    probe: Spec
+    needs: tuple[str, ...] = ()
+
+    def describe(self) -> str:
+        return f"{self.probe.label} of {self.cell.describe()}"
+
+    @property
+    def threads(self) -> int:
+        return self.cell.target.threads
+
+
+Step = FitStep | HardenStep | PerturbStep | CraftStep | ProbeStep
 
 
 @dataclass(frozen=True)
@@ -139,6 +144,11 @@ class Plan:
     def cells(self) -> Mapping[str, Cell]:
         """Distinct cells by identity, in order."""
         return {e.cell.id: e.cell for e in self.entries if e.cell is not None}
+
+    @cached_property
+    def probes(self) -> Mapping[str, tuple[Cell, Spec]]:
+        """What is measured beyond records: cell and probe by the identity under which it is kept."""
+        return {e.cell.probe_id(p): (e.cell, p) for e in self.entries if e.cell is not None for p in e.probes}
 
     @property
     def excluded(self) -> Iterator[Entry]:
@@ -157,7 +167,8 @@ class Plan:
                     groups.setdefault(cell.craft_id, []).append(cell)
             made: dict[str, Step] = {}
             crafts = [_craft(key, cells, done, made) for key, cells in groups.items()]
-            return [*made.values(), *crafts]
+            probes = [_probe(key, cell, probe, done, made) for key, (cell, probe) in self.probes.items()]
+            return [*made.values(), *crafts, *(p for p in probes if p is not None)]
 
 
 @dataclass(frozen=True)
@@ -167,7 +178,7 @@ class Done:
     Attributes:
         cells: identities of cells with a verdict.
         weights: identities of trained or hardened weights.
-        artifacts: identities of perturbations.
+        artifacts: identities of perturbations and of what probes measured.
     """
 
     cells: Collection[str] = ()
@@ -181,14 +192,14 @@ def _craft(key: str, cells: list[Cell], done: Done, made: dict[str, Step]) -> Cr
     source = first.source or first.target
     needs = {n for t in (source, *(c.target for c in cells)) for n in _weights(t, done, made)}
     if first.root is None:
-        outputs = tuple(Output(c, None, None) for c in cells)
+        outputs = tuple(Output(c, None) for c in cells)
         return CraftStep(key, source, first.part, None, None, None, None, "full", outputs, tuple(sorted(needs)))
     field = cumulative_field(first.root)
     values = {c.id: getattr(c.root, field) if field else None for c in cells}
     root = at_value(first.root, field, max(v for v in values.values() if v is not None)) if field else first.root
     if isinstance(root, UniversalAttack):
         needs |= _perturbation(root, cells, done, made)
-    outputs = tuple(Output(c, c.attack, values[c.id]) for c in cells)
+    outputs = tuple(Output(c, values[c.id]) for c in cells)
     return CraftStep(
         key,
         source,
@@ -201,6 +212,16 @@ def _craft(key: str, cells: list[Cell], done: Done, made: dict[str, Step]) -> Cr
         outputs,
         tuple(sorted(needs)),
     )
+
+
+def _probe(key: str, cell: Cell, probe: Spec, done: Done, made: dict[str, Step]) -> ProbeStep | None:
+    """The step that measures a cell, or None if that is there; what it needs is added to `made`."""
+    if key in done.artifacts:
+        return None
+    needs = {n for t in (cell.source or cell.target, cell.target) for n in _weights(t, done, made)}
+    if isinstance(cell.root, UniversalAttack):
+        needs |= _perturbation(cell.root, [cell], done, made)
+    return ProbeStep(key, cell, probe, tuple(sorted(needs)))
 
 
 def _weights(target: Target, done: Done, made: dict[str, Step]) -> Iterator[str]:

@@ -1,14 +1,17 @@
-"""What the core offers itself: the absence of an attack and of a defense."""
+"""What the core offers itself: the absence of an attack and of a defense, and example images."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar, get_args
+from typing import Annotated, Any, ClassVar, get_args
 
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
 from torch import Tensor, nn
 
-from ..contracts import Attack, Budget, Classifier, Draws, Goal, Norm, Plugin, Preprocessing, ThreatModel
+from ..contracts import Attack, Budget, Classifier, Draws, Goal, Norm, Plugin, Preprocessing, Probe, ThreatModel
 from .hookspecs import hookimpl
 
 
@@ -35,6 +38,27 @@ class NoDefense(Preprocessing):
         return module
 
 
+@dataclass(frozen=True)
+class Examples(Probe):
+    """The first images of each class, clean and adversarial; the same images whatever the attack and its budget.
+
+    Attributes:
+        per_class: images a class; of images without labels or with several, this many in all.
+    """
+
+    name: ClassVar[str] = "examples"
+    revision: ClassVar[int] = 1
+    per_class: Annotated[int, Field(ge=1)] = 1
+
+    def select(self, labels: NDArray[np.int64] | None, count: int) -> NDArray[np.intp]:
+        if labels is None or labels.ndim > 1:
+            return np.arange(min(count, self.per_class))
+        return np.concatenate([np.flatnonzero(labels == label)[: self.per_class] for label in np.unique(labels)])
+
+    def measure(self, classifier: Classifier, images: Tensor, adversarial: Tensor) -> dict[str, NDArray[Any]]:
+        return {"clean": images.cpu().numpy(), "adversarial": adversarial.cpu().numpy()}
+
+
 @hookimpl
 def medrobust_attacks() -> Iterable[type[Plugin]]:
     return [NoAttack]
@@ -43,3 +67,8 @@ def medrobust_attacks() -> Iterable[type[Plugin]]:
 @hookimpl
 def medrobust_defenses() -> Iterable[type[Plugin]]:
     return [NoDefense]
+
+
+@hookimpl
+def medrobust_probes() -> Iterable[type[Plugin]]:
+    return [Examples]

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from medrobust import METRICS, MedrobustError
 
-from ..selection import Row, matches
+from ..labels import Row, matches
 from .estimates import RESAMPLES, Estimate, apart, difference, estimate, over_repetitions
 from .members import Item, agree, by_seed, chosen, missing_records, spread
 from .specs import Bound, Claim, Comparison, Trend

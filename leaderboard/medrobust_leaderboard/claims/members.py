@@ -10,8 +10,9 @@ from typing import Final
 
 from medrobust import CONFIDENCE_BINS, METRICS, Record, Store
 
-from ..selection import Row, Selected, matches
-from .specs import PENDING, Claim, Comparison, Selection, Trend, Where, tables
+from ..labels import Labels, Row, Where, matches, tables
+from ..selection import Selected
+from .specs import PENDING, Claim, Comparison, Trend
 
 SHOWN: Final = 4
 """Labels that a list of missing ones names."""
@@ -91,7 +92,7 @@ def spread(items: Iterable[Item], metric: str) -> list[Item]:
     ]
 
 
-def chosen(items: Iterable[Item], *selections: Selection) -> list[Item]:
+def chosen(items: Iterable[Item], *selections: Where) -> list[Item]:
     """The planned items that match one table of every selection."""
     return [
         item
@@ -100,9 +101,9 @@ def chosen(items: Iterable[Item], *selections: Selection) -> list[Item]:
     ]
 
 
-def wanted(claim: Claim) -> list[Where]:
+def wanted(claim: Claim) -> list[Labels]:
     """Every combination of tables that a claim selects by."""
-    sides: list[Where] = [{}]
+    sides: list[Labels] = [{}]
     if isinstance(claim, Comparison):
         sides = [*tables(claim.left), *tables(claim.right)]
         if claim.change_from:
@@ -135,13 +136,13 @@ def missing_labels(claim: Claim, items: Sequence[Item]) -> list[str]:
     return [*texts, *needs]
 
 
-def _labels(table: Where) -> Iterator[tuple[str, str]]:
+def _labels(table: Labels) -> Iterator[tuple[str, str]]:
     for axis, labels in table.items():
         for label in [labels] if isinstance(labels, str) else labels:
             yield axis, label
 
 
-def _has(row: Row, axis: str, label: str, table: Where) -> bool:
+def _has(row: Row, axis: str, label: str, table: Labels) -> bool:
     # A clean record matches every budget; it shows a label to exist only where clean records are asked for.
     if row.get(axis, "") == "" and row.get("attack") == "none" and table.get("attack") != "none":
         return False

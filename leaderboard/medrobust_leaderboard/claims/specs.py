@@ -16,8 +16,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from medrobust import AXES, MedrobustError, did_you_mean, metric
 
-Where = dict[str, str | list[str]]
-Selection = Where | list[Where]
+from ..labels import Where, tables
+
 Quantifier = Literal["all", "most", "average"]
 
 LEVEL: Final = 0.05
@@ -47,7 +47,7 @@ class Claim:
     text: str
     section: str
     metric: str
-    where: Selection = field(default_factory=dict)
+    where: Where = field(default_factory=dict)
     quantifier: Quantifier = "all"
     reading: str = ""
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -57,7 +57,7 @@ class Claim:
         """The metrics by the key that names them."""
         return {"metric": self.metric}
 
-    def selections(self) -> dict[str, Selection]:
+    def selections(self) -> dict[str, Where]:
         """The selections by key."""
         return {"where": self.where}
 
@@ -96,8 +96,8 @@ class Comparison(Claim):
         change_from: compare the change of the metric from these labels instead of the metric itself.
     """
 
-    left: Selection
-    right: Selection
+    left: Where
+    right: Where
     pair_on: list[str]
     direction: Literal["greater", "less", "equal"]
     margin: float = 0.0
@@ -109,7 +109,7 @@ class Comparison(Claim):
     def metrics(self) -> dict[str, str]:
         return {"metric": self.metric} | ({"right_metric": self.right_metric} if self.right_metric else {})
 
-    def selections(self) -> dict[str, Selection]:
+    def selections(self) -> dict[str, Where]:
         return {"where": self.where, "left": self.left, "right": self.right, "change_from": dict(self.change_from)}
 
     def axes(self) -> dict[str, list[str]]:
@@ -142,7 +142,7 @@ class Trend(Claim):
     pair_on: list[str]
     order: list[str] = field(default_factory=list)
 
-    def selections(self) -> dict[str, Selection]:
+    def selections(self) -> dict[str, Where]:
         return {"where": self.where, "order": {self.along: self.order}}
 
     def axes(self) -> dict[str, list[str]]:
@@ -217,8 +217,3 @@ def _check_names(claim: Claim, where: str) -> None:
         for axis in axes:
             if axis not in _AXES and not axis.startswith("tags."):
                 raise MedrobustError(f"{where}: {key}: no axis is called '{axis}'{did_you_mean(axis, _AXES)}")
-
-
-def tables(selection: Selection) -> list[Where]:
-    """A selection as the list of its tables."""
-    return selection if isinstance(selection, list) else [selection]

@@ -21,11 +21,12 @@ from typing import Literal
 
 from medrobust import Store, holm
 
-from ..selection import Row, Selected
+from ..labels import Row, tables
+from ..selection import Selected
 from .effects import Gathered, Member, gather
 from .estimates import Estimate, Tested, above, average, below, within
 from .members import Item, chosen, items_of, missing_labels, problems_of, spread, wanted, with_records
-from .specs import LEVEL, PENDING, Bound, Claim, Comparison, Trend, tables
+from .specs import LEVEL, PENDING, Bound, Claim, Comparison, Trend
 
 Verdict = Literal["holds", "does not hold", "undecided", "cannot be tested here"]
 

@@ -93,7 +93,7 @@ def border_text(claim: Claim) -> str:
 
 
 def section_text(finding: Finding) -> str:
-    """Where the paper says it, and whether what was tested is the paper's."""
+    """Labels the paper says it, and whether what was tested is the paper's."""
     section = finding.claim.section
     where = f"section {section}" if section[:1].isdigit() else section
     return f"{where}; on substitutes" if finding.substituted else where

@@ -38,7 +38,7 @@ def test_a_sweep_over_a_cumulative_field_is_one_run(plan: MakePlan) -> None:
     assert len(found.cells) == 2 * 3 + 1
     assert [c.root.steps for c in made] == [5, 5]  # type: ignore[union-attr]
     assert [[o.value for o in c.outputs] for c in made] == [[1, 5, 3], [1, 5, 3]]
-    assert [[o.attack.plugin.steps for o in c.outputs] for c in made] == [[1, 5, 3]] * 2  # type: ignore[union-attr]
+    assert [[o.cell.root.steps for o in c.outputs] for c in made] == [[1, 5, 3]] * 2  # type: ignore[union-attr]
 
 
 def test_a_sweep_over_another_field_is_not(plan: MakePlan) -> None:
@@ -60,7 +60,7 @@ def test_derived_attacks_share_the_run_of_what_they_derive_from(plan: MakePlan) 
     )
     (step,) = [c for c in crafts(found.steps(Done())) if c.root is not None]
     assert step.root.steps == 4  # type: ignore[union-attr]
-    chains = [(o.value, [d.name for d in o.chain]) for o in step.outputs]
+    chains = [(o.value, [d.name for d in o.cell.chain]) for o in step.outputs]
     assert chains == [(4, []), (2, ["halved"]), (4, ["halved"])]
 
 

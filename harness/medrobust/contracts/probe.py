@@ -1,0 +1,33 @@
+"""What a probe's author implements: what a figure or a detector needs beyond logits."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .classifier import Classifier
+from .plugin import Plugin
+
+
+class Probe(Plugin):
+    """Named arrays for what logits cannot show: example images, features, saliency, loss surfaces."""
+
+    kind: ClassVar[str] = "probe"
+
+    def select(self, labels: NDArray[np.int64] | None, count: int) -> NDArray[np.intp]:
+        """Positions of the images it looks at, of `count` with these labels; all of them unless it says otherwise."""
+        return np.arange(count)
+
+    @abstractmethod
+    def measure(self, classifier: Classifier, images: Tensor, adversarial: Tensor) -> dict[str, NDArray[Any]]:
+        """Arrays by name, first axis the images.
+
+        Args:
+            classifier: the target.
+            images: the clean images selected (n, c, h, w) in [0, 1].
+            adversarial: their adversarial versions, same shape.
+        """

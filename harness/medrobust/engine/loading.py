@@ -1,0 +1,73 @@
+"""What steps work with, loaded or made once for each process: images, modules, prepared classifiers, budgets."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+from torch import nn
+
+from ..contracts import Budget
+from ..grid.cells import Cell, Part, Target
+from ..recent import Recent
+from ..results.store import Store
+from . import models
+from .classifier import TorchClassifier
+from .data import LoadedPart, load_part, mean_norm
+from .training import Progress
+from .workspace import Workspace
+
+
+def part_of(part: Part, target: Target, workspace: Workspace, progress: Progress | None) -> LoadedPart:
+    """The images of a part at the size and colour of a target's model, with labels where they are of its classes."""
+    shape = models.input_shape(target)
+
+    def decoding(done: int, total: int) -> None:
+        if progress:
+            progress(done, total, "decoding")
+
+    loaded = load_part(part, workspace, (shape.channels, shape.height, shape.width), decoding)
+    if (loaded.info.classes, loaded.info.task) == (target.info.classes, target.info.task):
+        return loaded
+    # Labels of other classes, such as those of natural images, say nothing of this model's decisions.
+    return replace(loaded, data=replace(loaded.data, labels=None))
+
+
+def module_of(target: Target, store: Store, workspace: Workspace) -> nn.Module:
+    """The module of a target with its weights; shared, so not to be changed."""
+    key = (workspace.store, target.id, workspace.device)
+    return _modules.get(key, lambda: models.load(target, store, workspace))
+
+
+def classifier_of(module: nn.Module, source: Target, part: LoadedPart, workspace: Workspace) -> TorchClassifier:
+    """The classifier that attacks see, prepared once for each model and process."""
+    info = source.info
+
+    def make() -> TorchClassifier:
+        sample = part.tensor(0, min(len(part), 8), workspace.device)
+        # A copy: whatever an attack does to the module it is handed, the one that judges it stays as it is.
+        return TorchClassifier(copy.deepcopy(module), info.task, len(info.classes), workspace.acceleration, sample)
+
+    classifier = _classifiers.get((workspace.store, source.id, workspace.device, workspace.acceleration), make)
+    classifier.forward_passes = classifier.backward_passes = 0
+    return classifier
+
+
+def budget_of(cell: Cell, workspace: Workspace, progress: Progress | None) -> Budget:
+    """The budget of a cell in pixel units; zeta refers to the target's training images."""
+    if cell.budget is None:
+        return Budget("linf", 0.0)
+    if not cell.budget.needs_training_set:
+        return cell.budget.resolve()
+    norm = cell.budget.norm
+    key = (cell.target.train.id, models.input_shape(cell.target), norm)
+    mean = _mean_norms.get(key, lambda: mean_norm(part_of(cell.target.train, cell.target, workspace, progress), norm))
+    return cell.budget.resolve(mean)
+
+
+_mean_norms: Recent[float] = Recent(64)
+"""Mean norms of training images, which every budget with zeta asks for."""
+_modules: Recent[nn.Module] = Recent(8)
+"""Loaded modules of this process."""
+_classifiers: Recent[TorchClassifier] = Recent(4)
+"""Prepared classifiers of this process."""
