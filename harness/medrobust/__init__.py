@@ -78,7 +78,16 @@ from .options import (
 from .plugins.registry import Registry
 from .results.metrics import CONFIDENCE_BINS, METRICS, compare, evaluate, metric
 from .results.record import Record
-from .results.statistics import Value, bootstrap, holm, mean_of, over_seeds, paired_bootstrap
+from .results.statistics import (
+    Comparison,
+    Value,
+    bootstrap,
+    holm,
+    mean_of,
+    over_seeds,
+    paired_bootstrap,
+    paired_rates,
+)
 from .results.store import Store
 
 __all__ = [
@@ -92,6 +101,7 @@ __all__ = [
     "BudgetSpec",
     "Cell",
     "Classifier",
+    "Comparison",
     "DataError",
     "DataInfo",
     "DataRootOption",
@@ -168,6 +178,7 @@ __all__ = [
     "open_session",
     "over_seeds",
     "paired_bootstrap",
+    "paired_rates",
     "parse_grid",
     "predictions",
     "print_evidence",

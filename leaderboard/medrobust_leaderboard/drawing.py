@@ -86,9 +86,8 @@ def _series(
     report: Report, spec: CurvesSpec, panel: Mapping[str, str], key: Mapping[str, str], selected: Sequence[Selected]
 ) -> figures.Series | None:
     places: dict[float, list[Selected]] = {}
-    for each in at({**panel, **key}, selected):
-        if rule_for(each.row, spec.value, key.get("value")) is None:
-            continue
+    measured = [each for each in selected if rule_for(each.row, spec.value, key.get("value")) is not None]
+    for each in at({**panel, **key}, measured):
         if (x := _abscissa(spec.x, each)) is not None:
             places.setdefault(x, []).append(each)
     points: list[tuple[float, Value | None]] = []
@@ -208,7 +207,7 @@ def image_tiles(report: Report, spec: ImagesSpec) -> tuple[list[str], list[list[
             for column, place in zip(columns, places, strict=True):
                 shown = place[number] if place and number < len(place) else [None] * len(spec.show)
                 line += _titled(shown, spec, column) if not tiles else shown
-            labels.append(_title(spec, row) if number == 0 else "")
+            labels.append(_title(spec, row).replace(", ", "\n") if number == 0 else "")
             tiles.append(line)
     return labels, tiles
 
@@ -261,7 +260,7 @@ def _examples(report: Report, spec: ImagesSpec, entry: Entry) -> Iterator[list[f
     }
     record = next((r for _, r in report.store.records([entry.cell.id])), None)
     if record is None:
-        raise MedrobustError("no record")
+        raise StoreError("no record")
     classes, positions = _entry_classes(entry), kept["positions"]
     clean, decided = (_names(record, logits, positions, classes) for logits in (record.clean, record.adversarial))
     truth = [""] * len(positions) if record.labels is None else [classes[int(i)] for i in record.labels[positions]]

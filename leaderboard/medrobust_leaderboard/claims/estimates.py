@@ -7,7 +7,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from medrobust import METRICS, Record, Value, bootstrap, compare, evaluate, mean_of, over_seeds, paired_bootstrap
+from medrobust import (
+    METRICS,
+    Comparison,
+    Record,
+    Value,
+    bootstrap,
+    compare,
+    evaluate,
+    mean_of,
+    over_seeds,
+    paired_bootstrap,
+    paired_rates,
+)
 
 from .members import Item
 
@@ -51,6 +63,11 @@ def of_value(value: Value) -> Estimate:
     return Estimate(value.scalar, low, high, None, value.n, value.reason or value.note)
 
 
+def of_comparison(found: Comparison) -> Estimate:
+    """A paired comparison as an estimate."""
+    return Estimate(found.difference, found.low, found.high, found.p, found.n, found.reason)
+
+
 def measure(name: str, item: Item) -> Callable[[Record], Value]:
     """The scalar that a claim reads from a record: a metric, or the entry of one that the item stands for."""
 
@@ -72,12 +89,19 @@ def difference(
 ) -> Estimate:
     """Left minus `factor` times right, by the statistics that suit.
 
-    One record: bootstrap of the difference. Same images and metric: the paired comparison of that metric. Otherwise
-    both count as independent (see `apart`), which is too cautious where images are shared.
+    One record: image by image for two rates over all images, else by bootstrap. Same images and metric: the paired
+    comparison of that metric. Otherwise both count as independent (see `apart`), which is too cautious where images are
+    shared.
     """
     assert left.record is not None
     assert right.record is not None
     one, other = measure(names[0], left), measure(names[1], right)
+    hits = [METRICS[name].hits for name in names]
+    if left.cell == right.cell and hits[0] and hits[1] and factor == 1:
+        values = one(left.record), other(left.record)
+        if any(value.scalar is None for value in values):
+            return of_value(next(value for value in values if value.scalar is None))
+        return of_comparison(paired_rates(hits[0](left.record), hits[1](left.record), left.record.groups))
     if left.cell == right.cell:
 
         def within(record: Record) -> Value:
@@ -92,7 +116,7 @@ def difference(
             found = paired_bootstrap(one, left.record, right.record, resamples=resamples)
         else:
             found = compare(names[0], left.record, right.record, resamples=resamples)
-        return Estimate(found.difference, found.low, found.high, found.p, found.n, found.reason)
+        return of_comparison(found)
     return apart(of_value(one(left.record)), of_value(other(right.record)), factor)
 
 

@@ -17,7 +17,7 @@ __all__ = ["CONFIDENCE_BINS", "METRICS", "Axis", "Metric", "Value", "compare", "
 METRICS: dict[str, Metric] = {
     entry.name: entry
     for entry in (
-        Metric("accuracy", accuracy.accuracy, higher_is_robust=True),
+        Metric("accuracy", accuracy.accuracy, higher_is_robust=True, hits=accuracy.right),
         Metric("clean_accuracy", accuracy.clean_accuracy),
         Metric(
             "label_accuracy", accuracy.label_accuracy, higher_is_robust=True, full_strength=True, tasks=("multilabel",)
@@ -53,15 +53,24 @@ METRICS: dict[str, Metric] = {
         Metric("mean_auc", ranking.mean_auc, unit="AUC", higher_is_robust=True, full_strength=True),
         Metric("relative_auc", ranking.relative_auc, unit="ratio", higher_is_robust=True, full_strength=True),
         Metric("asr", success.asr, higher_is_robust=False),
-        Metric("asr_all", success.asr_all, higher_is_robust=False),
+        Metric("asr_all", success.asr_all, higher_is_robust=False, hits=success.broken),
         Metric(
             "asr_by_confidence", success.asr_by_confidence, higher_is_robust=False, axis=("bin",), tasks=("multiclass",)
         ),
         # An untargeted attack on the true labels that stops at success never touches an image wrong when clean, whose
         # decision it might have changed.
-        Metric("fooling_rate", success.fooling_rate, higher_is_robust=False, needs_labels=False, full_strength=True),
-        Metric("targeted_success", success.targeted_success, higher_is_robust=False, needs_labels=False),
-        Metric("targeted_baseline", success.targeted_baseline, needs_labels=False),
+        Metric(
+            "fooling_rate",
+            success.fooling_rate,
+            higher_is_robust=False,
+            needs_labels=False,
+            full_strength=True,
+            hits=success.fooled,
+        ),
+        Metric(
+            "targeted_success", success.targeted_success, higher_is_robust=False, needs_labels=False, hits=success.hit
+        ),
+        Metric("targeted_baseline", success.targeted_baseline, needs_labels=False, hits=success.hit_when_clean),
         Metric(
             "confusion_matrix",
             confusion.confusion_matrix,

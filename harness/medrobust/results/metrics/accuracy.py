@@ -18,7 +18,12 @@ def accuracy(record: Record) -> Value:
     Multi-label: an image is correct when all its labels are (subset accuracy), which is when an attack has failed on
     it; `label_accuracy` counts labels. wetstein2020, minagi2022 and hirano2021 1.7 (test accuracy).
     """
-    return rate(correct(record, record.adversarial), record.groups)
+    return rate(right(record), record.groups)
+
+
+def right(record: Record) -> Mask:
+    """Which images are classified correctly under attack (n,)."""
+    return correct(record, record.adversarial)
 
 
 def clean_accuracy(record: Record) -> Value:

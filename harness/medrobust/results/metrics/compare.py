@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...errors import MedrobustError
 from ..record import Record
-from ..statistics.comparison import Comparison, align, delong, mcnemar, paired_bootstrap
+from ..statistics.comparison import Comparison, align, delong, paired_bootstrap, paired_rates
 from .ranking import average_area
 from .registry import Metric
 
@@ -14,7 +14,7 @@ def compare_metric(
 ) -> Comparison:
     """First minus second of a scalar metric over the images that both records have.
 
-    McNemar for accuracy, DeLong for AUCs of the same images, the paired bootstrap for everything else.
+    McNemar for rates over all images, DeLong for AUCs of the same images, the paired bootstrap for everything else.
     """
     if metric.axis:
         raise MedrobustError(f"'{metric.name}' has an axis ({', '.join(metric.axis)}): compare a scalar metric")
@@ -22,8 +22,8 @@ def compare_metric(
     for record in (first, second):
         if (value := metric(record)).scalar is None:
             return Comparison(None, n=len(first), groups=value.groups, reason=value.reason)
-    if metric.name == "accuracy":
-        return mcnemar(first, second)
+    if metric.hits is not None:
+        return paired_rates(metric.hits(first), metric.hits(second), first.groups)
     if metric.name in ("auc", "mean_auc"):
         return delong(average_area(first), average_area(second), first.groups)
     return paired_bootstrap(metric, first, second, resamples=resamples, seed=seed)

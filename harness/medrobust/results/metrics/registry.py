@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...contracts import Task
 from ..record import Record
@@ -31,6 +32,7 @@ class Metric:
         full_strength: whether it needs a record made with stop = "full", since images that an attack left once broken
             would change it.
         axis: the axes of its value: none for a scalar.
+        hits: for a rate over all images, which of them count (n,); pairs of rates are compared image by image.
         tasks: the tasks it is defined for.
     """
 
@@ -41,6 +43,7 @@ class Metric:
     needs_labels: bool = True
     full_strength: bool = False
     axis: tuple[Axis, ...] = ()
+    hits: Callable[[Record], NDArray[np.bool_]] | None = None
     tasks: tuple[Task, ...] = TASKS
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..outcomes import confidence, correct, decisions, same, select
+from ..outcomes import Mask, confidence, correct, decisions, same, select
 from ..record import Record
 from ..statistics.rates import group_count, mean, rate
 from ..statistics.value import Value, stack, undefined
@@ -25,7 +25,12 @@ def asr(record: Record) -> Value:
 
 def asr_all(record: Record) -> Value:
     """Images correct when clean and wrong under attack, over all images (kovalev2019 3.4, the other reading)."""
-    return rate(correct(record, record.clean) & ~correct(record, record.adversarial), record.groups)
+    return rate(broken(record), record.groups)
+
+
+def broken(record: Record) -> Mask:
+    """Which images are correct when clean and wrong under attack (n,)."""
+    return correct(record, record.clean) & ~correct(record, record.adversarial)
 
 
 def asr_by_confidence(record: Record) -> Value:
@@ -34,7 +39,7 @@ def asr_by_confidence(record: Record) -> Value:
     Images under 0.5, possible from three classes on, have no bin; the note counts them.
     """
     kept = correct(record, record.clean)
-    broken = ~correct(record, record.adversarial)[kept]
+    lost = ~correct(record, record.adversarial)[kept]
     sure, groups = confidence(record.clean)[kept], select(record, kept)
     bins = np.minimum(np.searchsorted(CONFIDENCE_BINS, sure, side="right") - 1, len(CONFIDENCE_BINS) - 2)
     values = []
@@ -42,7 +47,7 @@ def asr_by_confidence(record: Record) -> Value:
         inside = bins == index
         low, high = CONFIDENCE_BINS[index : index + 2]
         empty = f"no image correct when clean has a confidence in [{low:.2f}, {high:.2f}]"
-        values.append(rate(broken[inside], None if groups is None else groups[inside], empty=empty))
+        values.append(rate(lost[inside], None if groups is None else groups[inside], empty=empty))
     dropped = int(np.count_nonzero(confidence(record.clean) < CONFIDENCE_BINS[0]))
     note = f"{dropped} of {len(record)} images under confidence 0.5 left out" if dropped else ""
     return stack(values, (len(values),), n=int(np.count_nonzero(bins >= 0)), groups=group_count(groups), note=note)
@@ -53,8 +58,12 @@ def fooling_rate(record: Record) -> Value:
 
     hirano2021 1.7, minagi2022 2.3. Multi-label: whose decision on any label differs.
     """
-    changed = ~same(decisions(record, record.clean), decisions(record, record.adversarial))
-    return rate(changed, record.groups)
+    return rate(fooled(record), record.groups)
+
+
+def fooled(record: Record) -> Mask:
+    """Which images are decided otherwise than when clean (n,)."""
+    return ~same(decisions(record, record.clean), decisions(record, record.adversarial))
 
 
 def targeted_success(record: Record) -> Value:
@@ -74,6 +83,16 @@ def _targeted(record: Record, logits: np.ndarray) -> Value:
     if record.target is None:
         return undefined("the attack was not targeted", n=len(record), groups=group_count(record.groups))
     return rate(same(decisions(record, logits), record.target), record.groups)
+
+
+def hit(record: Record) -> Mask:
+    """Which images of a targeted attack are decided as the target (n,)."""
+    return same(decisions(record, record.adversarial), record.target)
+
+
+def hit_when_clean(record: Record) -> Mask:
+    """Which images are decided as the target without the perturbation (n,)."""
+    return same(decisions(record, record.clean), record.target)
 
 
 def mean_l2(record: Record) -> Value:

@@ -5,7 +5,7 @@ two cells differ; `combine` makes one number of several; `worst_case` is the str
 """
 
 from .combine import mean_of, over_seeds, pooled
-from .comparison import Comparison, align, bootstrap, delong, holm, mcnemar, paired_bootstrap
+from .comparison import Comparison, align, bootstrap, delong, holm, mcnemar, paired_bootstrap, paired_rates
 from .rates import CONFIDENCE, mean, rate, wilson
 from .value import Value, stack, undefined
 from .worst_case import margin, worst_case
@@ -24,6 +24,7 @@ __all__ = [
     "mean_of",
     "over_seeds",
     "paired_bootstrap",
+    "paired_rates",
     "pooled",
     "rate",
     "stack",

@@ -61,15 +61,20 @@ def align(first: Record, second: Record) -> tuple[Record, Record]:
 
 
 def mcnemar(first: Record, second: Record) -> Comparison:
-    """Accuracy under attack of two records, image by image.
+    """Accuracy under attack of two records, image by image; see `paired_rates`."""
+    first, second = align(first, second)
+    return paired_rates(correct(first, first.adversarial), correct(second, second.adversarial), first.groups)
 
-    Exact binomial test of the images that only one of them classifies correctly (McNemar 1947, Psychometrika 12:153);
+
+def paired_rates(first: NDArray[np.bool_], second: NDArray[np.bool_], groups: Groups | None = None) -> Comparison:
+    """Two rates over the same images, first minus second; `first` and `second` say which images count (n,).
+
+    Exact binomial test of the images that count in only one of them (McNemar 1947, Psychometrika 12:153);
     with several images a patient, the test for clustered pairs of Obuchowski (1998, Stat Med 17:1495). Interval by
     Agresti and Min (2005, Stat Med 24:729), shrunk by the design effect.
     """
-    first, second = align(first, second)
-    n, groups = len(first), first.groups
-    difference = correct(first, first.adversarial).astype(np.int64) - correct(second, second.adversarial)
+    n = len(first)
+    difference = first.astype(np.int64) - second
     estimate = float(difference.mean())
     factor, count = design(difference.astype(np.float64) - estimate, groups)
     only_first, only_second = int(np.count_nonzero(difference > 0)), int(np.count_nonzero(difference < 0))
