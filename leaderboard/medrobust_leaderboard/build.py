@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 
-from medrobust import AXES, Plan, Store, Value
+from medrobust import AXES, MedrobustError, Plan, Store, Value
 
 from .claims import Finding, judge, read_claims
 from .labels import Row, Where, matches, ordered, tables
@@ -71,14 +72,19 @@ class Report:
                 cells[row, column] = cell
         shown_rows = {r: tuple(spec.shown(a, v) for a, v in zip(spec.rows, r, strict=True)) for r in rows}
         shown_columns = {c: tuple(spec.shown(a, v) for a, v in zip(spec.columns, c, strict=True)) for c in columns}
+        # Labels of one name share a row: attacks that differ with the data set in their step, for instance.
+        filled = [(shown_rows[r], shown_columns[c]) for r, c in cells]
+        if len(set(filled)) < len(filled):
+            twice = next(place for place in filled if filled.count(place) > 1)
+            raise MedrobustError(f"{self.paper.name} {spec.id}: two cells are both called {', '.join(sum(twice, ()))}")
         return Table(
             id=spec.id,
             title=spec.title,
             caption=spec.caption,
             row_names=tuple(spec.shown("axis", a) for a in spec.rows),
-            rows=tuple(shown_rows[r] for r in rows if any((r, c) in cells for c in columns)),
+            rows=tuple(dict.fromkeys(shown_rows[r] for r in rows if any((r, c) in cells for c in columns))),
             column_names=tuple(spec.shown("axis", a) for a in spec.columns),
-            columns=tuple(shown_columns[c] for c in columns if any((r, c) in cells for r in rows)),
+            columns=tuple(dict.fromkeys(shown_columns[c] for c in columns if any((r, c) in cells for r in rows))),
             cells={(shown_rows[r], shown_columns[c]): cell for (r, c), cell in cells.items()},
             notes=tuple(spec.notes),
             unit=spec.unit,
@@ -138,7 +144,7 @@ class Report:
 
     def substitutions(self, row: Row) -> list[Substitution]:
         """What stands for something else in an entry."""
-        return [s for s in self.profile.substitutions if s.label == "*" or row.get(s.axis) == s.label]
+        return [s for s in self.profile.substitutions if fnmatchcase(row.get(s.axis, ""), s.label)]
 
     # Claims ----------------------------------------------------------------------------------------------------------
 

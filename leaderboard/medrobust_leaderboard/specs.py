@@ -169,7 +169,7 @@ class Substitution:
 
     Attributes:
         axis: axis of the grid.
-        label: label on that axis; `*` for all.
+        label: label on that axis; `*` and `?` are wildcards.
         paper: what the paper has.
         here: what stands for it.
         reason: why.

@@ -1,0 +1,312 @@
+"""Tables and figures from a small run: brackets, classes as an axis, merged rows, controls, matrices and images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from medrobust import MedrobustError, Record, Session, evaluate
+from medrobust_leaderboard.build import Report
+from medrobust_leaderboard.drawing import bar_panels, confusion_matrices, curve_panels, draw_figures, image_tiles
+from medrobust_leaderboard.specs import BarsSpec, ConfusionSpec, CurvesSpec, ImagesSpec, TableSpec, read_paper
+
+GRID = """
+[define]
+scans = { name = "textures", classes = 3 }
+net = "tiny-net"
+uap = "one-for-all"
+uap-long = { name = "one-for-all", passes = 2 }
+control = "hum"
+drilled = { name = "drilled", rounds = [1, 2] }
+
+[[grid]]
+dataset = "@scans"
+model = "@net"
+attack = ["none", "@uap", "@control"]
+budget = ["linf:8/255", "linf:16/255"]
+evaluate_on = ["test", "val"]
+probe = "examples"
+
+[[grid]]
+dataset = "@scans"
+model = "@net"
+attack = "@uap-long"
+budget = "linf:16/255"
+
+[[grid]]
+dataset = "@scans"
+model = "@net"
+defense = ["none", "@drilled"]
+attack = ["none", "@uap"]
+budget = "linf:16/255"
+"""
+
+TABLES = """
+[[table]]
+id = "rates"
+title = "Rates"
+rows = ["attack"]
+columns = ["budget"]
+where = { attack = ["uap", "uap-long"], defense = "none", evaluate_on = "test" }
+names = { attack = { uap-long = "long" } }
+bracket = { with = { attack = "control" } }
+reference = "rates.csv"
+value = [{ metric = "fooling_rate" }]
+
+[[table]]
+id = "shares"
+title = "Shares"
+rows = ["class"]
+columns = ["attack"]
+where = { attack = ["none", "uap"], budget = "linf:16/255", defense = "none", evaluate_on = "test" }
+value = [{ metric = "predicted_share" }]
+
+[[table]]
+id = "merged"
+title = "Merged"
+rows = ["attack"]
+columns = ["budget"]
+where = [
+    { attack = "uap", budget = "linf:8/255", defense = "none", evaluate_on = "test" },
+    { attack = "uap-long", budget = "linf:16/255" },
+]
+names = { attack = { uap = "UAP", uap-long = "UAP" } }
+value = [{ metric = "fooling_rate" }]
+"""
+
+FIGURES = """
+[[figure]]
+id = "sweep"
+title = "Sweep"
+kind = "curves"
+panels = ["dataset"]
+series = ["evaluate_on", "attack"]
+x = "eps"
+x_label = "eps"
+y_label = "R_f"
+where = { attack = ["uap", "control"], defense = "none", evaluate_on = ["test", "val"] }
+control = { attack = "control" }
+value = [{ metric = "fooling_rate" }]
+
+[[figure]]
+id = "rounds"
+title = "Rounds"
+kind = "curves"
+panels = ["dataset"]
+series = ["value"]
+x = "defense.rounds"
+x_label = "rounds"
+y_label = "%"
+where = { attack = ["none", "uap"], evaluate_on = "test", budget = "linf:16/255" }
+value = [
+    { label = "R_f", metric = "fooling_rate", where = { attack = "uap" } },
+    { label = "accuracy", metric = "accuracy", where = { attack = "none" } },
+]
+
+[[figure]]
+id = "bars"
+title = "Bars"
+kind = "bars"
+panels = ["dataset"]
+groups = ["budget"]
+series = ["evaluate_on"]
+y_label = "R_f"
+where = { attack = "uap", defense = "none" }
+control = { attack = "control" }
+value = [{ metric = "fooling_rate" }]
+
+[[figure]]
+id = "matrix"
+title = "Matrix"
+kind = "confusion"
+panels = ["budget"]
+where = { attack = "uap", defense = "none", evaluate_on = "test" }
+
+[[figure]]
+id = "examples"
+title = "Examples"
+kind = "images"
+rows = ["budget"]
+examples = 2
+where = { attack = "uap", defense = "none", evaluate_on = "test" }
+
+[[figure]]
+id = "perturbations"
+title = "Perturbations"
+kind = "images"
+rows = ["attack"]
+columns = ["budget"]
+show = ["perturbation"]
+where = { attack = ["uap", "uap-long"], defense = "none", evaluate_on = "test" }
+
+[[figure]]
+id = "nothing"
+title = "Nothing"
+kind = "confusion"
+panels = ["budget"]
+where = { attack = "absent" }
+"""
+
+PAPER = """
+title = "A paper"
+citation = "Nobody, 2024"
+question = "Does it work?"
+[profiles.smoke]
+description = "small"
+substitutions = [{ axis = "attack", label = "uap*", paper = "theirs", here = "ours" }]
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("papers") / "paper2024"
+    (made / "reference").mkdir(parents=True)
+    (made / "grid.toml").write_text(GRID + "\n[profile.smoke.define]\n")
+    (made / "tables.toml").write_text(TABLES)
+    (made / "figures.toml").write_text(FIGURES)
+    (made / "paper.toml").write_text(PAPER)
+    (made / "reference" / "rates.csv").write_text(
+        "attack,budget,reference,bracket\nuap,linf:8/255,50.0,3.5\nuap-long,linf:8/255,60.0,\n"
+    )
+    return made
+
+
+@pytest.fixture(scope="module")
+def report(folder: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Report:
+    session = Session(tmp_path_factory.mktemp("run") / "store", (tiny,), workers=1)
+    plan = session.plan(folder / "grid.toml", profile="smoke")
+    outcome = session.run(plan)
+    assert outcome.complete, outcome.problems
+    return Report(read_paper(folder), "smoke", plan, session.store)
+
+
+def records(report: Report, **labels: str) -> list[Record]:
+    cells = [s.cell for s in report.rows if s.cell and all(s.row[a] == v for a, v in labels.items())]
+    return [r for _, r in report.store.records(dict.fromkeys(cells))]
+
+
+def spec(report: Report, id_: str) -> object:
+    return next(s for s in (*report.paper.tables, *report.paper.figures) if s.id == id_)
+
+
+def rate(report: Report, **labels: str) -> float:
+    (record,) = records(report, defense="none", **labels)
+    value = evaluate("fooling_rate", record).scalar
+    assert value is not None
+    return value
+
+
+def test_a_number_in_brackets_is_the_control_of_the_same_labels(report: Report) -> None:
+    table = report.table(spec(report, "rates"))  # type: ignore[arg-type]
+    cell = table.cell(("uap",), ("linf:8/255",))
+    assert cell.value == rate(report, attack="uap", budget="linf:8/255", evaluate_on="test")
+    assert cell.bracket == rate(report, attack="control", budget="linf:8/255", evaluate_on="test")
+    assert (cell.reference, cell.reference_bracket, cell.state) == (0.5, 0.035, "substituted")
+    missing = table.cell(("long",), ("linf:8/255",))
+    assert (missing.value, missing.reference, missing.state) == (None, 0.6, "missing")
+
+
+def test_a_metric_per_class_has_a_row_for_each_class(report: Report) -> None:
+    table = report.table(spec(report, "shares"))  # type: ignore[arg-type]
+    assert table.rows == (("a",), ("b",), ("c",))
+    shares = [table.cell(row, ("uap",)).value for row in table.rows]
+    (record,) = records(report, attack="uap", budget="linf:16/255", evaluate_on="test", defense="none")
+    assert shares == pytest.approx([float((record.adversarial.argmax(1) == i).mean()) for i in range(3)])
+
+
+def test_labels_of_one_name_share_a_row(report: Report) -> None:
+    table = report.table(spec(report, "merged"))  # type: ignore[arg-type]
+    assert table.rows == (("UAP",),)
+    assert [table.cell(("UAP",), c).value is not None for c in table.columns] == [True, True]
+    both = report.table(spec(report, "rates"))  # type: ignore[arg-type]
+    assert both.rows == (("uap",), ("long",))
+
+
+def test_two_cells_of_one_name_are_an_error(report: Report) -> None:
+    given = spec(report, "merged")
+    assert isinstance(given, TableSpec)
+    where = {"attack": ["uap", "uap-long"], "budget": "linf:16/255", "defense": "none", "evaluate_on": "test"}
+    wrong = TableSpec(
+        id="twice", title="", rows=["attack"], columns=["budget"], value=given.value, where=where, names=given.names
+    )
+    with pytest.raises(MedrobustError, match="paper2024 twice: two cells are both called UAP, linf:16/255"):
+        report.table(wrong)
+
+
+def test_controls_are_dashed_and_follow_their_series(report: Report) -> None:
+    given = spec(report, "sweep")
+    assert isinstance(given, CurvesSpec)
+    (panel,) = curve_panels(report, given)
+    assert [(s.label, s.style, s.like) for s in panel.series] == [
+        ("test, uap", "line", ""),
+        ("test, control", "control", "test, uap"),
+        ("val, uap", "line", ""),
+        ("val, control", "control", "val, uap"),
+    ]
+    assert panel.series[0].x == (8.0, 16.0)
+    assert panel.series[0].y[1] == rate(report, attack="uap", budget="linf:16/255", evaluate_on="test")
+
+
+def test_iterations_begin_at_zero_with_the_model_as_it_was(report: Report) -> None:
+    given = spec(report, "rounds")
+    assert isinstance(given, CurvesSpec)
+    (panel,) = curve_panels(report, given)
+    assert [(s.label, s.x) for s in panel.series] == [("R_f", (0.0, 1.0, 2.0)), ("accuracy", (0.0, 1.0, 2.0))]
+    assert panel.series[0].y[0] == rate(report, attack="uap", budget="linf:16/255", evaluate_on="test")
+
+
+def test_bars_have_their_control(report: Report) -> None:
+    given = spec(report, "bars")
+    assert isinstance(given, BarsSpec)
+    (panel,) = bar_panels(report, given)
+    assert panel.groups == ("linf:8/255", "linf:16/255")
+    test = panel.series[0]
+    assert test.control[0] == rate(report, attack="control", budget="linf:8/255", evaluate_on="test")
+
+
+def test_a_matrix_has_the_shares_of_each_class(report: Report) -> None:
+    given = spec(report, "matrix")
+    assert isinstance(given, ConfusionSpec)
+    small, large = confusion_matrices(report, given)
+    assert small.title == "linf:8/255"
+    assert large.rows == ("a", "b", "c")
+    for row in large.values:
+        assert sum(row) == pytest.approx(1.0)
+
+
+def test_examples_show_what_the_record_says(report: Report) -> None:
+    given = spec(report, "examples")
+    assert isinstance(given, ImagesSpec)
+    labels, tiles = image_tiles(report, given)
+    assert labels == ["linf:8/255", "", "linf:16/255", ""]
+    assert [[t.title for t in row if t] for row in tiles[:2]] == [["clean", "perturbation", "adversarial"], [""] * 3]
+    (record,) = records(report, attack="uap", budget="linf:8/255", evaluate_on="test", defense="none")
+    first = tiles[0]
+    assert first[0] is not None
+    assert first[2] is not None
+    assert first[0].caption == "abc"[int(record.clean[0].argmax())]
+    assert first[2].caption == "abc"[int(record.adversarial[0].argmax())]
+    assert abs(first[2].pixels - first[0].pixels).max() == pytest.approx(8 / 255, abs=1e-6)
+
+
+def test_perturbations_stand_by_attack_and_budget(report: Report) -> None:
+    given = spec(report, "perturbations")
+    assert isinstance(given, ImagesSpec)
+    labels, tiles = image_tiles(report, given)
+    assert labels == ["uap", "uap-long"]
+    assert [[t is not None for t in row] for row in tiles] == [[True, True], [False, True]]
+    assert tiles[0][0] is not None
+    assert abs(tiles[0][0].pixels).max() == pytest.approx(8 / 255, abs=1e-6)
+
+
+def test_every_figure_is_written_or_says_why_not(report: Report, tmp_path: Path) -> None:
+    drawn = draw_figures(report, tmp_path)
+    assert [d.spec.id for d in drawn if d.saved is None] == ["nothing"]
+    assert next(d.absent for d in drawn if d.saved is None) == "no records of what it shows"
+    for each in drawn:
+        if each.saved:
+            with Image.open(each.saved.png) as image:
+                assert min(image.size) > 100
+            assert each.saved.csv.read_text(encoding="utf-8").count("\n") > 1

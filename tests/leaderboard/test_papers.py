@@ -1,0 +1,138 @@
+"""The papers' folders: every table and figure is there, selects planned cells, and quotes values where rows stand."""
+
+from __future__ import annotations
+
+import csv
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import medrobust_leaderboard
+from medrobust import Plan, Session
+from medrobust_leaderboard.build import labels_of
+from medrobust_leaderboard.drawing import _keys
+from medrobust_leaderboard.labels import matches
+from medrobust_leaderboard.selection import Selected, rows_of, spread
+from medrobust_leaderboard.specs import BarsSpec, CurvesSpec, FigureSpec, ImagesSpec, Paper, TableSpec, read_paper
+
+PAPERS = Path(medrobust_leaderboard.__file__).parent / "papers"
+
+# What each paper shows, supplements included. Parts of one figure that differ in kind are figures of their own.
+TABLES = {
+    "ma2020": ["table2", "table3"],
+    "hirano2021": ["table1", "table2", *(f"tableS{n}" for n in range(1, 9))],
+    "minagi2022": ["table1", "table2", "tableS1", "tableS2", "tableS3"],
+}
+FIGURES = {
+    "ma2020": ["fig4", "fig5"],
+    "hirano2021": [
+        *("fig1a-c", "fig1d-f", "fig2", "fig3", "fig4", "fig5a-c", "fig5d-f", "fig6a-c", "fig6d-f"),
+        *("figS2", "figS3a-c", "figS3d-f", *(f"figS{n}" for n in range(4, 16))),
+    ],
+    "minagi2022": [*(f"fig{n}" for n in range(1, 7)), *(f"figS{n}" for n in range(1, 7))],
+}
+REFERENCES = {
+    ("ma2020", "table2"): 30,
+    ("ma2020", "table3"): 30,
+    ("hirano2021", "table1"): 42,
+    ("hirano2021", "table2"): 42,
+    ("minagi2022", "table1"): 72,
+    ("minagi2022", "table2"): 9,
+}
+NAMES = tuple(TABLES)
+
+
+@cache
+def paper(name: str) -> Paper:
+    return read_paper(PAPERS / name)
+
+
+@cache
+def plan(name: str, profile: str, store: Path) -> Plan:
+    return Session(store, workers=1).plan(PAPERS / name / "grid.toml", profile=profile)
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Selected]]:
+    store = tmp_path_factory.mktemp("none") / "store"
+    return {name: rows_of(plan(name, "smoke", store)) for name in NAMES}
+
+
+def specs(kind: str) -> list[tuple[str, str]]:
+    return [(n, s.id) for n in NAMES for s in getattr(paper(n), kind)]
+
+
+def table(name: str, id_: str) -> TableSpec:
+    return next(s for s in paper(name).tables if s.id == id_)
+
+
+def figure(name: str, id_: str) -> FigureSpec:
+    return next(s for s in paper(name).figures if s.id == id_)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_item_of_the_paper_is_there_once_and_in_order(name: str) -> None:
+    assert [s.id for s in paper(name).tables] == TABLES[name]
+    assert sorted(s.id for s in paper(name).figures) == sorted(FIGURES[name])
+    assert set(paper(name).facts.profiles) == {"smoke", "small", "paper"}
+
+
+@pytest.mark.parametrize(("name", "id_"), specs("tables"))
+def test_every_table_selects_cells_of_the_smoke_grid(smoke: dict[str, list[Selected]], name: str, id_: str) -> None:
+    spec = table(name, id_)
+    chosen = [s for s in smoke[name] if s.cell and matches(s.row, spec.where)]
+    for axis in ("class", "bin"):
+        chosen = spread(chosen, axis) if axis in (*spec.rows, *spec.columns) else chosen
+    assert chosen
+    for axis in (*spec.rows, *spec.columns):
+        assert labels_of(axis, spec.where, chosen, spec.value)
+    if spec.bracket and spec.bracket.replace:
+        assert any(all(s.row[a] == v for a, v in spec.bracket.replace.items()) for s in smoke[name])
+
+
+@pytest.mark.parametrize(("name", "id_"), specs("figures"))
+def test_every_figure_selects_cells_of_the_smoke_grid(smoke: dict[str, list[Selected]], name: str, id_: str) -> None:
+    spec = figure(name, id_)
+    chosen = [s for s in smoke[name] if s.cell and matches(s.row, spec.where)]
+    assert chosen
+    if isinstance(spec, ImagesSpec):
+        assert _keys(spec.rows, spec, chosen)
+        if spec.show != ["perturbation"]:
+            assert all(any(p.offer.name == "examples" for p in s.entry.probes) for s in chosen)
+    if isinstance(spec, CurvesSpec) and spec.control:
+        assert any(all(s.row[a] == v for a, v in spec.control.items()) for s in chosen)
+    if isinstance(spec, BarsSpec) and spec.control:
+        assert any(all(s.row[a] == v for a, v in spec.control.items()) for s in smoke[name])
+
+
+@pytest.mark.parametrize(("name", "id_"), [(n, i) for n, i in specs("tables") if table(n, i).reference])
+def test_every_value_of_the_paper_has_a_place(smoke: dict[str, list[Selected]], name: str, id_: str) -> None:
+    spec = table(name, id_)
+    with (PAPERS / name / "reference" / spec.reference).open(encoding="utf-8", newline="") as stream:
+        lines = list(csv.DictReader(stream))
+    found = paper(name).reference(spec)
+    assert len(found) == len(lines) == REFERENCES.get((name, id_), len(lines))
+    chosen = [s for s in smoke[name] if matches(s.row, spec.where)]
+    places = {axis: set(labels_of(axis, spec.where, chosen, spec.value)) for axis in (*spec.rows, *spec.columns)}
+    strange = [
+        (axis, label)
+        for row, column in found
+        for axis, label in zip((*spec.rows, *spec.columns), (*row, *column), strict=True)
+        if label not in places[axis]
+    ]
+    assert strange == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_substitution_names_a_label_of_the_grid(smoke: dict[str, list[Selected]], name: str) -> None:
+    for substitution in paper(name).profile("smoke").substitutions:
+        assert any(matches(s.row, {substitution.axis: substitution.label}) for s in smoke[name]), substitution
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_full_protocol_says_which_data_it_lacks(name: str, tmp_path: Path) -> None:
+    full = Session(tmp_path / "store", data_root=tmp_path, workers=1).plan(PAPERS / name / "grid.toml", profile="paper")
+    reasons = {e.impossible for e in full.impossible}
+    assert reasons
+    assert all("http" in reason or "is not at" in reason for reason in reasons)
