@@ -1,4 +1,4 @@
-"""The command line: run, plan, plugins, why; plugins add theirs through `medrobust_commands`."""
+"""The command line: run, plan, plugins, why, export; plugins add theirs through `medrobust_commands`."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ from .options import (
 )
 from .plugins.registry import Offer, Registry
 from .plugins.specs import plain
+from .results.export import export_perturbations
 from .results.store import Store
 
 app = typer.Typer(
@@ -300,6 +301,20 @@ def why(
         )
     console.print(Text(f"{planned[0].id}: not in the store: {planned[0].describe()}"), soft_wrap=True)
     _print_nearest(planned[0].fields, session.store)
+
+
+@app.command()
+def export(
+    store: Annotated[Path, typer.Argument(metavar="STORE", help="Directory of a store.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write.")] = Path("perturbations"),
+) -> None:
+    """Write the universal perturbations of a store as arrays (npy) and as pictures (PNG) scaled for the eye."""
+    opened = Store(store.absolute())
+    if not opened.exists:
+        raise MedrobustError(f"{store} holds no store; 'medrobust run GRID --store {store}' makes one")
+    pictures = export_perturbations(opened, out)
+    text = f"{len(pictures)} perturbations, each as .npy (pixels in [0, 1]) and .png (scaled for the eye): {out}"
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _print_nearest(fields: dict[str, Any], store: Store) -> None:
