@@ -60,8 +60,8 @@ class Network:
 
 NETWORKS: dict[str, Network] = {
     "small-resnet": Network("small-resnet", "phantom-cxr", 32, 1200, 8, 256),
-    "densenet121": Network("densenet121", "phantom-cxr", 64, 320, 4, 32),
-    "inception_v3": Network("inception_v3", "phantom-derm", 96, 256, 4, 32),
+    "densenet121": Network("densenet121", "phantom-cxr", 64, 320, 4, 24),
+    "inception_v3": Network("inception_v3", "phantom-derm", 96, 256, 4, 16),
     "resnet50": Network("resnet50", "phantom-fundus", 224, 48, 2, 4),
 }
 """Few images and short trainings, so that the whole benchmark takes minutes on two cores."""
