@@ -54,15 +54,15 @@ class Network:
         return SmallResNet() if self.model == "small-resnet" else TorchvisionModel(architecture=self.model)
 
     def data(self) -> Dataset:
-        # Twice the images attacked, so that enough of them are classified correctly.
-        return DATASETS[self.dataset](size=self.size, train=self.train, val=1, test=2 * self.images)
+        # Several times the images attacked, so that enough of them are classified correctly.
+        return DATASETS[self.dataset](size=self.size, train=self.train, val=1, test=4 * self.images)
 
 
 NETWORKS: dict[str, Network] = {
     "small-resnet": Network("small-resnet", "phantom-cxr", 32, 1200, 8, 256),
     "densenet121": Network("densenet121", "phantom-cxr", 64, 320, 4, 24),
-    "inception_v3": Network("inception_v3", "phantom-derm", 96, 256, 4, 16),
-    "resnet50": Network("resnet50", "phantom-fundus", 224, 48, 2, 4),
+    "inception_v3": Network("inception_v3", "phantom-derm", 96, 400, 6, 16),
+    "resnet50": Network("resnet50", "phantom-fundus", 224, 96, 4, 4),
 }
 """Few images and short trainings, so that the whole benchmark takes minutes on two cores."""
 
