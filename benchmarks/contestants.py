@@ -27,8 +27,8 @@ from medrobust.contracts import cumulative_field
 from medrobust.engine.classifier import TorchClassifier, activation_bytes
 from medrobust.engine.craft import batch_size_for
 from medrobust.engine.early import until_success
-from medrobust.engine.memory import keep_freed_memory
 from medrobust.engine.prepare import Acceleration
+from medrobust.engine.process import set_up
 from medrobust_attacks import PGD, CWLinf, Square
 
 Kind = Literal["pgd", "cw", "square"]
@@ -61,7 +61,7 @@ def unsaturated_margin(logits: Tensor, labels: Tensor) -> Tensor:
 def make_classifier(problem: Problem) -> TorchClassifier:
     """Ours, as the engine makes it, in a process as the engine sets it up."""
     if problem.device.type == "cpu":
-        keep_freed_memory()
+        set_up()
     return TorchClassifier(problem.copy(), "multiclass", problem.classes, Acceleration(), problem.images[:4])
 
 

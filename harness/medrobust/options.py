@@ -46,6 +46,10 @@ AccelerationOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs to read.")]
 
 
+SUBJECTS = 6
+"""Models without a flag that a line of evidence names."""
+
+
 def open_session(
     store: Path,
     *,
@@ -94,7 +98,7 @@ def print_outcome(outcome: Outcome, store: Path) -> None:
 
 
 def print_evidence(rows: Sequence[Mapping[str, Any]]) -> None:
-    """A badge for each model and norm, and each flagged check with its numbers and a sentence of advice."""
+    """Each flagged check with its numbers and a sentence of advice, then the models without a flag, by badge."""
     subjects: dict[tuple[str, ...], list[Check]] = {}
     for row in rows:
         key = tuple(str(row[k]) for k in ("model", "defense", "dataset", "seed", "norm"))
@@ -102,11 +106,21 @@ def print_evidence(rows: Sequence[Mapping[str, Any]]) -> None:
     if not subjects:
         return
     console.print("[bold]Evidence[/]: can the robust accuracies be believed?", highlight=False)
+    passed: dict[tuple[str, str], list[str]] = {}
     for (model, defense, dataset, seed, norm), checks in subjects.items():
         flagged = [c for c in checks if c.outcome == "flagged"]
-        behind = "" if defense == "none" else f" + {defense}"
-        text = Text(f"  {model}{behind} on {dataset}, seed {seed}, {norm}: ")
-        text.append(badge(checks), style="red" if flagged else "green")
+        subject = f"{model}{'' if defense == 'none' else f' + {defense}'} on {dataset}, seed {seed}"
+        if not flagged:
+            passed.setdefault((norm, badge(checks)), []).append(subject)
+            continue
+        text = Text(f"  {subject}, {norm}: ")
+        text.append(badge(checks), style="red")
         console.print(text, soft_wrap=True)
         for check in flagged:
             console.print(Text(f"    {check.name}: {check.detail}. {check.advice}"), soft_wrap=True)
+    for (norm, found), names in passed.items():
+        text = Text(f"  {norm}: ")
+        text.append(found, style="green")
+        more = f" and {len(names) - SUBJECTS} more" if len(names) > SUBJECTS + 1 else ""
+        text.append(": " + "; ".join(names[:SUBJECTS] if more else names) + more)
+        console.print(text, soft_wrap=True)

@@ -121,11 +121,16 @@ def leaderboard(
         spec = find_paper(paper, session)
         plan = session.plan(spec.folder / "grid.toml", profile=profile, images=images)
         tables: Sequence[Table] = Report(spec, profile, plan, session.store).tables()
+        evidence: Sequence[Mapping[str, Any]] = session.evidence(plan, stored=True)
     else:
         tables = boards(session.store, metric)
+        evidence = session.stored_evidence()
     if not tables:
         raise MedrobustError(f"{store} holds no finished cell; 'medrobust run GRID --store {store}' computes some")
     show(tables, output, out)
+    if output == "terminal" and evidence:
+        console.print()
+        print_evidence(evidence)
 
 
 def show(tables: Sequence[Table], output: Format, out: Path | None) -> None:

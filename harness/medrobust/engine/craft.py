@@ -150,6 +150,11 @@ def add_perturbation(images: Tensor, perturbation: Tensor, budget: Budget) -> Te
 
 CACHE_BYTES = 32 * 2**20
 """Activations of a batch on a CPU: about what a last-level cache holds; larger batches wait for memory."""
+USUAL = 32
+"""Images a batch on a CPU even where their activations leave its cache: every pass has a cost of its own, which grows
+with the number of layers (DenseNet-121 at 64 pixels: as much as ten images)."""
+USUAL_BYTES = 2**30
+"""Activations of a batch on a CPU at most, above the least batch."""
 DEVICE_BYTES = 2 * 2**30
 """Activations of a batch on a GPU: enough to fill it, far below its memory."""
 
@@ -159,11 +164,17 @@ def batch_size_for(activation_bytes: int, device: str) -> int:
 
     Args:
         activation_bytes: what a forward pass keeps of one image.
-        device: a CPU's batches fit its cache, a GPU's fill it.
+        device: a CPU's batches fit its cache or are of usual size, a GPU's fill it.
     """
-    limit, most = (DEVICE_BYTES, 1024) if device.startswith("cuda") else (CACHE_BYTES, 256)
-    fitting = max(1, limit // max(activation_bytes, 1))
-    return max(8, min(most, 1 << (fitting.bit_length() - 1)))
+    if device.startswith("cuda"):
+        return max(8, min(1024, _fitting(DEVICE_BYTES, activation_bytes)))
+    in_cache = min(256, _fitting(CACHE_BYTES, activation_bytes))
+    return max(8, in_cache, min(USUAL, _fitting(USUAL_BYTES, activation_bytes)))
+
+
+def _fitting(limit: int, activation_bytes: int) -> int:
+    """The largest power of two of images whose activations fit."""
+    return 1 << (max(1, limit // max(activation_bytes, 1)).bit_length() - 1)
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -62,7 +62,15 @@ class LoadedPart:
 
 
 def convert(images: NDArray[Any], shape: tuple[int, int, int], device: str = "cpu") -> Tensor:
-    """uint8 or uint16 (n, h, w, c) to float32 (n, c, h, w) in [0, 1], at the channels and size of `shape`."""
+    """uint8 or uint16 (n, h, w, c) to float32 (n, c, h, w) in [0, 1], at the channels and size of `shape`.
+
+    Raises:
+        DataError: if the channels can be converted neither to grey nor to RGB.
+    """
+    if images.shape[3] != shape[0] and {images.shape[3], shape[0]} != {1, 3}:
+        raise DataError(
+            f"images of {images.shape[3]} channels cannot be converted to {shape[0]}; only grey (1) and RGB (3) can"
+        )
     scale = 255.0 if images.dtype == np.uint8 else 65535.0
     if images.dtype != np.uint8:
         images = images.astype(np.int32)

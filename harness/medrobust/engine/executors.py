@@ -18,7 +18,7 @@ import torch
 
 from ..grid.plan import Step
 from ..plugins.registry import Registry
-from .memory import keep_freed_memory
+from .process import set_up
 from .steps import Report, run_step
 from .workspace import Workspace
 
@@ -60,7 +60,7 @@ def work(step: Step, workspace: Workspace, threads: int, listen: Listen | None =
             _events.put(event)
 
     if not workspace.device.startswith("cuda"):
-        keep_freed_memory()
+        set_up()
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:

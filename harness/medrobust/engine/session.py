@@ -118,9 +118,22 @@ class Session:
             grid = with_evidence(grid, self.registry)
         return Plan(grid.name, grid.profile, tuple(expand(grid, self.catalogue)))
 
-    def evidence(self, plan: Plan) -> list[dict[str, Any]]:
-        """What the records say about believing them, per model and norm; kept in the store's table `evidence`."""
-        return collect(self.store, plan.cells.keys())
+    def evidence(self, plan: Plan, *, stored: bool = False) -> list[dict[str, Any]]:
+        """What the records say about believing them, per model and norm; kept in the store's table `evidence`.
+
+        Models and data sets are called here what the grid calls them. `stored` takes what is kept there already and
+        computes nothing.
+        """
+        named = {e.cell.target.id: e.row() for e in reversed(plan.entries) if e.cell is not None}
+        return [
+            {**row, **{axis: named[row["target"]][axis] for axis in ("dataset", "model", "defense")}}
+            for row in (self.stored_evidence() if stored else collect(self.store, plan.cells.keys()))
+            if row["target"] in named
+        ]
+
+    def stored_evidence(self) -> list[dict[str, Any]]:
+        """The evidence that the store keeps, under the store's own names."""
+        return [{str(k): v for k, v in row.items()} for row in self.store.rows("evidence").to_dict("records")]
 
     def run(self, plan: Plan, watcher: Watcher | None = None) -> Outcome:
         """Compute every cell of a plan that the store lacks.

@@ -62,7 +62,7 @@ def visible(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
     least, span = float(pixels.min()), float(np.ptp(pixels))
     if span == 0:
         return np.full(pixels.shape, 128, dtype=np.uint8)
-    return np.rint((pixels - least) * (255 / span)).astype(np.uint8)
+    return np.asarray(np.rint((pixels - least) * (255 / span)), dtype=np.uint8)
 
 
 def _file_name(facts: dict[str, Any], identity: str) -> str:

@@ -28,6 +28,8 @@ from medrobust.engine.classifier import TorchClassifier
 from medrobust.engine.craft import (
     CACHE_BYTES,
     DEVICE_BYTES,
+    USUAL,
+    USUAL_BYTES,
     Judged,
     batch_size_for,
     explain,
@@ -55,13 +57,19 @@ def classifier(outputs: int = 3, task: str = "multiclass") -> TorchClassifier:
     return TorchClassifier(module, task, outputs)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("device", "limit", "most"), [("cpu", CACHE_BYTES, 256), ("cuda:0", DEVICE_BYTES, 1024)])
-def test_a_batch_is_a_power_of_two_that_fits(device: str, limit: int, most: int) -> None:
-    sizes = [batch_size_for(n, device) for n in (0, 1, limit // 100, limit // 9, limit // 8, limit, 100 * limit)]
-    assert sizes == [most, most, 64, 8, 8, 8, 8]
+@pytest.mark.parametrize(
+    ("device", "limit", "most", "least"), [("cpu", CACHE_BYTES, 256, USUAL), ("cuda:0", DEVICE_BYTES, 1024, 8)]
+)
+def test_a_batch_is_a_power_of_two_that_fits(device: str, limit: int, most: int, least: int) -> None:
+    sizes = [batch_size_for(n, device) for n in (0, 1, limit // 100, limit // 9, 1000 * limit)]
+    assert sizes == [most, most, 64, least, 8]
     assert all(size & (size - 1) == 0 for size in sizes)
-    for n in (limit // 100, limit // 37):
+    for n in (limit // 100, limit // 70):
         assert n * batch_size_for(n, device) <= limit < 2 * n * batch_size_for(n, device)
+
+
+def test_a_large_network_on_a_cpu_gets_fewer_images_only_where_memory_is_short() -> None:
+    assert [batch_size_for(USUAL_BYTES // n, "cpu") for n in (64, 32, 31, 16, 8, 4)] == [32, 32, 16, 16, 8, 8]
 
 
 @pytest.mark.parametrize(

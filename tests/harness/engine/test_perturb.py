@@ -110,6 +110,54 @@ def test_images_of_another_data_set_are_converted_to_the_model(made: Session) ->
     assert len(records) == 4
 
 
+NARROW = '''
+from dataclasses import dataclass
+from typing import ClassVar
+import numpy as np
+from medrobust import DataInfo, Dataset, ImageData
+
+@dataclass(frozen=True)
+class Narrow(Dataset):
+    """Two channels, and a single split."""
+    name: ClassVar[str] = "narrow"
+    revision: ClassVar[int] = 1
+    citation: ClassVar[str] = "Nobody"
+    licence: ClassVar[str] = "CC0"
+    split: str = "train"
+
+    def describe(self, source):
+        return DataInfo(("a", "b"), (8, 8), 2, splits=(self.split,))
+
+    def load(self, split, source):
+        return ImageData(np.zeros((4, 8, 8, 2), np.uint8), np.arange(4) % 2, np.array(list("abcd")), None)
+'''
+
+
+def test_crafting_images_that_cannot_be_converted_are_named(
+    session: MakeSession, suspects: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "narrow.py").write_text(NARROW)
+    made = session(files=(suspects, tmp_path / "narrow.py"))
+    _, outcome, _ = run(made, 'attack = "growing"\ncraft_on = { dataset = "narrow" }')
+    ((_, status, told),) = outcome.problems
+    assert status == "failed"
+    assert "images of 2 channels cannot be converted to 1; only grey (1) and RGB (3) can" in told
+
+
+def test_zeta_without_training_images_is_impossible_and_says_why(
+    session: MakeSession, suspects: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "narrow.py").write_text(NARROW)
+    made = session(files=(suspects, tmp_path / "narrow.py"))
+    grid = GRID.replace('dataset = "shades"', 'dataset = { name = "narrow", split = "test" }').replace(
+        "linf:40/255", "l2:zeta=4%"
+    )
+    planned = made.plan(parse_grid(tomllib.loads(grid + 'attack = "halved"'), made.registry))
+    assert {e.impossible for e in planned.entries} == {
+        "data set 'narrow(split=test)' has no split 'train'; it has test"
+    }
+
+
 def test_another_size_of_target_gets_a_perturbation_of_its_own(made: Session) -> None:
     _, outcome, _ = run(made, 'attack = "growing"\nsurrogate = [{}, { instance = "other" }]')
     assert outcome.complete

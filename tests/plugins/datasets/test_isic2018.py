@@ -109,3 +109,10 @@ def test_real_images_and_lists(real: DataSource) -> None:
     }
     # PROTOCOLS of hirano2021, section 1.1: images of each class.
     assert counts == {"train": [778, 4689, 370, 229, 764, 76, 94], "test": [335, 2016, 144, 98, 335, 39, 48]}
+
+
+def test_the_mean_norm_of_the_training_images_is_near_that_of_the_paper(real: DataSource) -> None:
+    """hirano2021 gives a mean l2 norm of 85,662 grey levels at 299 pixels; norms grow as the side of the image."""
+    data = Isic2018(size=64, splits="splits/hirano2021/melanoma_{split}.csv", val=0).load("train", real)
+    mean = np.mean([np.linalg.norm(image.astype(np.float64)) for image in data.images[::5]])
+    assert mean * 299 / 64 == pytest.approx(85_662, rel=0.05)

@@ -1,16 +1,19 @@
-"""Freed memory stays with the process, so that the next layer's output costs no page faults."""
+"""Freed memory stays with the process, and so do kernels: nothing is fetched or made again for every layer."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
 import pytest
 
+from medrobust.engine.process import KERNELS
+
 ROUND = """
 import sys, torch
 from pathlib import Path
-from medrobust.engine.memory import keep_freed_memory
+from medrobust.engine.process import keep_freed_memory
 def held():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 if sys.argv[1] == "keep" and not keep_freed_memory():
@@ -34,3 +37,13 @@ def test_memory_of_freed_outputs_stays() -> None:
         held[how] = int(answer.stdout)
     assert held["keep"] > 0.9 * OUTPUTS
     assert held["leave"] < 0.2 * OUTPUTS
+
+
+def test_kernels_of_many_batch_sizes_are_kept_and_a_users_own_setting_is_left_alone() -> None:
+    shown = "import os; from medrobust.engine.process import KERNELS, set_up; set_up(); print(os.environ[KERNELS])"
+    for given, expected in ((None, "16384"), ("7", "7")):
+        environment = {k: v for k, v in os.environ.items() if k != KERNELS} | ({KERNELS: given} if given else {})
+        found = subprocess.run(
+            [sys.executable, "-c", shown], capture_output=True, text=True, env=environment, check=True
+        )
+        assert found.stdout.strip() == expected
