@@ -187,6 +187,31 @@ def write_csv(rows: Sequence[Row], path: Path, facts: Mapping[str, str]) -> None
         writer.writerows({**asdict(row), **facts} for row in rows)
 
 
+def markdown(rows: Sequence[Row], facts: Mapping[str, str]) -> str:
+    """The table as Markdown, a section a case."""
+    lines = [
+        "# Attacks beside foolbox, ART and torchattacks",
+        "",
+        f"{facts['date']}, {facts['hardware']}. {facts['versions']}.",
+        "",
+        "Median seconds of interleaved repeats; `README.md` says how they are measured, the raw figures are in the CSV.",
+        "At equal steps: a peer's time over that of medrobust, for the limit that of medrobust over it.",
+        "To the same result: a peer's time over that of medrobust until success. `(!)` marks another robust accuracy.",
+    ]
+    heads = ("library", "median s", "robust acc.", "at equal steps", "to same result", "peak MiB")
+    for case, group in itertools.groupby(rows, key=lambda r: r.case):
+        listed = list(group)
+        title = f"## {case}: {listed[0].images} images in batches of {listed[0].batch_size}"
+        lines += ["", title, "", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+        for r in listed:
+            accuracy = "" if r.contestant == LIMIT else f"{r.robust_accuracy:.3f}" + ("" if r.same_result else " (!)")
+            speed = "" if r.times is None else f"{r.times:.2f} {r.fixed_bar}"
+            same = "" if r.to_same is None else f"{r.to_same:.1f} {r.same_bar}"
+            cells = (r.contestant, f"{r.median:.3f}", accuracy, speed, same, f"{r.memory / MIB:.0f} {r.memory_bar}")
+            lines.append(f"| {' | '.join(c.strip() for c in cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     here = Path(__file__).parent
@@ -231,6 +256,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         for booth in booths.values():
             booth.close()
+    options.csv.with_suffix(".md").write_text(markdown(rows, facts), encoding="utf-8")
     console.print(table_of(rows, f"{facts['date']}, {facts['hardware']}\n{facts['versions']}"))
     bars = [b for r in rows for b in (r.fixed_bar, r.same_bar, r.memory_bar) if b]
     missed = sum(b.startswith("FAIL") for b in bars)

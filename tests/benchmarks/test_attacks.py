@@ -134,3 +134,6 @@ def test_rows_are_judged_by_the_bars(benchmark) -> None:
     assert rows["limit"].times == pytest.approx(1 / 0.95)
     assert rows["limit"].fixed_bar == "pass (<= 1.10)"
     assert rows["medrobust"].memory_bar == "FAIL (<= peers)"
+    written = attacks.markdown(list(rows.values()), {"date": "2024-01-01", "hardware": "a CPU", "versions": "torch 2"})
+    assert "| foolbox | 2.600 | 0.250 | 2.60 pass (>= 2.5) | 8.7 pass (>= 8) | 0 |" in written
+    assert "| ART | 9.000 | 0.500 (!) |" in written
