@@ -194,7 +194,7 @@ def markdown(rows: Sequence[Row], facts: Mapping[str, str]) -> str:
         "",
         f"{facts['date']}, {facts['hardware']}. {facts['versions']}.",
         "",
-        "Median seconds of interleaved repeats; `README.md` says how they are measured, the raw figures are in the CSV.",
+        "Median seconds of interleaved repeats; `README.md` says how they are measured, the CSV has the raw figures.",
         "At equal steps: a peer's time over that of medrobust, for the limit that of medrobust over it.",
         "To the same result: a peer's time over that of medrobust until success. `(!)` marks another robust accuracy.",
     ]
