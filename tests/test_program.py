@@ -294,7 +294,7 @@ def test_the_core_runs_and_its_tests_pass_with_the_plugin_folders_gone(
     )
     # What needs real networks or attacks is tested with the bundled ones, and is not the core's own.
     engine = [f"engine/test_{name}.py" for name in ("data", "models", "session", "training")]
-    grid = [f"grid/test_{name}.py" for name in ("cells", "plan", "reader", "slices")]
+    grid = [f"grid/test_{name}.py" for name in ("expansion", "plan", "reader", "slices")]
     results = [f"results/test_{name}.py" for name in ("store", "verdict")]
     tests = [str(TESTS / "harness" / room) for room in ("contracts", "plugins", *grid, *engine, *results)]
     program = f"""
