@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -33,34 +36,73 @@ class Drawn:
 
 
 def draw_figures(report: Report, folder: Path) -> list[Drawn]:
-    """Draw every figure of a paper into `folder` as PNG and SVG beside its CSV."""
+    """Draw every figure of a paper into `folder` as PNG and SVG beside its CSV.
+
+    A figure that stands there and shows the same is left as it is: drawing takes longer than everything else.
+    """
+    file = folder / KEYS
+    known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    keys: dict[str, str] = {}
     drawn = []
     for spec in report.paper.figures:
-        made = _draw(report, spec)
-        if made is None:
+        content = _content(report, spec)
+        if content is None:
             drawn.append(Drawn(spec, None, "no records of what it shows"))
-        else:
-            figure, data = made
-            drawn.append(Drawn(spec, figures.save(figure, data, folder / spec.id)))
+            continue
+        stem, keys[spec.id] = folder / spec.id, content.key(spec)
+        saved = figures.SavedFigure.at(stem)
+        if known.get(spec.id) != keys[spec.id] or not saved.exists:
+            saved = figures.save(content.draw(), content.data, stem)
+        drawn.append(Drawn(spec, saved))
+    folder.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(keys, indent=1) + "\n", encoding="utf-8")
     return drawn
 
 
-def _draw(report: Report, spec: FigureSpec) -> tuple[Figure, list[dict[str, object]]] | None:
+KEYS = "figures.json"
+"""What each figure of a folder shows, as a hash."""
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What a figure shows, and how it is drawn."""
+
+    data: list[dict[str, object]]
+    draw: Callable[[], Figure]
+    pixels: bytes = b""
+
+    def key(self, spec: FigureSpec) -> str:
+        """Another for other numbers, images, specifications or code."""
+        told = [repr(spec), json.dumps(self.data, default=str), _code()]
+        return hashlib.sha256("\0".join(told).encode() + self.pixels).hexdigest()[:20]
+
+
+@cache
+def _code() -> str:
+    """Hash of the code that draws."""
+    files = [*sorted(Path(figures.__file__).parent.glob("*.py")), Path(__file__)]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def _content(report: Report, spec: FigureSpec) -> _Content | None:
     if isinstance(spec, CurvesSpec):
         panels = curve_panels(report, spec)
-        options = {"x_label": spec.x_label, "y_label": spec.y_label, "x_scale": spec.x_scale, "columns": spec.columns}
-        return (figures.curves(panels, **options), figures.curves_data(panels)) if panels else None  # type: ignore[arg-type]
+        labels: dict[str, Any] = {"x_label": spec.x_label, "y_label": spec.y_label, "x_scale": spec.x_scale}
+        draw = partial(figures.curves, panels, **labels, columns=spec.columns)
+        return _Content(figures.curves_data(panels), draw) if panels else None
     if isinstance(spec, BarsSpec):
         bars = bar_panels(report, spec)
-        drawn = figures.bars(bars, y_label=spec.y_label, control_label=spec.control_label, columns=spec.columns)
-        return (drawn, figures.bars_data(bars)) if bars else None
+        draw = partial(figures.bars, bars, y_label=spec.y_label, control_label=spec.control_label, columns=spec.columns)
+        return _Content(figures.bars_data(bars), draw) if bars else None
     if isinstance(spec, ConfusionSpec):
         matrices = confusion_matrices(report, spec)
         rows = "true" if spec.metric == "confusion_matrix" else "decided when clean"
-        drawn = figures.confusion(matrices, row_label=rows, column_label="predicted", columns=spec.columns)
-        return (drawn, figures.confusion_data(matrices)) if matrices else None
-    labels, tiles = image_tiles(report, spec)
-    return (figures.images(tiles, row_labels=labels), figures.images_data(tiles)) if tiles else None
+        draw = partial(figures.confusion, matrices, row_label=rows, column_label="predicted", columns=spec.columns)
+        return _Content(figures.confusion_data(matrices), draw) if matrices else None
+    row_labels, tiles = image_tiles(report, spec)
+    pixels = b"".join(tile.pixels.tobytes() for row in tiles for tile in row if tile is not None)
+    draw = partial(figures.images, tiles, row_labels=row_labels)
+    return _Content(figures.images_data(tiles), draw, pixels) if tiles else None
 
 
 # Numbers -------------------------------------------------------------------------------------------------------------

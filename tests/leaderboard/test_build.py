@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -310,3 +311,20 @@ def test_every_figure_is_written_or_says_why_not(report: Report, tmp_path: Path)
             with Image.open(each.saved.png) as image:
                 assert min(image.size) > 100
             assert each.saved.csv.read_text(encoding="utf-8").count("\n") > 1
+
+
+def test_a_figure_that_shows_the_same_is_left_as_it_is(report: Report, tmp_path: Path) -> None:
+    drawn = draw_figures(report, tmp_path)
+    saved = next(d.saved for d in drawn if d.spec.id == "bars")
+    assert saved is not None
+    saved.png.write_bytes(b"untouched")
+    draw_figures(report, tmp_path)
+    assert saved.png.read_bytes() == b"untouched"
+    saved.svg.unlink()
+    draw_figures(report, tmp_path)
+    assert saved.png.read_bytes() != b"untouched"
+    saved.png.write_bytes(b"old")
+    keys = json.loads((tmp_path / "figures.json").read_text())
+    (tmp_path / "figures.json").write_text(json.dumps({**keys, "bars": "of other numbers"}))
+    draw_figures(report, tmp_path)
+    assert saved.png.read_bytes() != b"old"

@@ -14,10 +14,10 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from .outcomes import correct
 from .record import Record
+from .statistics.comparison import sign_test
 
 Outcome = Literal["passed", "flagged", "undecided", "not checked"]
 LEVEL = 0.01
@@ -137,7 +137,7 @@ def stronger(first: Trial, second: Trial) -> float:
     del shared
     one, other = first.kept[a], second.kept[b]
     fewer, more = int((~one & other).sum()), int((one & ~other).sum())
-    return float(stats.binomtest(fewer, fewer + more, 0.5, alternative="greater").pvalue) if fewer + more else 1.0
+    return sign_test(fewer, more)[0]
 
 
 def _zero(trials: Sequence[Trial], diagnosis: Mapping[str, Any] | None) -> _Result:

@@ -20,6 +20,17 @@ class SavedFigure:
     svg: Path
     csv: Path
 
+    @classmethod
+    def at(cls, path_stem: Path) -> SavedFigure:
+        """The files of a figure at a path without a suffix."""
+        # Not with_suffix: a stem such as "fig4_eps0.3" has a dot of its own.
+        return cls(*(path_stem.parent / f"{path_stem.name}.{kind}" for kind in ("png", "svg", "csv")))
+
+    @property
+    def exists(self) -> bool:
+        """Whether all of its files are there."""
+        return self.png.exists() and self.svg.exists() and self.csv.exists()
+
 
 def save(figure: Figure, data: Sequence[Mapping[str, object]], path_stem: Path | str) -> SavedFigure:
     """Write `<path_stem>.png` (200 dpi), `.svg` and `.csv`; equal figures give equal bytes.
@@ -30,8 +41,7 @@ def save(figure: Figure, data: Sequence[Mapping[str, object]], path_stem: Path |
     """
     stem = Path(path_stem)
     stem.parent.mkdir(parents=True, exist_ok=True)
-    # Not with_suffix: a stem such as "fig4_eps0.3" has a dot of its own.
-    saved = SavedFigure(*(stem.parent / f"{stem.name}.{kind}" for kind in ("png", "svg", "csv")))
+    saved = SavedFigure.at(stem)
     with drawing_style():
         figure.savefig(saved.png, dpi=200)
         # The places found for the first file serve the second; finding them takes longer than drawing.

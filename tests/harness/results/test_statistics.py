@@ -33,6 +33,7 @@ from medrobust.results.statistics import (
     worst_case,
 )
 from medrobust.results.statistics.auc import Area, area, auc_value, newcombe
+from medrobust.results.statistics.comparison import sign_test
 from medrobust.results.statistics.rates import Z, mean_of_rates, t_quantile
 
 
@@ -315,6 +316,16 @@ class TestComparison:
             assert closed.low == pytest.approx(resampled.low, abs=0.02)
             assert closed.high == pytest.approx(resampled.high, abs=0.02)
             assert closed.groups == resampled.groups
+
+    @pytest.mark.parametrize(("wins", "losses"), [(0, 0), (0, 7), (7, 0), (5, 5), (3, 9), (9, 3), (1, 0), (40, 60)])
+    def test_the_sign_test_is_scipys(self, wins: int, losses: int) -> None:
+        more, both = sign_test(wins, losses)
+        if wins + losses == 0:
+            assert (more, both) == (1.0, 1.0)
+            return
+        expected = stats.binomtest(wins, wins + losses, alternative="greater").pvalue
+        assert more == pytest.approx(expected, rel=1e-12)
+        assert both == pytest.approx(stats.binomtest(wins, wins + losses).pvalue, rel=1e-12)
 
     def test_the_bootstrap_repeats_itself(self) -> None:
         first, second = noisy(seed=1), replace(noisy(seed=1), adversarial=noisy(seed=2).adversarial)

@@ -7,7 +7,7 @@ from ..record import Record
 from ..statistics.comparison import Comparison
 from ..statistics.value import Value
 from . import accuracy, confusion, ranking, success
-from .compare import compare_metric
+from .pairs import compare_metric
 from .ranking import detection_auc
 from .registry import Axis, Metric
 from .success import CONFIDENCE_BINS
