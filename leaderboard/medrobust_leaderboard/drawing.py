@@ -257,7 +257,7 @@ def image_tiles(report: Report, spec: ImagesSpec) -> tuple[list[str], list[list[
 def _titled(
     tiles: Sequence[figures.Tile | None], spec: ImagesSpec, column: Mapping[str, str]
 ) -> list[figures.Tile | None]:
-    heads = [", ".join(t for t in (_title(spec, column), kind) if t) for kind in spec.show]
+    heads = ["\n".join(t for t in (_title(spec, column), kind) if t) for kind in spec.show]
     if len(spec.show) == 1 and column:
         heads = [_title(spec, column)]
     return [
