@@ -269,6 +269,7 @@ def test_plan_tells_what_is_cached_missing_excluded_and_impossible(program: Prog
     shown = program("plan", "grid.toml").out
     assert "Excluded (1): attack 'sign' knows the norms linf, not l2" in shown
     assert "Impossible here (4): the ward's images is not at " in shown
+    assert "With that there: 1 model to train, 4 attacks, 4 cells" in shown
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +19,7 @@ from .contracts import Dataset
 from .engine.progress import Terminal, human_time
 from .errors import MedrobustError
 from .estimate import estimate
+from .grid.cells import Entry
 from .grid.identity import difference, flatten
 from .options import (
     AccelerationOption,
@@ -136,6 +138,8 @@ def plan(
     ):
         for reason, count in reasons.most_common():
             console.print(Text(f"{title} ({count}): {reason}"), soft_wrap=True)
+    if impossible:
+        console.print(_beyond(impossible), highlight=False, soft_wrap=True)
     if steps:
         text = "unknown, as the store holds no record of such steps" if guess is None else f"about {human_time(guess)}"
         console.print(f"Estimated time on one process: {text}", highlight=False)
@@ -145,6 +149,23 @@ def plan(
         if len(missing) > 10:
             console.print(f"  and {len(missing) - 10} more (--json lists all)")
         console.print(f"Next: medrobust run {grid}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _beyond(impossible: Sequence[Entry]) -> str:
+    """What the combinations that lack data or weights would cost, in models, attacks and cells."""
+    rows = [entry.row() for entry in impossible]
+    fit = ("dataset", "train_set", "model", "seed")
+    models = {tuple(row[a] for a in fit) for row in rows}
+    defended = {tuple(row[a] for a in (*fit, "defense")) for row in rows if row["defense"] != "none"}
+    attacks = {tuple(v for a, v in row.items() if a != "evaluate_on") for row in rows if row["attack"] != "none"}
+    counts = ((models, "model to train"), (defended, "defended model"), (attacks, "attack"), (rows, "cell"))
+    told = [f"{len(c)} {what if len(c) == 1 else _plural(what)}" for c, what in counts if c]
+    return f"With that there: {', '.join(told)}"
+
+
+def _plural(what: str) -> str:
+    noun, _, rest = what.partition(" to ")
+    return f"{noun}s" + (f" to {rest}" if rest else "")
 
 
 def _state(entry: Any, finished: set[str]) -> str:
