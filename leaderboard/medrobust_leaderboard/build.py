@@ -45,7 +45,7 @@ class Report:
                     wheres = [{**table, **replaced} for table in tables(spec.where)]
                     for each in self.rows:
                         if each.cell is not None and matches(each.row, wheres):
-                            yield from ((each.cell, m) for m in _metrics(spec) if not replaced or m)
+                            yield from ((each.cell, m) for m in _metrics(spec, each.row, counterpart=bool(replaced)))
 
     # Tables ----------------------------------------------------------------------------------------------------------
 
@@ -153,8 +153,9 @@ class Report:
         return judge(read_claims(self.paper.folder), self.rows, self.store, lambda row: bool(self.substitutions(row)))
 
 
-def _metrics(spec: TableSpec | CurvesSpec | BarsSpec) -> set[str]:
-    named = {rule.metric for rule in spec.value}
+def _metrics(spec: TableSpec | CurvesSpec | BarsSpec, row: Row, *, counterpart: bool) -> set[str]:
+    """The metrics of an entry; a counterpart has those of the entry it stands beside, whose rule its own may not be."""
+    named = {rule.metric for rule in spec.value if counterpart or matches(row, rule.where)}
     return named | {spec.bracket.metric} - {""} if isinstance(spec, TableSpec) and spec.bracket else named
 
 

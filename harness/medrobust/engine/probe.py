@@ -28,7 +28,8 @@ BATCH = 32
 def run_probe(step: ProbeStep, store: Store, workspace: Workspace, progress: Progress | None) -> None:
     """Craft the images that a probe selects, as the cell did, and keep what it measures, with their positions.
 
-    Every image has its own stream of draws, so these are the images that the cell was judged by.
+    Every image has its own stream of draws, so these are the images that the cell was judged by; of a cell with
+    `stop = "success"` they are those at full strength.
 
     Raises:
         PluginError: if the attack breaks its budget, or the probe selects or returns what it may not.
