@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -54,10 +54,16 @@ class ThreatModel:
 
 
 class AnyAttack(Plugin):
-    """What may stand in the attack axis: an :class:`Attack` per image or a :class:`UniversalAttack`."""
+    """What may stand in the attack axis: an :class:`Attack` per image, an :class:`Ensemble` or a
+    :class:`UniversalAttack`."""
 
     kind: ClassVar[str] = "attack"
     threat: ClassVar[ThreatModel]
+
+    @property
+    def made_of(self) -> tuple[AnyAttack, ...]:
+        """Attacks that stand in its fields: what one of them cannot do, it cannot do either."""
+        return ()
 
 
 class Attack(AnyAttack):
@@ -85,6 +91,10 @@ class IterativeAttack(Attack):
     The implementing dataclass declares its step count with `cumulative`.
     """
 
+    sees_result: ClassVar[bool] = False
+    """Whether the last pass of a step is on the images that it yields, so that the host knows from its logits which of
+    them look broken (a search that keeps the best image). A descent sees an image a step after it has yielded it."""
+
     @abstractmethod
     def iterates(
         self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws
@@ -110,14 +120,33 @@ class DerivedAttack(Attack):
 
     of: AnyAttack
 
+    @property
+    def made_of(self) -> tuple[AnyAttack, ...]:
+        return (self.of,)
+
     @abstractmethod
     def derive(self, images: Tensor, adversarial: Tensor, goal: Goal, budget: Budget, random: Draws) -> Tensor:
         """New adversarial images from clean `images` and the `adversarial` ones of `of`, same shapes."""
 
     def perturb(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Tensor:
         if not isinstance(self.of, Attack):
-            raise TypeError(f"{self.of.title} is universal: its perturbation is fitted first, then given to `derive`")
+            raise TypeError(f"{self.of.title} is run by the host, which gives its images to `derive`")
         return self.derive(images, self.of.perturb(classifier, images, goal, budget, random), goal, budget, random)
+
+
+class Ensemble(AnyAttack):
+    """Several attacks as one adversary: an image is broken if one of them breaks it.
+
+    The host runs the members. At full strength it gives every image to all of them and takes what is worst for it;
+    where only success is asked for, a member gets the images that those before it have left unbroken.
+    """
+
+    @abstractmethod
+    def members(self, classes: int) -> Sequence[Attack]:
+        """The attacks for a model with this many classes, cheapest first.
+
+        Each draws the same random numbers as it would alone; the second of two equal members draws others.
+        """
 
 
 class UniversalAttack(AnyAttack):

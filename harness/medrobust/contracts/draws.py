@@ -56,6 +56,16 @@ class Draws:
         view._index = self._index[mask if isinstance(mask, slice) else mask.cpu().numpy()]
         return view
 
+    def restarted(self, times: int = 0) -> Draws:
+        """The streams of these images from their beginning; another stream of each image for each number of times."""
+        fresh = object.__new__(Draws)
+        fresh.__dict__.update(self.__dict__)
+        fresh._counters = np.zeros(len(self._keys), dtype=np.uint64)
+        if times:
+            with np.errstate(over="ignore"):
+                fresh._keys = _mix(self._keys ^ _mix(np.full(1, times, dtype=np.uint64) * _GOLDEN))
+        return fresh
+
     def _bits(self, count: int) -> _UINT:
         """`count` 64-bit words per image, shape (n, count); advances each image's counter by one draw."""
         draw = self._counters[self._index]

@@ -38,9 +38,7 @@ class TorchClassifier(Classifier):
         self.forward_passes = 0
         self.backward_passes = 0
         self.last_logits: Tensor | None = None
-        """Logits (n, outputs) of the last gradient: by them the host sees for nothing which images look broken."""
-        self.last_scores: Tensor | None = None
-        """Logits (n, outputs) of the last forward pass without gradient, for attacks that take no gradient."""
+        """Logits (n, outputs) of the last pass: by them the host sees for nothing which images look broken."""
         self.original = module.eval().requires_grad_(False)
         self._counted = _Counted(module, self)
         self._prepared = Prepared(module, torch.contiguous_format, None)
@@ -64,8 +62,8 @@ class TorchClassifier(Classifier):
 
     def logits(self, images: Tensor) -> Tensor:
         with torch.no_grad():
-            self.last_scores = self._forward(images.contiguous(memory_format=self._prepared.memory_format))
-        return self.last_scores
+            self.last_logits = self._forward(images.contiguous(memory_format=self._prepared.memory_format))
+        return self.last_logits
 
     def gradient(self, images: Tensor, loss: Loss) -> Gradient:
         leaf = images.detach().contiguous(memory_format=self._prepared.memory_format).requires_grad_(True)

@@ -6,27 +6,15 @@ import resource
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..contracts import (
-    AnyAttack,
-    Attack,
-    Budget,
-    Classifier,
-    Draws,
-    Goal,
-    IterativeAttack,
-    Targeted,
-    UniversalAttack,
-    Untargeted,
-    decide,
-)
-from ..errors import DataError, MedrobustError, PluginError
+from ..contracts import Budget, Classifier, Goal, Targeted, Untargeted, decide
+from ..errors import DataError, MedrobustError
 from ..grid.blocks import GoalSpec
 from ..results.verdict import Norms, Status, budget_fault, form_fault, logits_fault, norms
 from .data import canonical
@@ -103,34 +91,6 @@ def goal_for(
     if labels is None:
         raise DataError('the images have no labels; use goal = "predicted" or a target class')
     return Untargeted(labels.to(images.device))
-
-
-def iterates(
-    attack: AnyAttack,
-    wanted: set[int | None],
-    classifier: Classifier,
-    images: Tensor,
-    goal: Goal,
-    budget: Budget,
-    random: Draws,
-) -> Iterator[tuple[int | None, object]]:
-    """(cumulative value, adversarial images) for every value wanted; (None, ...) for an attack without such a field."""
-    if isinstance(attack, UniversalAttack):
-        raise PluginError(f"attack '{attack.title}' is universal; it is not crafted per image")
-    assert isinstance(attack, Attack)
-    if isinstance(attack, IterativeAttack) and wanted != {None}:
-        last = max(v for v in wanted if v is not None)
-        reached = 0
-        for number, adversarial in enumerate(attack.iterates(classifier, images, goal, budget, random), 1):
-            reached = number
-            if number in wanted:
-                yield number, adversarial.clone() if isinstance(adversarial, Tensor) and number < last else adversarial
-        if reached < last:
-            raise PluginError(f"attack '{attack.title}' ended after {reached} of {last} iterations")
-        return
-    adversarial = attack.perturb(classifier, images, goal, budget, random)
-    for value in wanted:
-        yield value, adversarial
 
 
 def explain(error: BaseException, what: str) -> str:

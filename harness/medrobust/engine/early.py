@@ -11,13 +11,13 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from ..contracts import AnyAttack, Attack, Budget, Draws, Goal, IterativeAttack
+from ..contracts import Attack, Budget, Draws, Goal, IterativeAttack
 from ..errors import PluginError
 from .classifier import TorchClassifier
 
 
 def until_success(
-    attack: AnyAttack,
+    attack: Attack,
     wanted: set[int | None],
     classifier: TorchClassifier,
     images: Tensor,
@@ -25,8 +25,7 @@ def until_success(
     budget: Budget,
     random: Draws,
 ) -> Iterator[tuple[int | None, Tensor]]:
-    """(cumulative value, adversarial images) for every value wanted, as :func:`craft.iterates`, each image attacked
-    until it is broken.
+    """(cumulative value, adversarial images) for every value wanted, each image attacked until it is broken.
 
     An image that is broken when clean stays clean. What the attack returns is not trusted: images and norms are judged
     by the caller.
@@ -34,7 +33,6 @@ def until_success(
     Raises:
         PluginError: if the attack ends before its last iteration while images are in play.
     """
-    assert isinstance(attack, Attack)
     result = images.clone()
     left = (~goal.reached(classifier.confirm(images))).nonzero().flatten()
     if not isinstance(attack, IterativeAttack) or wanted == {None}:
@@ -71,9 +69,9 @@ def _shrinking(
 
     Yields how many are still in play after each step.
 
-    The gradient of a step has seen the point before it, so its logits tell for nothing which of those points look
-    broken; they alone are confirmed, and leave with that point. A step without gradient has seen the point it tried, so
-    its logits tell which images look broken after it; they are confirmed at the point after the step.
+    The gradient of a step of descent has seen the point before it, so its logits tell for nothing which of those points
+    look broken; they alone are confirmed, and leave with that point. Of an attack that sees its result, they are
+    confirmed at the point after the step.
     """
     goal, random = goal[left], random[left]
     steps = attack.iterates(classifier, images[left], goal, budget, random)
@@ -82,7 +80,7 @@ def _shrinking(
     before = images[left]
     answer: Tensor | None = None
     while len(left):
-        classifier.last_logits = classifier.last_scores = None
+        classifier.last_logits = None
         try:
             point = next(steps) if answer is None else steps.send(answer)
         except StopIteration:
@@ -90,15 +88,11 @@ def _shrinking(
         if answer is not None and len(point) == int(answer.sum()):
             rows = answer.cumsum(0).sub_(1)[rows]
         current = point[rows]
-        if classifier.last_logits is not None:
-            broken = _broken(classifier, classifier.last_logits, goal, before, rows, len(point))
-        else:
-            broken = _broken(classifier, classifier.last_scores, goal, current, rows, len(point))
+        seen = current if attack.sees_result else before
+        broken = _broken(classifier, classifier.last_logits, goal, seen, rows, len(point))
         keep, some = ~broken, bool(broken.any())
-        if classifier.last_logits is not None and some:
-            result[left[keep]] = current[keep]
-        else:
-            result[left] = current
+        result[left[keep]] = current[keep]
+        result[left[broken]] = seen[broken]
         yield int(keep.sum())
         before = current
         if some:

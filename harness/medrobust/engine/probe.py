@@ -9,12 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..contracts import Attack, Budget, Classifier, Draws, Goal, Probe, UniversalAttack
+from ..contracts import Budget, Draws, Goal, Probe, UniversalAttack
 from ..errors import PluginError
 from ..grid.cells import Cell
 from ..grid.plan import ProbeStep
 from ..results.store import Store
 from ..results.verdict import budget_fault, form_fault, norms
+from .attack import run_attack
+from .classifier import TorchClassifier
 from .craft import add_perturbation, goal_for
 from .data import LoadedPart, convert
 from .loading import budget_of, classifier_of, module_of, part_of
@@ -60,7 +62,13 @@ def run_probe(step: ProbeStep, store: Store, workspace: Workspace, progress: Pro
 
 
 def _adversarial(
-    cell: Cell, classifier: Classifier, images: Tensor, goal: Goal | None, budget: Budget, random: Draws, store: Store
+    cell: Cell,
+    classifier: TorchClassifier,
+    images: Tensor,
+    goal: Goal | None,
+    budget: Budget,
+    random: Draws,
+    store: Store,
 ) -> Tensor:
     if cell.root is None or goal is None:
         return images
@@ -68,8 +76,7 @@ def _adversarial(
         rho = load_perturbation(cell.perturbation_id, store, str(images.device))
         adversarial = add_perturbation(images, rho, budget)
     else:
-        assert isinstance(cell.root, Attack)
-        adversarial = cell.root.perturb(classifier, images.clone(), goal, budget, random)
+        ((_, adversarial),) = run_attack(cell.root, {None}, "full", classifier, images.clone(), goal, budget, random)
     for derived in cell.chain:
         adversarial = derived.derive(images.clone(), adversarial, goal, budget, random)
     fault = form_fault(adversarial, images) or budget_fault(

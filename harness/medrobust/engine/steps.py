@@ -17,6 +17,7 @@ from ..grid.cells import Cell, Part
 from ..grid.plan import CraftStep, FitStep, HardenStep, Output, PerturbStep, ProbeStep, Step
 from ..results.store import Samples, StepRecord, Store
 from . import models
+from .attack import run_attack
 from .classifier import TorchClassifier
 from .craft import (
     Clock,
@@ -25,14 +26,12 @@ from .craft import (
     batch_size_for,
     explain,
     goal_for,
-    iterates,
     judge,
     out_of_memory,
     peak_memory,
 )
 from .data import LoadedPart, load_part
 from .diagnose import diagnose
-from .early import until_success
 from .harden import harden
 from .loading import budget_of, classifier_of, module_of, part_of
 from .perturb import fit_perturbation, load_perturbation
@@ -207,8 +206,7 @@ class _Craft:
                 (value, add_perturbation(images, rho, budget)) for value, rho in self.perturbations.items()
             )
         else:
-            run = until_success if step.stop == "success" else iterates
-            made = run(step.root, wanted, classifier, images.clone(), goal, budget, random)
+            made = run_attack(step.root, wanted, step.stop, classifier, images.clone(), goal, budget, random)
         for value, adversarial in made:
             for output in step.outputs:
                 if output.value == value and self.judged[output.cell.id].alive:

@@ -177,14 +177,14 @@ class _Expansion:
     def _gate(attack: Spec, goal: GoalSpec, budget: BudgetSpec, info: DataInfo) -> str:
         if goal.targeted and goal.target not in info.classes:
             return f"the data set has no class '{goal.target}'"
-        plugin: Any = attack.plugin
-        while plugin is not None:
+        asked: list[Any] = [attack.plugin]
+        for plugin in asked:
             reason = plugin.threat.excludes(
                 norm=budget.norm, targeted=goal.targeted, task=info.task, minimal=budget.eps is None
             )
             if reason:
                 return f"attack '{plugin.title}' {reason}"
-            plugin = plugin.of if isinstance(plugin, DerivedAttack) else None
+            asked += plugin.made_of
         return ""
 
     def _part_of(self, choice: PartSpec, own: Spec) -> Part:

@@ -243,14 +243,18 @@ def describe(name: str, value: Any, hidden: Mapping[str, Any] = types.MappingPro
         )
         if given == default or field.name in hidden:
             continue
-        if isinstance(given, Plugin):
-            text = describe(given.title, given)
-        elif dataclasses.is_dataclass(given) and not isinstance(given, (Length, BudgetSpec, type)):
-            text = describe("", given)
-        else:
-            text = ",".join(map(str, given)) if isinstance(given, tuple) else str(given)
-        parts.append(f"{field.name}={text}")
+        parts.append(f"{field.name}={_text(given)}")
     return f"{name}({', '.join(parts)})" if parts else name
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(_text, value))
+    if isinstance(value, Plugin):
+        return describe(value.title, value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, (Length, BudgetSpec, type)):
+        return describe("", value)
+    return str(value)
 
 
 @cache

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from medrobust import AnyAttack, hookimpl
 
+from .apgd import APGD
 from .control import Noise
 from .derived import Rounded, Shuffled
+from .ensembles import AutoAttack, WorstCase
+from .fab import FAB
 from .gradient import BIM, FGSM, PGD
 from .margin import CWLinf
 from .square import Square
@@ -13,10 +16,13 @@ from .universal import UAP, RandomUAP
 from .universal_sgd import StochasticUAP
 
 __all__ = [
+    "APGD",
     "BIM",
+    "FAB",
     "FGSM",
     "PGD",
     "UAP",
+    "AutoAttack",
     "CWLinf",
     "Noise",
     "RandomUAP",
@@ -24,10 +30,27 @@ __all__ = [
     "Shuffled",
     "Square",
     "StochasticUAP",
+    "WorstCase",
     "medrobust_attacks",
 ]
 
 
 @hookimpl
 def medrobust_attacks() -> list[type[AnyAttack]]:
-    return [Noise, FGSM, BIM, PGD, CWLinf, Square, UAP, RandomUAP, StochasticUAP, Shuffled, Rounded]
+    return [
+        Noise,
+        FGSM,
+        BIM,
+        PGD,
+        CWLinf,
+        APGD,
+        FAB,
+        Square,
+        UAP,
+        RandomUAP,
+        StochasticUAP,
+        Shuffled,
+        Rounded,
+        WorstCase,
+        AutoAttack,
+    ]

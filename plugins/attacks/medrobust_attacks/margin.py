@@ -1,4 +1,4 @@
-"""Attacks on the margin between logits: the linf form of Carlini and Wagner's objective."""
+"""The margin between logits: losses made of it, and the linf form of Carlini and Wagner's attack."""
 
 from __future__ import annotations
 
@@ -9,10 +9,24 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from medrobust import Budget, Classifier, Draws, Goal, IterativeAttack, Length, Loss, Targeted, ThreatModel, cumulative
+from medrobust import (
+    Budget,
+    Classifier,
+    Draws,
+    Goal,
+    IterativeAttack,
+    Length,
+    Loss,
+    PluginError,
+    Targeted,
+    ThreatModel,
+    cumulative,
+)
 
 from .geometry import NORMS, radius
 from .gradient import Steps, ascend
+
+_TINY = 1e-12
 
 
 def margin_loss(goal: Goal, kappa: float, *, zero_own: bool = False) -> Loss:
@@ -30,6 +44,48 @@ def margin_loss(goal: Goal, kappa: float, *, zero_own: bool = False) -> Loss:
         return -margin.clamp(min=-kappa)
 
     return loss
+
+
+def dlr_loss(goal: Goal, rivals: Tensor | None = None) -> Loss:
+    """Difference of logits ratio, to be ascended, per image: the margin over the spread of the largest logits.
+
+    Croce, Hein, "Reliable evaluation of adversarial robustness with an ensemble of diverse parameter-free attacks",
+    ICML 2020, equations 6 and 7. It does not change with the scale of the logits. With two classes there is no third
+    logit to compare with, and it is the margin alone; with three, the form with `rivals` takes the spread of the other.
+
+    Args:
+        goal: with class labels (n,); a targeted one asks for the margin of its class over the others.
+        rivals: classes (n,) to steer to, away from the goal's labels; None steers to the largest of the others.
+    """
+    margin = margin_loss(goal, torch.inf)
+
+    def loss(logits: Tensor) -> Tensor:
+        if rivals is None:
+            gained = margin(logits)
+        else:
+            picked = logits.gather(1, torch.stack([rivals, goal.labels], dim=1))
+            gained = picked[:, 0] - picked[:, 1]
+        ordered = logits.sort(dim=1, descending=True).values
+        if ordered.shape[1] < 3:
+            return gained
+        far = ordered[:, 2] if rivals is None else ordered[:, 2:4].mean(dim=1)
+        return gained / (ordered[:, 0] - far + _TINY)
+
+    return loss
+
+
+def rival_classes(logits: Tensor, goal: Goal, rank: int) -> Tensor:
+    """The class with the `rank`-th largest logit among those that are not the label, per image (n,).
+
+    Raises:
+        PluginError: if there are too few classes, or the goal asks for a class of its own.
+    """
+    if isinstance(goal, Targeted):
+        raise PluginError(f"rank = {rank} chooses a class to steer to, and the goal asks for one; leave the rank out")
+    if rank >= logits.shape[1]:
+        raise PluginError(f"rank = {rank} needs {rank + 1} classes or more, the model has {logits.shape[1]}")
+    others = logits.scatter(1, goal.labels[:, None], -torch.inf)
+    return others.argsort(dim=1, descending=True, stable=True)[:, rank - 1]
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ class Square(IterativeAttack):
     name: ClassVar[str] = "square"
     revision: ClassVar[int] = 1
     threat: ClassVar[ThreatModel] = ThreatModel(norms=frozenset({"linf"}), knowledge="score-based")
+    sees_result: ClassVar[bool] = True
     queries: Annotated[int, Field(ge=1)] = cumulative(5000)
     start_share: Annotated[float, Field(gt=0, le=1)] = 0.8
     schedule: Annotated[int, Field(ge=1)] = 5000

@@ -85,11 +85,10 @@ def test_passes_of_other_libraries_are_counted(trained: nn.Module, shadows: Imag
 def test_it_remembers_the_last_logits_for_early_stop(trained: nn.Module, shadows: Images) -> None:
     images, labels = shadows[0][:6], shadows[1][:6]
     remembering = classifier(trained, images)
-    assert remembering.last_logits is None is remembering.last_scores
-    scores = remembering.logits(images[:3])
-    assert remembering.last_scores is not None
-    assert torch.equal(remembering.last_scores, scores)
     assert remembering.last_logits is None
+    scores = remembering.logits(images[:3])
+    assert remembering.last_logits is not None
+    assert torch.equal(remembering.last_logits, scores)
     logits = remembering.gradient(images, Untargeted(labels).loss).logits
     assert remembering.last_logits is not None
     assert torch.equal(remembering.last_logits, logits)

@@ -24,6 +24,7 @@ from medrobust import (
     Untargeted,
     parse_grid,
 )
+from medrobust.engine.attack import run_attack
 from medrobust.engine.classifier import TorchClassifier
 from medrobust.engine.craft import (
     CACHE_BYTES,
@@ -34,7 +35,6 @@ from medrobust.engine.craft import (
     batch_size_for,
     explain,
     goal_for,
-    iterates,
     judge,
     out_of_memory,
 )
@@ -187,9 +187,9 @@ def test_a_universal_attack_and_one_that_ends_early_are_named(tiny: Path) -> Non
     goal, draws = Untargeted(torch.zeros(6, dtype=torch.int64)), Draws.for_ids(0, list("abcdef"))
     rest = (classifier(), images(), goal, Budget("linf", 0.1), draws)
     with pytest.raises(PluginError, match="attack 'random-uap' is universal; it is not crafted per image"):
-        list(iterates(RandomUAP(), {None}, *rest))
+        list(run_attack(RandomUAP(), {None}, "full", *rest))
     with pytest.raises(PluginError, match="attack 'pgd' ended after 1 of 5 iterations"):
-        list(iterates(Short(steps=5), {1, 5}, *rest))
+        list(run_attack(Short(steps=5), {1, 5}, "full", *rest))
 
 
 def test_what_is_judged_can_be_cut_back_and_given_up() -> None:

@@ -1,0 +1,144 @@
+"""Running an attack on one batch: at full strength or until success, an ensemble member by member."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from ..contracts import AnyAttack, Attack, Budget, Draws, Ensemble, Goal, IterativeAttack, cumulative_field
+from ..errors import PluginError
+from ..grid.blocks import Stop
+from ..results.verdict import budget_fault, form_fault, norms
+from .classifier import TorchClassifier
+from .data import canonical
+from .early import until_success
+
+Made = Iterator[tuple[int | None, Tensor]]
+"""(cumulative value, adversarial images) for every value wanted; (None, ...) for an attack without such a field."""
+
+
+def run_attack(
+    attack: AnyAttack,
+    wanted: set[int | None],
+    stop: Stop,
+    classifier: TorchClassifier,
+    images: Tensor,
+    goal: Goal,
+    budget: Budget,
+    random: Draws,
+) -> Made:
+    """The adversarial images of a batch, one set for every cumulative value wanted.
+
+    What the attack returns is not trusted: images and norms are judged by the caller.
+
+    Args:
+        attack: an attack per image or an ensemble; universal perturbations are fitted elsewhere.
+        wanted: values of its cumulative field; {None} for the attack as it is.
+        stop: `full`, or `success` to attack each image until it is broken.
+        classifier: the model under attack.
+        images: float32 (n, c, h, w) in [0, 1].
+        goal: what to achieve.
+        budget: norm, radius, box.
+        random: draws per image.
+
+    Raises:
+        PluginError: if the attack is universal, ends before its last iteration, or a member of an ensemble breaks a
+            rule.
+    """
+    if isinstance(attack, Ensemble):
+        found = _worst if stop == "full" else _survivors
+        yield None, found(attack, classifier, images, goal, budget, random)
+    elif not isinstance(attack, Attack):
+        raise PluginError(f"attack '{attack.title}' is universal; it is not crafted per image")
+    elif stop == "success":
+        yield from until_success(attack, wanted, classifier, images, goal, budget, random)
+    else:
+        yield from at_full_strength(attack, wanted, classifier, images, goal, budget, random)
+
+
+def at_full_strength(
+    attack: Attack,
+    wanted: set[int | None],
+    classifier: TorchClassifier,
+    images: Tensor,
+    goal: Goal,
+    budget: Budget,
+    random: Draws,
+) -> Made:
+    """As :func:`run_attack`, every image attacked to the end."""
+    if isinstance(attack, IterativeAttack) and wanted != {None}:
+        last = max(v for v in wanted if v is not None)
+        reached = 0
+        for number, adversarial in enumerate(attack.iterates(classifier, images, goal, budget, random), 1):
+            reached = number
+            if number in wanted:
+                yield number, adversarial.clone() if isinstance(adversarial, Tensor) and number < last else adversarial
+        if reached < last:
+            raise PluginError(f"attack '{attack.title}' ended after {reached} of {last} iterations")
+        return
+    adversarial = attack.perturb(classifier, images, goal, budget, random)
+    for value in wanted:
+        yield value, adversarial
+
+
+def _worst(
+    ensemble: Ensemble, classifier: TorchClassifier, images: Tensor, goal: Goal, budget: Budget, random: Draws
+) -> Tensor:
+    """Of each image what is worst for it: broken before unbroken, then by the goal's loss; ties go to the cheaper."""
+    worst = torch.full_like(images, torch.nan)
+    broken = torch.zeros(len(images), dtype=torch.bool, device=images.device)
+    loss = torch.full((len(images),), -torch.inf, device=images.device)
+    for member, draws in _members(ensemble, classifier, random):
+        found = _only(run_attack(member, {None}, "full", classifier, images.clone(), goal, budget, draws))
+        found = _checked(ensemble, member, found, images, budget)
+        logits = classifier.confirm(found)
+        reached, value = goal.reached(logits), goal.loss(logits)
+        worse = torch.where(reached == broken, value > loss, reached)
+        worst[worse], broken[worse], loss[worse] = found[worse], reached[worse], value[worse]
+    return worst
+
+
+def _survivors(
+    ensemble: Ensemble, classifier: TorchClassifier, images: Tensor, goal: Goal, budget: Budget, random: Draws
+) -> Tensor:
+    """Each image as the first member that breaks it leaves it; those that none breaks, as the last one does."""
+    result = images.clone()
+    left = torch.arange(len(images), device=images.device)
+    for member, draws in _members(ensemble, classifier, random):
+        field = cumulative_field(member)
+        value = {int(getattr(member, field)) if field else None}
+        of, aim = images[left], goal[left]
+        found = _only(until_success(member, value, classifier, of, aim, budget, draws[left]))
+        result[left] = found = _checked(ensemble, member, found, of, budget)
+        left = left[~aim.reached(classifier.confirm(found))]
+        if not len(left):
+            break
+    return result
+
+
+def _members(ensemble: Ensemble, classifier: TorchClassifier, random: Draws) -> Iterator[tuple[Attack, Draws]]:
+    """The members with their draws: those of a run alone, and others for each further member that is the same."""
+    members = list(ensemble.members(classifier.num_classes))
+    if not members:
+        raise PluginError(f"attack '{ensemble.title}' has no members for {classifier.num_classes} classes")
+    for number, member in enumerate(members):
+        yield member, random.restarted(members[:number].count(member))
+
+
+def _only(made: Made) -> Tensor:
+    ((_, adversarial),) = made
+    return adversarial
+
+
+def _checked(ensemble: Ensemble, member: Attack, adversarial: object, images: Tensor, budget: Budget) -> Tensor:
+    """What a member returned: one that breaks the rules must not pass for one that found nothing."""
+    fault = form_fault(adversarial, images)
+    if fault is None:
+        assert isinstance(adversarial, Tensor)
+        adversarial = canonical(adversarial.detach())
+        fault = budget_fault(adversarial, images, norms(images, adversarial, budget.norm), budget)
+        if fault is None:
+            return adversarial
+    raise PluginError(f"attack '{ensemble.title}', member '{member.title}': {fault}")

@@ -1,0 +1,81 @@
+"""Several attacks as one adversary: any list, and AutoAttack."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, get_args
+
+from pydantic import Field
+
+from medrobust import AnyAttack, Attack, Ensemble, Norm, ThreatModel, cumulative_field
+
+from .apgd import APGD
+from .fab import FAB
+from .square import Square
+
+
+@dataclass(frozen=True)
+class WorstCase(Ensemble):
+    """The worst of several attacks, image by image: an image is robust only where each of them fails.
+
+    Members run cheapest first. Where only success is asked for (`stop = "success"`), each gets the images that those
+    before it have left unbroken. A member that is listed twice starts again with other random numbers.
+
+    Attributes:
+        of: the attacks, in any order.
+    """
+
+    name: ClassVar[str] = "worst-case"
+    revision: ClassVar[int] = 1
+    threat: ClassVar[ThreatModel] = ThreatModel(norms=frozenset(get_args(Norm)), minimal=True)
+    of: Annotated[tuple[Attack, ...], Field(min_length=1)]
+
+    @property
+    def made_of(self) -> tuple[AnyAttack, ...]:
+        return self.of
+
+    def members(self, classes: int) -> Sequence[Attack]:
+        return sorted(self.of, key=passes)
+
+
+@dataclass(frozen=True)
+class AutoAttack(Ensemble):
+    """AutoAttack, standard version, for linf: Auto-PGD on cross-entropy and towards classes, FAB, Square attack.
+
+    Croce, Hein, "Reliable evaluation of adversarial robustness with an ensemble of diverse parameter-free attacks",
+    ICML 2020, section 5. The class-wise members take the classes with the largest clean logits, at most `targets`. A
+    model with two classes has one other class, and the difference of logits ratio no third logit: its margin stands for
+    it, so that two classes are no exception.
+
+    Attributes:
+        steps: of each Auto-PGD and FAB.
+        queries: of the Square attack.
+        targets: other classes that Auto-PGD and FAB steer to, as far as the model has them.
+    """
+
+    name: ClassVar[str] = "autoattack"
+    revision: ClassVar[int] = 1
+    threat: ClassVar[ThreatModel] = ThreatModel(
+        norms=frozenset({"linf"}), goals=frozenset({"untargeted"}), tasks=frozenset({"multiclass"})
+    )
+    steps: Annotated[int, Field(ge=1)] = 100
+    queries: Annotated[int, Field(ge=1)] = 5000
+    targets: Annotated[int, Field(ge=1)] = 9
+
+    def members(self, classes: int) -> Sequence[Attack]:
+        ranks = range(1, min(self.targets, classes - 1) + 1)
+        return [
+            APGD(steps=self.steps, schedule=self.steps),
+            *(APGD(steps=self.steps, schedule=self.steps, loss="dlr", rank=rank) for rank in ranks),
+            *(FAB(steps=self.steps, rank=rank) for rank in ranks),
+            Square(queries=self.queries, schedule=self.queries),
+        ]
+
+
+def passes(attack: AnyAttack) -> int:
+    """Passes for an image, as far as an attack's fields say: its steps or queries, twice where they take gradients."""
+    if attack.made_of:
+        return sum(map(passes, attack.made_of))
+    field = cumulative_field(attack)
+    return (int(getattr(attack, field)) if field else 1) * (2 if attack.threat.knowledge == "white-box" else 1)

@@ -1,0 +1,127 @@
+"""FAB: steps to the decision boundary that stay close to the image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from medrobust import Budget, Classifier, Draws, Goal, IterativeAttack, Loss, Norm, ThreatModel, cumulative
+
+from .geometry import NORMS, laid_out_as
+from .gradient import Steps
+from .margin import rival_classes
+
+_BIAS = 0.1
+"""Largest weight of the image's own projection in a step (alpha_max)."""
+_OVERSHOOT = 1.05
+"""How far beyond the boundary's linearisation a step goes (eta)."""
+_BACK = 0.9
+"""Share of the way from the image at which the search goes on after a success (beta)."""
+_UNBOUNDED = 1e3
+"""Stands for no limit on a pixel: far beyond what moves an image in [0, 1] across any boundary."""
+
+
+@dataclass(frozen=True)
+class FAB(IterativeAttack):
+    """Fast adaptive boundary attack, targeted form: the smallest perturbation that crosses to one other class.
+
+    Croce, Hein, "Minimally distorted adversarial examples with a fast adaptive boundary attack", ICML 2020, algorithm
+    1, for one class at a time, as in AutoAttack. Each step goes to the linearised boundary between the label and the
+    class, and is drawn towards the projection of the image itself. For a radius, it yields the closest image found that
+    is broken and within it, else the image; for `min`, the closest that is broken.
+
+    Attributes:
+        steps: steps, each with a gradient and a forward pass (cumulative).
+        rank: the class with the r-th largest clean logit among those that are not the label.
+    """
+
+    name: ClassVar[str] = "fab-t"
+    revision: ClassVar[int] = 1
+    threat: ClassVar[ThreatModel] = ThreatModel(
+        norms=NORMS, goals=frozenset({"untargeted"}), tasks=frozenset({"multiclass"}), minimal=True
+    )
+    sees_result: ClassVar[bool] = True
+    steps: Annotated[int, Field(ge=1)] = cumulative(100)
+    rank: Annotated[int, Field(ge=1)] = 1
+
+    def iterates(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Steps:
+        rivals = rival_classes(classifier.logits(images), goal, self.rank)
+        point, result = images.clone(), images.clone()
+        closest = torch.full((len(images),), torch.inf if budget.eps is None else budget.eps, device=images.device)
+        for _ in range(self.steps):
+            normal, ahead, _ = classifier.gradient(point, _lead(goal, rivals))
+            point, images = laid_out_as(point, normal), laid_out_as(images, normal)
+            from_image = ((point - images) * normal).flatten(1).sum(dim=1) - ahead
+            first = nearest_on_plane(point, normal, -ahead, budget.norm, budget.box)
+            second = nearest_on_plane(images, normal, from_image, budget.norm, budget.box)
+            lengths = _length(first, budget.norm), _length(second, budget.norm)
+            bias = (lengths[0] / (lengths[0] + lengths[1]).clamp_min(1e-8)).clamp_max(_BIAS).view(-1, 1, 1, 1)
+            point = (point + _OVERSHOOT * first).lerp(images + _OVERSHOOT * second, bias)
+            if budget.box is not None:
+                point.clamp_(*budget.box)
+            broken = goal.reached(classifier.logits(point))
+            distance = _length(point - images, budget.norm)
+            better = broken & (distance <= closest)
+            result[better], closest[better] = point[better], distance[better]
+            point[broken] = images[broken].lerp(point[broken], _BACK)
+            keep = yield result
+            if keep is not None:
+                images, point, result, closest = images[keep], point[keep], result[keep], closest[keep]
+                goal, rivals = goal[keep], rivals[keep]
+
+
+def _lead(goal: Goal, rivals: Tensor) -> Loss:
+    """By how much a class leads over the label, in logits; the boundary between them is where it is 0."""
+    places = torch.stack([rivals, goal.labels], dim=1)
+
+    def lead(logits: Tensor) -> Tensor:
+        picked = logits.gather(1, places)
+        return picked[:, 0] - picked[:, 1]
+
+    return lead
+
+
+def _length(step: Tensor, norm: Norm) -> Tensor:
+    """Length per image (n,)."""
+    flat = step.flatten(1)
+    return flat.abs().amax(dim=1) if norm == "linf" else flat.norm(dim=1)
+
+
+def nearest_on_plane(
+    points: Tensor, normal: Tensor, offset: Tensor, norm: Norm, box: tuple[float, float] | None
+) -> Tensor:
+    """The shortest steps that lead to a plane without leaving the box; shape of `points`.
+
+    Every pixel moves along the sign of its normal, at the same pace for linf and in proportion to the normal for l2,
+    until it meets the box. What is gained is piecewise linear in time, so the time follows from the sorted times at
+    which pixels stop. Where the box holds no point of the plane, the step goes as far as the box allows.
+
+    Args:
+        points: (n, c, h, w), inside the box.
+        normal: of each plane, shape of `points`.
+        offset: normal * step that is asked for, (n,).
+        norm: in which steps are shortest.
+        box: lowest and highest pixel, or None.
+    """
+    low, high = box if box is not None else (-_UNBOUNDED, _UNBOUNDED)
+    flat, asked = points.flatten(1), offset.abs()
+    towards = normal.flatten(1) * offset.sign()[:, None]
+    size = towards.abs()
+    room = torch.where(towards > 0, high - flat, flat - low).clamp_min_(0)
+    pace = torch.ones_like(size) if norm == "linf" else size
+    stops = torch.where(size > 0, room / pace.clamp_min(torch.finfo(pace.dtype).tiny), 0.0)
+    ordered, order = stops.sort(dim=1)
+    speed = (size * pace).gather(1, order).double()
+    gains = (size * room).gather(1, order).double()
+    moving = speed.flip(1).cumsum(1).flip(1)
+    fixed = gains.cumsum(1) - gains
+    reached = fixed + moving * ordered
+    last = (reached < asked[:, None]).sum(dim=1, keepdim=True).clamp_max_(flat.shape[1] - 1)
+    left = asked[:, None] - fixed.gather(1, last)
+    time = (left / moving.gather(1, last).clamp_min(torch.finfo(torch.float64).tiny)).to(pace.dtype)
+    time = torch.minimum(time.clamp_min_(0), ordered.gather(1, last))
+    return (towards.sign() * torch.minimum(time * pace, room)).view(points.shape)
