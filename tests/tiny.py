@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from medrobust import (
+    AnyAttack,
     Attack,
     Budget,
     Classifier,
@@ -21,6 +22,7 @@ from medrobust import (
     DerivedAttack,
     Detector,
     Draws,
+    Ensemble,
     Goal,
     Hardening,
     ImageData,
@@ -214,10 +216,27 @@ class Halved(DerivedAttack):
     name: ClassVar[str] = "halved"
     revision: ClassVar[int] = 1
     threat: ClassVar[ThreatModel] = ThreatModel(norms=NORMS)
-    of: Attack = Sign()
+    of: AnyAttack = Sign()
 
     def derive(self, images: Tensor, adversarial: Tensor, goal: Goal, budget: Budget, random: Draws) -> Tensor:
         return (images + adversarial) / 2
+
+
+@dataclass(frozen=True)
+class AllOf(Ensemble):
+    """Several attacks as one, in the order given."""
+
+    name: ClassVar[str] = "all-of"
+    revision: ClassVar[int] = 1
+    threat: ClassVar[ThreatModel] = ThreatModel(norms=NORMS)
+    of: tuple[Attack, ...]
+
+    @property
+    def made_of(self) -> tuple[AnyAttack, ...]:
+        return self.of
+
+    def members(self, classes: int) -> Sequence[Attack]:
+        return self.of
 
 
 @dataclass(frozen=True)

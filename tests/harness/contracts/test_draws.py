@@ -44,6 +44,20 @@ def test_views_of_views_share_their_counters() -> None:
     assert not torch.equal(first, again)
 
 
+def test_streams_start_over_and_each_restart_is_another() -> None:
+    random = Draws.for_ids(0, IDS)
+    first = random.uniform((50,))
+    part = torch.tensor([2, 5])
+    assert torch.equal(random.restarted().uniform((50,)), first)
+    assert torch.equal(random[part].restarted().uniform((50,)), first[part])
+    again = [random.restarted(n).uniform((50,)) for n in (1, 2)]
+    assert torch.equal(random.restarted(1)[part].uniform((50,)), again[0][part])
+    second = random.uniform((50,))  # a restart does not move the stream it came from
+    assert torch.equal(Draws.for_ids(0, IDS).uniform((50,)), first)
+    for a, b in ((first, again[0]), (again[0], again[1]), (second, again[0]), (first, second)):
+        assert (a == b).float().mean() < 0.01
+
+
 def test_draws_differ_between_images_draws_and_seeds() -> None:
     random = Draws.for_ids(0, IDS)
     first, second = random.uniform((50,)), random.uniform((50,))

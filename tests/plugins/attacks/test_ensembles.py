@@ -1,0 +1,72 @@
+"""Ensembles: what their members are, and in which order."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from medrobust import Budget, Draws, MedrobustError, Registry, Untargeted
+from medrobust.engine.attack import run_attack
+from medrobust.engine.classifier import TorchClassifier
+from medrobust.plugins.specs import build
+from medrobust_attacks import APGD, BIM, FAB, FGSM, PGD, AutoAttack, CWLinf, Noise, Rounded, Square, WorstCase
+from medrobust_attacks.ensembles import passes
+
+
+def test_cheapest_first_and_equal_ones_in_the_order_given() -> None:
+    worst = WorstCase(of=(Square(queries=300), PGD(steps=40), CWLinf(steps=40), FGSM(), Noise(), BIM(steps=5)))
+    assert [m.title for m in worst.members(3)] == ["noise", "fgsm", "bim", "pgd", "cw-linf", "square"]
+    assert [passes(m) for m in worst.members(3)] == [1, 2, 10, 80, 80, 300]
+    assert passes(Rounded(of=PGD(steps=7))) == 14
+
+
+@pytest.mark.parametrize(
+    ("classes", "ranks"), [(2, [1]), (3, [1, 2]), (7, [1, 2, 3, 4, 5, 6]), (100, list(range(1, 10)))]
+)
+def test_autoattack_has_the_papers_members_for_the_classes_there_are(classes: int, ranks: list[int]) -> None:
+    members = AutoAttack().members(classes)
+    assert members == [
+        APGD(),
+        *(APGD(loss="dlr", rank=r) for r in ranks),
+        *(FAB(rank=r) for r in ranks),
+        Square(),
+    ]
+    short = AutoAttack(steps=10, queries=50, targets=1).members(classes)
+    assert short == [
+        APGD(steps=10, schedule=10),
+        APGD(steps=10, schedule=10, loss="dlr", rank=1),
+        FAB(steps=10),
+        Square(queries=50, schedule=50),
+    ]
+
+
+@pytest.mark.parametrize("classes", [2, 3, 5])
+def test_autoattack_runs_for_any_number_of_classes_and_is_at_least_as_strong_as_pgd(network, images, classes) -> None:
+    net, x = network(classes, channels=3), images(30, 3)
+    classifier = TorchClassifier(net.module, "multiclass", classes)
+    goal, budget = Untargeted(net.logits(x).argmax(dim=1)), Budget("linf", 0.008)
+
+    def broken(attack, stop) -> torch.Tensor:
+        draws = Draws.for_ids(0, [str(i) for i in range(30)])
+        ((_, found),) = run_attack(attack, {None}, stop, classifier, x, goal, budget, draws)
+        return goal.reached(net.logits(found))
+
+    pgd = broken(PGD(), "full")
+    assert 0.05 < float(pgd.float().mean()) < 0.95
+    attack = AutoAttack(steps=15, queries=30)
+    assert (broken(attack, "success") | ~pgd).all()
+    assert torch.equal(broken(attack, "success"), broken(attack, "full"))
+
+
+def test_a_grid_lists_members_by_name_or_table() -> None:
+    registry = Registry()
+    registry.load_entry_points()
+    offer = registry.find("attack", "worst-case")
+    spec = build(offer, {"of": ["fgsm", {"name": "pgd", "steps": 5}, {"name": "square", "queries": 100}]}, registry)
+    assert spec.plugin == WorstCase(of=(FGSM(), PGD(steps=5), Square(queries=100)))
+    assert spec.label == "worst-case(of=fgsm,pgd(steps=5),square(queries=100))"
+    assert spec.fields["of"][1]["steps"] == 5
+    with pytest.raises(MedrobustError, match="'uap' is no Attack, which is needed here"):
+        build(offer, {"of": ["fgsm", "uap"]}, registry)
+    with pytest.raises(MedrobustError, match="at least 1 item"):
+        build(offer, {"of": []}, registry)
