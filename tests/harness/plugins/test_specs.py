@@ -42,7 +42,7 @@ def test_nested_tables_become_instances(core: Registry) -> None:
         ("attack", "steps", {"steps": True}, "steps: .*integer"),
         ("attack", "steps", {"step_size": "a little"}, "step_size: 'a little' is no length; write 1/255"),
         ("attack", "halved", {"of": "sing"}, "no attack is called 'sing'; did you mean 'sign'?"),
-        ("attack", "halved", {"of": "one-for-all"}, "'one-for-all' is no Attack, which is needed here"),
+        ("attack", "all-of", {"of": ["sign", "one-for-all"]}, "'one-for-all' is no Attack, which is needed here"),
         ("attack", "halved", {"of": 3}, "expected the name of an attack or a table with `name`, got 3"),
         ("attack", "halved", {"of": {"name": "steps", "step": 3}}, "attack 'steps' has no parameter 'step'"),
         ("model", "tiny-net", {"recipe": {"epoch": 3}}, "recipe.epoch: Unexpected keyword argument"),
