@@ -14,6 +14,7 @@ from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..errors import MedrobustError, did_you_mean
+from .affine import with_affine_norms
 from .stem import with_fast_stems
 
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -27,7 +28,7 @@ class Acceleration:
     """Which parts of the fast path are on.
 
     Attributes:
-        fold: fold batch norms into the convolutions before them.
+        fold: fold batch norms into the convolutions before them; others become affine maps.
         channels_last: keep images and weights in the memory format that convolutions prefer.
         precision: `bfloat16` autocast, `float32`, or `auto`: bfloat16 where the hardware computes in it.
         compile: compile with torch.compile; costs up to minutes once for each model, so it is off by default.
@@ -155,4 +156,5 @@ def fold_batch_norms(module: nn.Module) -> nn.Module | None:
         graph.graph.erase_node(node)
     graph.recompile()
     graph.delete_all_unused_submodules()
+    with_affine_norms(graph)
     return graph.eval().requires_grad_(False)
