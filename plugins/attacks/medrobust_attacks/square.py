@@ -41,7 +41,7 @@ class Square(IterativeAttack):
     """
 
     name: ClassVar[str] = "square"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
     threat: ClassVar[ThreatModel] = ThreatModel(norms=frozenset({"linf"}), knowledge="score-based")
     sees_result: ClassVar[bool] = True
     queries: Annotated[int, Field(ge=1)] = cumulative(5000)
@@ -51,7 +51,7 @@ class Square(IterativeAttack):
     def iterates(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Steps:
         channels, _, width = images.shape[1:]
         low, high = corners(images, budget)
-        best = torch.where(_signs(random, (channels, 1, width)), high, low)
+        best = torch.where(random.uniform((channels, 1, width)) < 0.5, high, low)
         value = _objective(goal, classifier.logits(best))
         keep = yield best
         for query in range(1, self.queries):
@@ -61,7 +61,7 @@ class Square(IterativeAttack):
             tried = self._move(best, low, high, random, query)
             reached = _objective(goal, classifier.logits(tried))
             better = reached > value
-            best = torch.where(better.view(-1, 1, 1, 1), tried, best)
+            best[better] = tried[better]
             value = torch.where(better, reached, value)
             keep = yield best
 
@@ -75,18 +75,15 @@ class Square(IterativeAttack):
         """The best images so far, each with one square moved to a corner of the ball."""
         channels, height, width = best.shape[1:]
         side = self.side(query, height, width)
-        top = random.integers((1, 1, 1), height - side + 1)
-        left = random.integers((1, 1, 1), width - side + 1)
-        rows = torch.arange(height, device=best.device).view(1, 1, -1, 1)
-        columns = torch.arange(width, device=best.device).view(1, 1, 1, -1)
-        inside = ((rows >= top) & (rows < top + side)) & ((columns >= left) & (columns < left + side))
-        corner = torch.where(_signs(random, (channels, 1, 1)), high, low)
-        return torch.where(inside, corner, best)
-
-
-def _signs(random: Draws, shape: tuple[int, int, int]) -> Tensor:
-    """Fair coins, boolean (n, *shape)."""
-    return random.uniform(shape) < 0.5
+        drawn = random.uniform((2 + channels, 1))
+        top = drawn[:, :1].mul(height - side + 1).long()
+        left = drawn[:, 1:2].mul(width - side + 1).long()
+        # Squares are soon small: their pixels are picked and put back, the rest of the image is copied.
+        along = torch.arange(side, device=best.device)
+        places = ((top + along.view(1, -1, 1)) * width + (left + along.view(1, 1, -1))).flatten(1)
+        places = places[:, None].expand(-1, channels, -1)
+        corner = torch.where(drawn[:, 2:] < 0.5, high.flatten(2).gather(2, places), low.flatten(2).gather(2, places))
+        return best.flatten(2).scatter(2, places, corner).view_as(best)
 
 
 def _objective(goal: Goal, logits: Tensor) -> Tensor:
