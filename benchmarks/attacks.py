@@ -84,6 +84,7 @@ class Row:
     batch_size: int
     eps: float
     steps: int
+    clean_accuracy: float
     prepare: float
     median: float
     fastest: float
@@ -99,7 +100,7 @@ class Row:
     memory_bar: str = ""
 
 
-def rows_of(case: Case, timings: Mapping[str, Timing], batch_size: int, images: int) -> list[Row]:
+def rows_of(case: Case, timings: Mapping[str, Timing], batch_size: int, images: int, accuracy: float) -> list[Row]:
     """The rows of a case, judged by the bars."""
     ours, early = timings[OURS], timings[EARLY]
     close = max(TOLERANCE, 1 / images) + 1e-9
@@ -108,8 +109,8 @@ def rows_of(case: Case, timings: Mapping[str, Timing], batch_size: int, images: 
     rows = []
     for name, t in timings.items():
         row = Row(
-            case.name, name, images, batch_size, case.eps, case.work.steps, t.prepare, t.median, min(t.seconds),
-            max(t.seconds), len(t.seconds), t.accuracy, t.memory,
+            case.name, name, images, batch_size, case.eps, case.work.steps, accuracy, t.prepare, t.median,
+            min(t.seconds), max(t.seconds), len(t.seconds), t.accuracy, t.memory,
             same_result=name == LIMIT or abs(t.accuracy - ours.accuracy) <= close,
         )  # fmt: skip
         if name in PEERS:
@@ -175,7 +176,7 @@ def measure(case: Case, booths: Mapping[str, Booth], options: argparse.Namespace
 
     console.print(f"[bold]{case.name}[/], {images} images in batches of {size}", highlight=False)
     entered = {name: booths[name] for name in entrants(work.kind)}
-    return rows_of(case, in_turns(entered, setting, case.repeats, done), size, images)
+    return rows_of(case, in_turns(entered, setting, case.repeats, done), size, images, problem.accuracy)
 
 
 def write_csv(rows: Sequence[Row], path: Path, facts: Mapping[str, str]) -> None:
@@ -201,8 +202,10 @@ def markdown(rows: Sequence[Row], facts: Mapping[str, str]) -> str:
     heads = ("library", "median s", "robust acc.", "at equal steps", "to same result", "peak MiB")
     for case, group in itertools.groupby(rows, key=lambda r: r.case):
         listed = list(group)
-        title = f"## {case}: {listed[0].images} images in batches of {listed[0].batch_size}"
-        lines += ["", title, "", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+        first = listed[0]
+        title = f"## {case}: {first.images} images in batches of {first.batch_size}"
+        told = f"The network gets {first.clean_accuracy:.0%} of held-out images right; those attacked are among them."
+        lines += ["", title, "", told, "", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
         for r in listed:
             accuracy = "" if r.contestant == LIMIT else f"{r.robust_accuracy:.3f}" + ("" if r.same_result else " (!)")
             speed = "" if r.times is None else f"{r.times:.2f} {r.fixed_bar}"
