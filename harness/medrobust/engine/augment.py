@@ -61,7 +61,7 @@ def augment(images: Tensor, amounts: dict[str, float], generator: torch.Generato
             # The grid spans [-1, 1], so a share of the side is twice as long in its units.
             tx, ty = draw("shift") * 2, draw("shift") * 2
         theta = torch.stack([torch.stack([a, b, tx], 1), torch.stack([c, d, ty], 1)], 1).to(images.device)
-        grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+        grid = affine_grid(theta, images.shape[2], images.shape[3])
         images = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
     if "contrast" in amounts:
         mean = images.mean(dim=(1, 2, 3), keepdim=True)
@@ -69,6 +69,17 @@ def augment(images: Tensor, amounts: dict[str, float], generator: torch.Generato
     if "brightness" in amounts:
         images = images + draw("brightness").to(images.device).view(-1, 1, 1, 1)
     return images.clamp(0, 1)
+
+
+def affine_grid(theta: Tensor, height: int, width: int) -> Tensor:
+    """Where each pixel of an image comes from, (n, h, w, 2), of affine maps (n, 2, 3); coordinates span [-1, 1].
+
+    As `torch.nn.functional.affine_grid` without aligned corners, whose products of matrices with two columns take as
+    long as a small network's pass.
+    """
+    along = [torch.arange(1, 2 * size, 2, device=theta.device) / size - 1 for size in (width, height)]
+    across, down, shift = theta[..., None, None].unbind(2)
+    return (across * along[0] + (down * along[1].view(-1, 1) + shift)).permute(0, 2, 3, 1)
 
 
 def _identity(n: int) -> list[Tensor]:

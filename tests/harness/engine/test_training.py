@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from medrobust import DataError, DataInfo, ImageData, ModelError, Recipe
-from medrobust.engine.augment import augment, parse
+from medrobust.engine.augment import affine_grid, augment, parse
 from medrobust.engine.data import LoadedPart
 from medrobust.engine.training import Epoch, predict, train
 
@@ -178,6 +178,12 @@ def test_each_image_gets_its_own_change_inside_the_box(name: str) -> None:
     assert changed.shape == IMAGES.shape
     assert 0 <= float(changed.min()) <= float(changed.max()) <= 1
     assert len({tuple(c.flatten().tolist()) for c in changed}) == 6
+
+
+def test_pixels_come_from_where_torch_takes_them() -> None:
+    theta = torch.randn(5, 2, 3, generator=torch.Generator().manual_seed(0))
+    expected = torch.nn.functional.affine_grid(theta, [5, 1, 6, 9], align_corners=False)
+    torch.testing.assert_close(affine_grid(theta, 6, 9), expected, atol=1e-6, rtol=0)
 
 
 def test_augmentations_are_read_with_their_amounts() -> None:
