@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
 import os
 import sys
@@ -228,7 +229,7 @@ def _plugin_facts(offer: Offer) -> dict[str, Any]:
         "distribution": offer.distribution,
         "version": offer.version,
         "parameters": parameters,
-        "documentation": (offer.plugin.__doc__ or "").strip(),
+        "documentation": inspect.cleandoc(offer.plugin.__doc__ or ""),
         "citation": getattr(offer.plugin, "citation", ""),
         "licence": getattr(offer.plugin, "licence", ""),
     }
@@ -263,7 +264,7 @@ def _print_offers(kind: str, offers: list[Offer], *, full: bool) -> None:
         preset = dict(group[0].preset)
         fields = [f for f in dataclasses.fields(cls) if f.name not in preset]
         first = group[0]
-        documentation = (cls.__doc__ or "").strip() if full or len(group) > 1 else first.summary
+        documentation = inspect.cleandoc(cls.__doc__ or "") if full or len(group) > 1 else first.summary
         about = documentation if full else documentation.partition("\n")[0]
         citation = getattr(cls, "citation", "") if issubclass(cls, Dataset) else ""
         licence = getattr(cls, "licence", "") if issubclass(cls, Dataset) else ""
