@@ -9,11 +9,11 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from medrobust import Budget, Classifier, Draws, Goal, IterativeAttack, Loss, Norm, ThreatModel, cumulative
+from medrobust import Budget, Classifier, Draws, Goal, IterativeAttack, Norm, ThreatModel, cumulative
 
 from .geometry import NORMS, laid_out_as
 from .gradient import Steps
-from .margin import rival_classes
+from .margin import lead, rival_classes
 
 _BIAS = 0.1
 """Largest weight of the image's own projection in a step (alpha_max)."""
@@ -53,7 +53,7 @@ class FAB(IterativeAttack):
         point, result = images.clone(), images.clone()
         closest = torch.full((len(images),), torch.inf if budget.eps is None else budget.eps, device=images.device)
         for _ in range(self.steps):
-            normal, ahead, _ = classifier.gradient(point, _lead(goal, rivals))
+            normal, ahead, _ = classifier.gradient(point, lead(goal, rivals))
             point, images = laid_out_as(point, normal), laid_out_as(images, normal)
             from_image = ((point - images) * normal).flatten(1).sum(dim=1) - ahead
             first = nearest_on_plane(point, normal, -ahead, budget.norm, budget.box)
@@ -72,17 +72,6 @@ class FAB(IterativeAttack):
             if keep is not None:
                 images, point, result, closest = images[keep], point[keep], result[keep], closest[keep]
                 goal, rivals = goal[keep], rivals[keep]
-
-
-def _lead(goal: Goal, rivals: Tensor) -> Loss:
-    """By how much a class leads over the label, in logits; the boundary between them is where it is 0."""
-    places = torch.stack([rivals, goal.labels], dim=1)
-
-    def lead(logits: Tensor) -> Tensor:
-        picked = logits.gather(1, places)
-        return picked[:, 0] - picked[:, 1]
-
-    return lead
 
 
 def _length(step: Tensor, norm: Norm) -> Tensor:

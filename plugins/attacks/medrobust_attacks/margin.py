@@ -57,19 +57,25 @@ def dlr_loss(goal: Goal, rivals: Tensor | None = None) -> Loss:
         goal: with class labels (n,); a targeted one asks for the margin of its class over the others.
         rivals: classes (n,) to steer to, away from the goal's labels; None steers to the largest of the others.
     """
-    margin = margin_loss(goal, torch.inf)
+    gained = margin_loss(goal, torch.inf) if rivals is None else lead(goal, rivals)
 
     def loss(logits: Tensor) -> Tensor:
-        if rivals is None:
-            gained = margin(logits)
-        else:
-            picked = logits.gather(1, torch.stack([rivals, goal.labels], dim=1))
-            gained = picked[:, 0] - picked[:, 1]
         ordered = logits.sort(dim=1, descending=True).values
         if ordered.shape[1] < 3:
-            return gained
+            return gained(logits)
         far = ordered[:, 2] if rivals is None else ordered[:, 2:4].mean(dim=1)
-        return gained / (ordered[:, 0] - far + _TINY)
+        return gained(logits) / (ordered[:, 0] - far + _TINY)
+
+    return loss
+
+
+def lead(goal: Goal, rivals: Tensor) -> Loss:
+    """By how much classes (n,) lead over the goal's labels, in logits; the boundary between them is where it is 0."""
+    places = torch.stack([rivals, goal.labels], dim=1)
+
+    def loss(logits: Tensor) -> Tensor:
+        picked = logits.gather(1, places)
+        return picked[:, 0] - picked[:, 1]
 
     return loss
 
