@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from problems import Problem
 from torch import Tensor
 
-from medrobust import Draws, IterativeAttack, Length, Untargeted
+from medrobust import IterativeAttack, Length, SampleRNG, Untargeted
 from medrobust.contracts import cumulative_field
 from medrobust.engine.classifier import TorchClassifier, activation_bytes
 from medrobust.engine.craft import batch_size_for
@@ -80,8 +80,8 @@ def _attack(work: Work) -> IterativeAttack:
     return Square(queries=work.steps, schedule=work.steps)
 
 
-def _draws(problem: Problem, seed: int) -> Draws:
-    return Draws.for_ids(seed, [str(i) for i in range(len(problem.images))], problem.device)
+def _draws(problem: Problem, seed: int) -> SampleRNG:
+    return SampleRNG.for_ids(seed, [str(i) for i in range(len(problem.images))], problem.device)
 
 
 def ours(problem: Problem, work: Work) -> Run:
@@ -89,9 +89,9 @@ def ours(problem: Problem, work: Work) -> Run:
     classifier, attack = make_classifier(problem), _attack(work)
 
     def run(seed: int) -> Tensor:
-        random, parts, start = _draws(problem, seed), [], 0
+        rng, parts, start = _draws(problem, seed), [], 0
         for images, labels in problem.batches():
-            view = random[torch.arange(start, start + len(images))]
+            view = rng[torch.arange(start, start + len(images))]
             parts.append(attack.perturb(classifier, images, Untargeted(labels), problem.budget, view))
             start += len(images)
         return torch.cat(parts)
@@ -107,9 +107,9 @@ def ours_until_success(problem: Problem, work: Work) -> Run:
     wanted: set[int | None] = {work.steps}
 
     def run(seed: int) -> Tensor:
-        random, parts, start = _draws(problem, seed), [], 0
+        rng, parts, start = _draws(problem, seed), [], 0
         for images, labels in problem.batches():
-            view = random[torch.arange(start, start + len(images))]
+            view = rng[torch.arange(start, start + len(images))]
             made = until_success(attack, wanted, classifier, images, Untargeted(labels), problem.budget, view)
             parts += [adversarial for _, adversarial in made]
             start += len(images)

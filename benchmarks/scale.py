@@ -97,9 +97,9 @@ def build_store(path: Path) -> None:
     session = Session(path, device="cpu", workers=1)
     store = session.store.create()
     cells = list(session.plan(_small_grid(session)).cells.values())
-    random = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     ids = np.array([f"test-{i:05d}" for i in range(IMAGES)])
-    labels = random.integers(0, 4, IMAGES)
+    labels = rng.integers(0, 4, IMAGES)
     clean: set[str] = set()
     for start in range(0, len(cells), 500):
         rows, samples = [], {}
@@ -109,7 +109,7 @@ def build_store(path: Path) -> None:
                 if identity == base and base in clean:
                     continue
                 clean.add(base)
-                logits = random.normal(size=(IMAGES, 4)).astype(np.float32)
+                logits = rng.normal(size=(IMAGES, 4)).astype(np.float32)
                 norm = np.full(IMAGES, 0.01, dtype=np.float32)
                 samples[identity] = Samples(ids, None, labels, logits, norm, norm)
                 axes = {k: v for k, v in cell.axes().items() if k in CELLS.names}

@@ -29,20 +29,20 @@ from medrobust import (
     BudgetSpec,
     Dataset,
     DataSource,
-    Draws,
     Goal,
     Length,
     Model,
     Recipe,
+    SampleRNG,
     Shape,
     Targeted,
     UniversalAttack,
     Untargeted,
 )
 from medrobust.engine.classifier import TorchClassifier
+from medrobust.engine.context import default_data_root
 from medrobust.engine.data import LoadedPart, convert, load_split, mean_norm
 from medrobust.engine.training import train
-from medrobust.engine.workspace import default_data_root
 from medrobust_attacks import UAP, RandomUAP, StochasticUAP
 from medrobust_datasets.isic2018 import Isic2018
 from medrobust_datasets.kermany import KermanyXray
@@ -129,7 +129,7 @@ def prepare(arguments: argparse.Namespace) -> Setting:
 
 
 def ours(setting: Setting, attack: UniversalAttack, seed: int) -> Tensor:
-    streams = Draws.for_ids(seed, [str(i) for i in range(len(setting.crafting))])
+    streams = SampleRNG.for_ids(seed, [str(i) for i in range(len(setting.crafting))])
     # Without a target the attacks look at no label: they take the model's own predictions themselves.
     goal = Untargeted if setting.target is None else Targeted
     labels = torch.full((len(setting.crafting),), setting.target or 0)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from medrobust import Attack, Budget, Classifier, Draws, Goal, ThreatModel
+from medrobust import Attack, Budget, Classifier, Goal, SampleRNG, ThreatModel
 
 FAULTS = ("raises", "nan", "budget", "box", "shape", "dtype", "none", "list")
 
@@ -26,7 +26,7 @@ class Misbehaving(Attack):
     threat: ClassVar[ThreatModel] = ThreatModel(norms={"linf", "l2"})
     fault: str = "raises"
 
-    def perturb(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Any:
+    def perturb(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Any:
         assert budget.eps is not None
         match self.fault:
             case "raises":

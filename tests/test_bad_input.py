@@ -128,13 +128,13 @@ def test_no_data_root(program: Program, grid: Write, tmp_path: Path) -> None:
 
 
 def image_folder(root: Path) -> Path:
-    random = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for split, count in (("train", 4), ("val", 2), ("test", 3)):
         for label in ("healthy", "ill"):
             folder = root / "scans" / split / label
             folder.mkdir(parents=True)
             for number in range(count):
-                Image.fromarray(random.integers(0, 255, (16, 16), dtype=np.uint8)).save(folder / f"{number}.png")
+                Image.fromarray(rng.integers(0, 255, (16, 16), dtype=np.uint8)).save(folder / f"{number}.png")
     return root / "scans"
 
 

@@ -21,10 +21,8 @@ from medrobust import (
     DataSource,
     DerivedAttack,
     Detector,
-    Draws,
     Ensemble,
     Goal,
-    Hardening,
     ImageData,
     IterativeAttack,
     Length,
@@ -32,10 +30,12 @@ from medrobust import (
     Preprocessing,
     Probe,
     Recipe,
+    SampleRNG,
     Shape,
     Task,
     ThreatModel,
     Training,
+    TrainingDefense,
     UniversalAttack,
     Untargeted,
     cumulative,
@@ -78,11 +78,11 @@ class Textures(Dataset):
 
     def load(self, split: str, source: DataSource) -> ImageData:
         count = COUNTS[split]
-        random = np.random.default_rng([count, self.size, self.channels])
+        rng = np.random.default_rng([count, self.size, self.channels])
         labels = np.arange(count) % self.classes
         if self.empty_class and split == "train":
             labels = labels % (self.classes - 1)
-        images = random.integers(60, 180, (count, self.size, self.size, self.channels), dtype=np.uint8)
+        images = rng.integers(60, 180, (count, self.size, self.size, self.channels), dtype=np.uint8)
         images[:, : self.size // 2, : self.size // 2] += (labels * 70 // (self.classes - 1)).astype(np.uint8)[
             :, None, None, None
         ]
@@ -162,7 +162,7 @@ class Sign(Attack):
     revision: ClassVar[int] = 1
     threat: ClassVar[ThreatModel] = ThreatModel(norms={"linf"})
 
-    def perturb(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Tensor:
+    def perturb(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Tensor:
         assert budget.eps is not None
         step = budget.eps * classifier.gradient(images, goal.loss).gradient.sign()
         return (images + step).clamp(*budget.box) if budget.box else images + step
@@ -184,11 +184,11 @@ class Steps(IterativeAttack):
     step_size: Length = QUARTER
 
     def iterates(
-        self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws
+        self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG
     ) -> Iterator[Tensor]:
         assert budget.eps is not None
         size = self.step_size.resolve(eps=budget.eps)
-        point = images + random.uniform(images.shape[1:], -budget.eps / 2, budget.eps / 2)
+        point = images + rng.uniform(images.shape[1:], -budget.eps / 2, budget.eps / 2)
         for _ in range(self.steps):
             moved = point + size * classifier.gradient(point, goal.loss).gradient.sign()
             point = moved.clamp(images - budget.eps, images + budget.eps).clamp(0, 1)
@@ -203,10 +203,10 @@ class Hum(Attack):
     revision: ClassVar[int] = 1
     threat: ClassVar[ThreatModel] = ThreatModel(norms=NORMS, goals={"untargeted"}, knowledge="none")
 
-    def perturb(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Tensor:
+    def perturb(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Tensor:
         assert budget.eps is not None
         radius = budget.eps if budget.norm == "linf" else budget.eps / images[0].numel() ** 0.5
-        return (images + random.uniform(images.shape[1:], -radius, radius)).clamp(0, 1)
+        return (images + rng.uniform(images.shape[1:], -radius, radius)).clamp(0, 1)
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,7 @@ class Halved(DerivedAttack):
     threat: ClassVar[ThreatModel] = ThreatModel(norms=NORMS)
     of: AnyAttack = Sign()
 
-    def derive(self, images: Tensor, adversarial: Tensor, goal: Goal, budget: Budget, random: Draws) -> Tensor:
+    def derive(self, images: Tensor, adversarial: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Tensor:
         return (images + adversarial) / 2
 
 
@@ -248,7 +248,7 @@ class OneForAll(UniversalAttack):
     threat: ClassVar[ThreatModel] = ThreatModel(norms={"linf"})
     passes: int = 1
 
-    def fit(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Tensor:
+    def fit(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Tensor:
         assert budget.eps is not None
         return budget.eps * classifier.gradient(images, goal.loss).gradient.mean(dim=0).sign()
 
@@ -266,7 +266,7 @@ class Blur(Preprocessing):
 
 
 @dataclass(frozen=True)
-class Drilled(Hardening):
+class Drilled(TrainingDefense):
     """One more epoch on adversarial images of one step, again and again.
 
     Attributes:
@@ -277,7 +277,7 @@ class Drilled(Hardening):
     revision: ClassVar[int] = 1
     rounds: int = cumulative(2)
 
-    def harden(self, training: Training) -> Iterator[nn.Module]:
+    def train(self, training: Training) -> Iterator[nn.Module]:
         def shifted(images: Tensor, labels: Tensor, index: Tensor) -> Tensor:
             gradient = training.classifier(live=True).gradient(images, Untargeted(labels).loss).gradient
             return (images + 8 / 255 * gradient.sign()).clamp(0, 1)

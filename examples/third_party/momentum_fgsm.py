@@ -15,7 +15,7 @@ class MomentumFGSM(Attack):
     steps: int = 10
     decay: float = 1.0
 
-    def perturb(self, classifier, images, goal, budget, random):
+    def perturb(self, classifier, images, goal, budget, rng):
         x, momentum = images.clone(), 0
         for _ in range(self.steps):
             gradient = classifier.gradient(x, goal.loss).gradient

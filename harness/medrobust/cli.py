@@ -40,7 +40,7 @@ from .options import (
     print_evidence,
     print_outcome,
 )
-from .plugins.registry import Offer, Registry
+from .plugins.registry import RegisteredPlugin, Registry
 from .plugins.specs import plain
 from .results.export import export_perturbations
 from .results.store import Store
@@ -216,7 +216,7 @@ def _kinds() -> tuple[str, ...]:
     return KINDS
 
 
-def _plugin_facts(offer: Offer) -> dict[str, Any]:
+def _plugin_facts(offer: RegisteredPlugin) -> dict[str, Any]:
     preset = dict(offer.preset)
     parameters = {
         f.name: None if f.default is f.default_factory is dataclasses.MISSING else plain(_default(f))
@@ -251,8 +251,8 @@ def _shown_default(field: dataclasses.Field[Any]) -> str:
     return f"{field.name}={value!s}{mark}" if not isinstance(value, str) else f'{field.name}="{value}"'
 
 
-def _print_offers(kind: str, offers: list[Offer], *, full: bool) -> None:
-    groups: dict[type, list[Offer]] = {}
+def _print_offers(kind: str, offers: list[RegisteredPlugin], *, full: bool) -> None:
+    groups: dict[type, list[RegisteredPlugin]] = {}
     for offer in offers:
         groups.setdefault(offer.plugin, []).append(offer)
     table = Table(title=f"{kind}s", title_justify="left", show_lines=full)

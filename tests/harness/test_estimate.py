@@ -43,7 +43,7 @@ def test_every_kind_of_step_can_be_estimated(session: MakeSession) -> None:
     made.run(plan(made, 'attack = "sign"'))
     more = 'attack = ["sign", "one-for-all"]\ndefense = ["none", "drilled"]\nprobe = "examples"'
     kinds = {type(s).__name__ for s in plan(made, more).steps(made.store.done())}
-    assert kinds == {"HardenStep", "PerturbStep", "CraftStep", "ProbeStep"}
+    assert kinds == {"DefenseStep", "UniversalStep", "CraftStep", "ProbeStep"}
     found = guess(made, more)
     assert found is not None
     assert found > 0

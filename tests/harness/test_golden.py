@@ -82,7 +82,7 @@ def complaint(golden: Golden, now: Golden) -> str | None:
     anew = f"then write the record anew: python {Path(__file__).name}"
     if changed and not raised:
         clean = any(name.startswith("clean") for name in changed)
-        steps = "'slice', 'fit' or 'harden'" if clean else "'craft'"
+        steps = "'slice', 'fit' or 'defense'" if clean else "'craft'"
         return (
             f"behaviour changed in {len(changed)} of {len(old)} cells, first in '{changed[0]}': raise the revision of "
             f"{steps} in medrobust/grid/identity.py, {anew}"
@@ -104,7 +104,7 @@ def test_the_grid_covers_every_step_of_the_core(now: Golden) -> None:
     names = " ".join(now["cells"])
     for part in ("clean", "sign", "steps(steps=1)", "hum", "halved", "one-for-all", "drilled", "blur", "crafted on"):
         assert part in names
-    assert set(now["revisions"]) == {"slice", "fit", "harden", "craft", "probe"}
+    assert set(now["revisions"]) == {"slice", "fit", "defense", "craft", "probe"}
 
 
 def test_a_change_without_a_revision_is_found(now: Golden) -> None:
@@ -122,7 +122,7 @@ def test_a_change_without_a_revision_is_found(now: Golden) -> None:
     assert complaint(now, changed) is None
     clean = next(n for n in changed["cells"] if n.startswith("clean"))
     changed["cells"][clean]["images"][0] = "another"
-    assert "raise the revision of 'slice', 'fit' or 'harden'" in (complaint(now, changed) or "")
+    assert "raise the revision of 'slice', 'fit' or 'defense'" in (complaint(now, changed) or "")
 
 
 if __name__ == "__main__":

@@ -14,16 +14,18 @@ from .attack import (
 from .budget import Budget, BudgetSpec, Length, Norm
 from .classifier import Classifier, Gradient, Loss, Task
 from .dataset import SPLITS, DataInfo, Dataset, DataSource, ImageData, fingerprint_files
-from .defense import Defense, Detector, Fit, Hardening, Perturb, Preprocessing, Training
-from .draws import Draws
+from .defense import Defense, Detector, Fit, Perturb, Preprocessing, Training, TrainingDefense
 from .goal import Goal, Targeted, Untargeted, cross_entropy, decide, decisions, predictions
 from .model import Model, Pretraining, Recipe, Shape
 from .plugin import Plugin, Preset, cumulative, cumulative_field
+from .precision import Arithmetic, Precision
 from .probe import Probe
+from .rng import SampleRNG
 
 __all__ = [
     "SPLITS",
     "AnyAttack",
+    "Arithmetic",
     "Attack",
     "Budget",
     "BudgetSpec",
@@ -34,12 +36,10 @@ __all__ = [
     "Defense",
     "DerivedAttack",
     "Detector",
-    "Draws",
     "Ensemble",
     "Fit",
     "Goal",
     "Gradient",
-    "Hardening",
     "ImageData",
     "IterativeAttack",
     "IterativeUniversalAttack",
@@ -50,16 +50,19 @@ __all__ = [
     "Norm",
     "Perturb",
     "Plugin",
+    "Precision",
     "Preprocessing",
     "Preset",
     "Pretraining",
     "Probe",
     "Recipe",
+    "SampleRNG",
     "Shape",
     "Targeted",
     "Task",
     "ThreatModel",
     "Training",
+    "TrainingDefense",
     "UniversalAttack",
     "Untargeted",
     "cross_entropy",

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from .budget import Budget, Norm
 from .classifier import Classifier, Task
-from .draws import Draws
 from .goal import Goal
 from .plugin import Plugin
+from .rng import SampleRNG
 
 Knowledge = Literal["white-box", "score-based", "decision-based", "none"]
 
@@ -70,7 +70,7 @@ class Attack(AnyAttack):
     """Perturbs each image on its own."""
 
     @abstractmethod
-    def perturb(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Tensor:
+    def perturb(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Tensor:
         """Adversarial images.
 
         Args:
@@ -97,7 +97,7 @@ class IterativeAttack(Attack):
 
     @abstractmethod
     def iterates(
-        self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws
+        self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG
     ) -> Generator[Tensor, Tensor | None, None]:
         """Adversarial images after step 1, 2, ... up to the cumulative field; arguments as in `perturb`.
 
@@ -106,8 +106,8 @@ class IterativeAttack(Attack):
         then goes on with those alone (`goal[keep]`, `random[keep]`) is faster; one that ignores the mask is as right.
         """
 
-    def perturb(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Tensor:
-        last = deque(self.iterates(classifier, images, goal, budget, random), maxlen=1)
+    def perturb(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Tensor:
+        last = deque(self.iterates(classifier, images, goal, budget, rng), maxlen=1)
         return last[0] if last else images
 
 
@@ -125,13 +125,13 @@ class DerivedAttack(Attack):
         return (self.of,)
 
     @abstractmethod
-    def derive(self, images: Tensor, adversarial: Tensor, goal: Goal, budget: Budget, random: Draws) -> Tensor:
+    def derive(self, images: Tensor, adversarial: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Tensor:
         """New adversarial images from clean `images` and the `adversarial` ones of `of`, same shapes."""
 
-    def perturb(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Tensor:
+    def perturb(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Tensor:
         if not isinstance(self.of, Attack):
             raise TypeError(f"{self.of.title} is run by the host, which gives its images to `derive`")
-        return self.derive(images, self.of.perturb(classifier, images, goal, budget, random), goal, budget, random)
+        return self.derive(images, self.of.perturb(classifier, images, goal, budget, rng), goal, budget, rng)
 
 
 class Ensemble(AnyAttack):
@@ -153,7 +153,7 @@ class UniversalAttack(AnyAttack):
     """Finds one perturbation for all images; crafted on `craft_on`, added to every evaluated image by the host."""
 
     @abstractmethod
-    def fit(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Tensor:
+    def fit(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Tensor:
         """One perturbation (c, h, w) within the budget, from crafting images (n, c, h, w).
 
         `random` draws per image; `random[:1]`-like views give a stream for draws that concern no single image.
@@ -168,13 +168,13 @@ class IterativeUniversalAttack(UniversalAttack):
 
     @abstractmethod
     def iterates(
-        self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws
+        self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG
     ) -> Iterator[Tensor]:
         """The perturbation (c, h, w) after iteration 1, 2, ... up to the cumulative field; arguments as in `fit`.
 
         A yielded tensor may be overwritten by the next iteration; who keeps it copies it.
         """
 
-    def fit(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Tensor:
-        last = deque(self.iterates(classifier, images, goal, budget, random), maxlen=1)
+    def fit(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Tensor:
+        last = deque(self.iterates(classifier, images, goal, budget, rng), maxlen=1)
         return last[0] if last else torch.zeros_like(images[0])

@@ -18,7 +18,7 @@ from .plugin import Plugin
 
 
 class Defense(Plugin):
-    """Base of what stands in the defense axis; implement :class:`Preprocessing` or :class:`Hardening`."""
+    """Base of what stands in the defense axis; implement :class:`Preprocessing` or :class:`TrainingDefense`."""
 
     kind: ClassVar[str] = "defense"
     stochastic: ClassVar[bool] = False
@@ -91,11 +91,11 @@ class Training:
     progress: Callable[[int, int, str], None]
 
 
-class Hardening(Defense):
+class TrainingDefense(Defense):
     """A defense that changes the weights: adversarial training, adversarial retraining."""
 
     @abstractmethod
-    def harden(self, training: Training) -> Iterator[nn.Module]:
+    def train(self, training: Training) -> Iterator[nn.Module]:
         """The hardened module after iteration `training.done + 1`, ... up to the last.
 
         The host keeps each, so that a killed run goes on after the last one. Of a defense with a cumulative field each

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from ..contracts import AnyAttack, Attack, Budget, Draws, Ensemble, Goal, IterativeAttack, cumulative_field
+from ..contracts import AnyAttack, Attack, Budget, Ensemble, Goal, IterativeAttack, SampleRNG, cumulative_field
 from ..errors import PluginError
 from ..grid.blocks import Stop
 from ..results.verdict import budget_fault, form_fault, norms
@@ -27,7 +27,7 @@ def run_attack(
     images: Tensor,
     goal: Goal,
     budget: Budget,
-    random: Draws,
+    rng: SampleRNG,
 ) -> Made:
     """The adversarial images of a batch, one set for every cumulative value wanted.
 
@@ -49,13 +49,13 @@ def run_attack(
     """
     if isinstance(attack, Ensemble):
         found = _worst if stop == "full" else _survivors
-        yield None, found(attack, classifier, images, goal, budget, random)
+        yield None, found(attack, classifier, images, goal, budget, rng)
     elif not isinstance(attack, Attack):
         raise PluginError(f"attack '{attack.title}' is universal; it is not crafted per image")
     elif stop == "success":
-        yield from until_success(attack, wanted, classifier, images, goal, budget, random)
+        yield from until_success(attack, wanted, classifier, images, goal, budget, rng)
     else:
-        yield from at_full_strength(attack, wanted, classifier, images, goal, budget, random)
+        yield from at_full_strength(attack, wanted, classifier, images, goal, budget, rng)
 
 
 def at_full_strength(
@@ -65,32 +65,32 @@ def at_full_strength(
     images: Tensor,
     goal: Goal,
     budget: Budget,
-    random: Draws,
+    rng: SampleRNG,
 ) -> Made:
     """As :func:`run_attack`, every image attacked to the end."""
     if isinstance(attack, IterativeAttack) and wanted != {None}:
         last = max(v for v in wanted if v is not None)
         reached = 0
-        for number, adversarial in enumerate(attack.iterates(classifier, images, goal, budget, random), 1):
+        for number, adversarial in enumerate(attack.iterates(classifier, images, goal, budget, rng), 1):
             reached = number
             if number in wanted:
                 yield number, adversarial.clone() if isinstance(adversarial, Tensor) and number < last else adversarial
         if reached < last:
             raise PluginError(f"attack '{attack.title}' ended after {reached} of {last} iterations")
         return
-    adversarial = attack.perturb(classifier, images, goal, budget, random)
+    adversarial = attack.perturb(classifier, images, goal, budget, rng)
     for value in wanted:
         yield value, adversarial
 
 
 def _worst(
-    ensemble: Ensemble, classifier: TorchClassifier, images: Tensor, goal: Goal, budget: Budget, random: Draws
+    ensemble: Ensemble, classifier: TorchClassifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG
 ) -> Tensor:
     """Of each image what is worst for it: broken before unbroken, then by the goal's loss; ties go to the cheaper."""
     worst = torch.full_like(images, torch.nan)
     broken = torch.zeros(len(images), dtype=torch.bool, device=images.device)
     loss = torch.full((len(images),), -torch.inf, device=images.device)
-    for member, draws in _members(ensemble, classifier, random):
+    for member, draws in _members(ensemble, classifier, rng):
         found = _only(run_attack(member, {None}, "full", classifier, images.clone(), goal, budget, draws))
         found = _checked(ensemble, member, found, images, budget)
         logits = classifier.confirm(found)
@@ -101,12 +101,12 @@ def _worst(
 
 
 def _survivors(
-    ensemble: Ensemble, classifier: TorchClassifier, images: Tensor, goal: Goal, budget: Budget, random: Draws
+    ensemble: Ensemble, classifier: TorchClassifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG
 ) -> Tensor:
     """Each image as the first member that breaks it leaves it; those that none breaks, as the last one does."""
     result = images.clone()
     left = torch.arange(len(images), device=images.device)
-    for member, draws in _members(ensemble, classifier, random):
+    for member, draws in _members(ensemble, classifier, rng):
         field = cumulative_field(member)
         value = {int(getattr(member, field)) if field else None}
         of, aim = images[left], goal[left]
@@ -118,13 +118,13 @@ def _survivors(
     return result
 
 
-def _members(ensemble: Ensemble, classifier: TorchClassifier, random: Draws) -> Iterator[tuple[Attack, Draws]]:
+def _members(ensemble: Ensemble, classifier: TorchClassifier, rng: SampleRNG) -> Iterator[tuple[Attack, SampleRNG]]:
     """The members with their draws: those of a run alone, and others for each further member that is the same."""
     members = list(ensemble.members(classifier.num_classes))
     if not members:
         raise PluginError(f"attack '{ensemble.title}' has no members for {classifier.num_classes} classes")
     for number, member in enumerate(members):
-        yield member, random.restarted(members[:number].count(member))
+        yield member, rng.restarted(members[:number].count(member))
 
 
 def _only(made: Made) -> Tensor:

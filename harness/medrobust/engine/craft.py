@@ -21,7 +21,7 @@ from .data import canonical
 
 
 @dataclass
-class Judged:
+class CellAccumulator:
     """What has been collected of one cell so far, and its status."""
 
     status: Status = "ok"
@@ -55,7 +55,12 @@ class Judged:
 
 
 def judge(
-    into: Judged, adversarial: object, images: Tensor, budget: Budget, predict: Callable[[Tensor], Tensor], outputs: int
+    into: CellAccumulator,
+    adversarial: object,
+    images: Tensor,
+    budget: Budget,
+    predict: Callable[[Tensor], Tensor],
+    outputs: int,
 ) -> None:
     """Check one batch of adversarial images, re-predict it with the target, and collect the outcome."""
     if fault := form_fault(adversarial, images):

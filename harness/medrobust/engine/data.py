@@ -23,7 +23,7 @@ from ..grid.cells import Part
 from ..grid.identity import digest
 from ..grid.slices import cut
 from ..recent import Recent
-from .workspace import Workspace
+from .context import RunContext
 
 CACHE_FORMAT = 1
 GREY = (0.299, 0.587, 0.114)
@@ -99,7 +99,7 @@ def canonical(tensor: Tensor) -> Tensor:
 
 def load_part(
     part: Part,
-    workspace: Workspace,
+    context: RunContext,
     shape: tuple[int, int, int] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> LoadedPart:
@@ -109,12 +109,12 @@ def load_part(
         DataError: if the slice is empty.
         DataUnavailable: if files are missing.
     """
-    source = DataSource(workspace.data_root, progress) if progress else workspace.source
+    source = DataSource(context.data_root, progress) if progress else context.source
     assert isinstance(part.dataset.plugin, Dataset)
     identity = digest(part.data)
     plugin = part.dataset.plugin
     info = _described.get((identity, source.root), lambda: plugin.describe(source))
-    whole = load_split(plugin, identity, part.slice.split, source, workspace.cache)
+    whole = load_split(plugin, identity, part.slice.split, source, context.cache)
     if part.slice.start == 0 and part.slice.stop is None and part.slice.limit is None:
         data = whole
     else:

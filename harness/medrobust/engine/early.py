@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from ..contracts import Attack, Budget, Draws, Goal, IterativeAttack
+from ..contracts import Attack, Budget, Goal, IterativeAttack, SampleRNG
 from ..errors import PluginError
 from .classifier import TorchClassifier
 
@@ -23,7 +23,7 @@ def until_success(
     images: Tensor,
     goal: Goal,
     budget: Budget,
-    random: Draws,
+    rng: SampleRNG,
 ) -> Iterator[tuple[int | None, Tensor]]:
     """(cumulative value, adversarial images) for every value wanted, each image attacked until it is broken.
 
@@ -37,14 +37,14 @@ def until_success(
     left = (~goal.reached(classifier.confirm(images))).nonzero().flatten()
     if not isinstance(attack, IterativeAttack) or wanted == {None}:
         if len(left):
-            result[left] = attack.perturb(classifier, images[left], goal[left], budget, random[left])
+            result[left] = attack.perturb(classifier, images[left], goal[left], budget, rng[left])
         for value in wanted:
             yield value, result
         return
     last = max(v for v in wanted if v is not None)
     number, in_play = 0, len(left)
     if in_play:
-        run = _shrinking(attack, classifier, images, goal, budget, random, left, result)
+        run = _shrinking(attack, classifier, images, goal, budget, rng, left, result)
         for number, remaining in enumerate(run, 1):
             in_play = remaining
             if number in wanted:
@@ -61,7 +61,7 @@ def _shrinking(
     images: Tensor,
     goal: Goal,
     budget: Budget,
-    random: Draws,
+    rng: SampleRNG,
     left: Tensor,
     result: Tensor,
 ) -> Iterator[int]:
@@ -73,8 +73,8 @@ def _shrinking(
     look broken; they alone are confirmed, and leave with that point. Of an attack that sees its result, they are
     confirmed at the point after the step.
     """
-    goal, random = goal[left], random[left]
-    steps = attack.iterates(classifier, images[left], goal, budget, random)
+    goal, rng = goal[left], rng[left]
+    steps = attack.iterates(classifier, images[left], goal, budget, rng)
     rows = torch.arange(len(left), device=left.device)
     """Rows of the attack's batch that are still in play; the others are there to fill it."""
     before = images[left]

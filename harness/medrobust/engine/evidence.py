@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from ..contracts import BudgetSpec
-from ..grid.extra import LARGE
+from ..grid.evidence_cells import LARGE
 from ..results.evidence import Check, Trial, evidence
 from ..results.record import Record
 from ..results.store import Store

@@ -18,9 +18,9 @@ import torch
 
 from ..grid.plan import Step
 from ..plugins.registry import Registry
+from .context import RunContext
 from .process import set_up
 from .steps import Report, run_step
-from .workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class InlineExecutor(Executor):
         return future
 
 
-def work(step: Step, workspace: Workspace, threads: int, listen: Listen | None = None) -> Report:
+def work(step: Step, context: RunContext, threads: int, listen: Listen | None = None) -> Report:
     """Run one step with `threads` threads and report its progress."""
 
     def progress(done: int, total: int, text: str) -> None:
@@ -59,13 +59,13 @@ def work(step: Step, workspace: Workspace, threads: int, listen: Listen | None =
         elif _events is not None:
             _events.put(event)
 
-    if not workspace.device.startswith("cuda"):
+    if not context.device.startswith("cuda"):
         set_up()
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
         progress(0, 1, "")
-        return run_step(step, workspace, progress)
+        return run_step(step, context, progress)
     finally:
         torch.set_num_threads(before)
 
@@ -92,11 +92,11 @@ def _end_with_parent() -> None:
 @contextmanager
 def process_pool(workers: int, files: tuple[Path, ...], listen: Listen) -> Iterator[ProcessPoolExecutor]:
     """A pool of fresh processes whose progress events reach `listen`; the pool is ended, not awaited, on an error."""
-    context = multiprocessing.get_context("spawn")
-    events: Queue[Event | None] = context.Queue()
+    spawn = multiprocessing.get_context("spawn")
+    events: Queue[Event | None] = spawn.Queue()
     pump = threading.Thread(target=_pump, args=(events, listen), daemon=True)
     pump.start()
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(events, files))
+    pool = ProcessPoolExecutor(workers, mp_context=spawn, initializer=_start, initargs=(events, files))
     try:
         yield pool
         pool.shutdown(wait=True)

@@ -13,12 +13,12 @@ from ..recent import Recent
 from ..results.store import Store
 from . import models
 from .classifier import TorchClassifier
+from .context import RunContext
 from .data import LoadedPart, load_part, mean_norm
 from .training import Progress
-from .workspace import Workspace
 
 
-def part_of(part: Part, target: Target, workspace: Workspace, progress: Progress | None) -> LoadedPart:
+def part_of(part: Part, target: Target, context: RunContext, progress: Progress | None) -> LoadedPart:
     """The images of a part at the size and colour of a target's model, with labels where they are of its classes."""
     shape = models.input_shape(target)
 
@@ -26,34 +26,34 @@ def part_of(part: Part, target: Target, workspace: Workspace, progress: Progress
         if progress:
             progress(done, total, "decoding")
 
-    loaded = load_part(part, workspace, (shape.channels, shape.height, shape.width), decoding)
+    loaded = load_part(part, context, (shape.channels, shape.height, shape.width), decoding)
     if (loaded.info.classes, loaded.info.task) == (target.info.classes, target.info.task):
         return loaded
     # Labels of other classes, such as those of natural images, say nothing of this model's decisions.
     return replace(loaded, data=replace(loaded.data, labels=None))
 
 
-def module_of(target: Target, store: Store, workspace: Workspace) -> nn.Module:
+def module_of(target: Target, store: Store, context: RunContext) -> nn.Module:
     """The module of a target with its weights; shared, so not to be changed."""
-    key = (workspace.store, target.id, workspace.device)
-    return _modules.get(key, lambda: models.load(target, store, workspace))
+    key = (context.store, target.id, context.device)
+    return _modules.get(key, lambda: models.load(target, store, context))
 
 
-def classifier_of(module: nn.Module, source: Target, part: LoadedPart, workspace: Workspace) -> TorchClassifier:
+def classifier_of(module: nn.Module, source: Target, part: LoadedPart, context: RunContext) -> TorchClassifier:
     """The classifier that attacks see, prepared once for each model and process."""
     info = source.info
 
     def make() -> TorchClassifier:
-        sample = part.tensor(0, min(len(part), 8), workspace.device)
+        sample = part.tensor(0, min(len(part), 8), context.device)
         # A copy: whatever an attack does to the module it is handed, the one that judges it stays as it is.
-        return TorchClassifier(copy.deepcopy(module), info.task, len(info.classes), workspace.acceleration, sample)
+        return TorchClassifier(copy.deepcopy(module), info.task, len(info.classes), context.acceleration, sample)
 
-    classifier = _classifiers.get((workspace.store, source.id, workspace.device, workspace.acceleration), make)
+    classifier = _classifiers.get((context.store, source.id, context.device, context.acceleration), make)
     classifier.forward_passes = classifier.backward_passes = 0
     return classifier
 
 
-def budget_of(cell: Cell, workspace: Workspace, progress: Progress | None) -> Budget:
+def budget_of(cell: Cell, context: RunContext, progress: Progress | None) -> Budget:
     """The budget of a cell in pixel units; zeta refers to the target's training images."""
     if cell.budget is None:
         return Budget("linf", 0.0)
@@ -61,7 +61,7 @@ def budget_of(cell: Cell, workspace: Workspace, progress: Progress | None) -> Bu
         return cell.budget.resolve()
     norm = cell.budget.norm
     key = (cell.target.train.id, models.input_shape(cell.target), norm)
-    mean = _mean_norms.get(key, lambda: mean_norm(part_of(cell.target.train, cell.target, workspace, progress), norm))
+    mean = _mean_norms.get(key, lambda: mean_norm(part_of(cell.target.train, cell.target, context, progress), norm))
     return cell.budget.resolve(mean)
 
 

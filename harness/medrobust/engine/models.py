@@ -17,8 +17,8 @@ from ..grid.cells import Part, Target
 from ..grid.slices import Slice
 from ..results.store import Store
 from . import training
+from .context import RunContext, hardware, versions
 from .data import load_part
-from .workspace import Workspace, hardware, versions
 
 
 def input_shape(target: Target) -> Shape:
@@ -33,7 +33,7 @@ def seed_of(target: Target) -> int:
     return (target.seed * 1_000_003 + target.model.plugin.instance) % 2**31
 
 
-def build(target: Target, store: Store, workspace: Workspace) -> nn.Module:
+def build(target: Target, store: Store, context: RunContext) -> nn.Module:
     """The module with its initial weights.
 
     Raises:
@@ -48,9 +48,9 @@ def build(target: Target, store: Store, workspace: Workspace) -> nn.Module:
     if target.pretrained is not None:
         _adopt(module, _weights(target.pretrained.fit_id, target.pretrained, store))
     elif model.init == "imagenet":
-        model.load_imagenet(module, workspace.source)
+        model.load_imagenet(module, context.source)
     elif isinstance(model.init, str) and model.init != "random":
-        file = workspace.source.find(model.init, what=f"checkpoint '{model.init}'")
+        file = context.source.find(model.init, what=f"checkpoint '{model.init}'")
         load_checkpoint(module, file)
     return module
 
@@ -99,7 +99,7 @@ def _some(names: list[str]) -> str:
     return ", ".join(f"'{n}'" for n in names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
 
 
-def fit(target: Target, store: Store, workspace: Workspace, progress: training.Progress | None = None) -> None:
+def fit(target: Target, store: Store, context: RunContext, progress: training.Progress | None = None) -> None:
     """Train the model of a target and keep its weights and history in the store."""
     begun = time.perf_counter()
     model = target.model.plugin
@@ -111,20 +111,20 @@ def fit(target: Target, store: Store, workspace: Workspace, progress: training.P
         if progress:
             progress(done, total, "decoding")
 
-    part = load_part(target.train, workspace, size, decoding)
+    part = load_part(target.train, context, size, decoding)
     validation = None
     if model.recipe.select_on != "last" and model.recipe.epochs:
-        validation = load_part(selection_part(target, model.recipe.select_on), workspace, size, decoding)
-    module = build(target, store, workspace)
+        validation = load_part(selection_part(target, model.recipe.select_on), context, size, decoding)
+    module = build(target, store, context)
     history = training.train(
-        module, part, validation, model.recipe, seed_of(target), device=workspace.device, progress=progress
+        module, part, validation, model.recipe, seed_of(target), device=context.device, progress=progress
     )
     module.cpu()
-    keep(target, target.fit_id, module, store, workspace, json.dumps(history), time.perf_counter() - begun)
+    keep(target, target.fit_id, module, store, context, json.dumps(history), time.perf_counter() - begun)
 
 
 def keep(
-    target: Target, identity: str, module: nn.Module, store: Store, workspace: Workspace, history: str, seconds: float
+    target: Target, identity: str, module: nn.Module, store: Store, context: RunContext, history: str, seconds: float
 ) -> None:
     """Keep the weights of a module, with their history, under an identity."""
     row = {
@@ -136,7 +136,7 @@ def keep(
         "seconds": seconds,
         "identity": json.dumps(target.fit_fields if identity == target.fit_id else target.fields),
         "versions": json.dumps(versions()),
-        "hardware": hardware(workspace.device),
+        "hardware": hardware(context.device),
         "created": datetime.now(UTC),
     }
     store.write_rows("fits", identity, [row])
@@ -160,13 +160,13 @@ def selection_part(target: Target, text: str) -> Part:
     return Part(target.train.dataset, target.train.data, part, target.train.split_seed)
 
 
-def load(target: Target, store: Store, workspace: Workspace) -> nn.Module:
+def load(target: Target, store: Store, context: RunContext) -> nn.Module:
     """The trained module of a target behind its defense, on the device, frozen, in evaluation mode, in float32."""
     module = load_weights(target, target.weights_id(), store)
     plugin = target.defense.plugin
     if isinstance(plugin, Preprocessing):
         module = plugin.wrap(module)
-    return module.to(workspace.device).float().eval().requires_grad_(False)
+    return module.to(context.device).float().eval().requires_grad_(False)
 
 
 def load_weights(target: Target, weights: str, store: Store) -> nn.Module:

@@ -14,8 +14,8 @@ from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..errors import MedrobustError, did_you_mean
-from .affine import with_affine_norms
-from .stem import with_fast_stems
+from .first_conv import with_fast_first_convolutions
+from .frozen_norm import with_frozen_batch_norms
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -96,7 +96,7 @@ def prepare(module: nn.Module, device: str, acceleration: Acceleration, sample: 
     if prepared is module and (acceleration.channels_last or acceleration.stem):
         prepared = copy.deepcopy(module)
     if acceleration.stem and not device.startswith("cuda"):
-        with_fast_stems(prepared)
+        with_fast_first_convolutions(prepared)
     if acceleration.channels_last:
         prepared = prepared.to(memory_format=torch.channels_last)
     autocast = torch.bfloat16 if _use_bfloat16(device, acceleration.precision) else None
@@ -156,5 +156,5 @@ def fold_batch_norms(module: nn.Module) -> nn.Module | None:
         graph.graph.erase_node(node)
     graph.recompile()
     graph.delete_all_unused_submodules()
-    with_affine_norms(graph)
+    with_frozen_batch_norms(graph)
     return graph.eval().requires_grad_(False)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..contracts import Budget, Draws, Goal, Probe, UniversalAttack
+from ..contracts import Budget, Goal, Probe, SampleRNG, UniversalAttack
 from ..errors import PluginError
 from ..grid.cells import Cell
 from ..grid.plan import ProbeStep
@@ -17,17 +17,17 @@ from ..results.store import Store
 from ..results.verdict import budget_fault, form_fault, norms
 from .attack import run_attack
 from .classifier import TorchClassifier
+from .context import RunContext
 from .craft import add_perturbation, goal_for
 from .data import LoadedPart, convert
 from .loading import budget_of, classifier_of, module_of, part_of
-from .perturb import load_perturbation
 from .training import Progress
-from .workspace import Workspace
+from .universal import load_perturbation
 
 BATCH = 32
 
 
-def run_probe(step: ProbeStep, store: Store, workspace: Workspace, progress: Progress | None) -> None:
+def run_probe(step: ProbeStep, store: Store, context: RunContext, progress: Progress | None) -> None:
     """Craft the images that a probe selects, as the cell did, and keep what it measures, with their positions.
 
     Every image has its own stream of draws, so these are the images that the cell was judged by; of a cell with
@@ -39,24 +39,24 @@ def run_probe(step: ProbeStep, store: Store, workspace: Workspace, progress: Pro
     cell, probe = step.cell, step.probe.plugin
     assert isinstance(probe, Probe)
     source = cell.source or cell.target
-    part = part_of(cell.part, source, workspace, progress)
+    part = part_of(cell.part, source, context, progress)
     positions = np.asarray(probe.select(part.data.labels, len(part)))
     if positions.ndim != 1 or not np.issubdtype(positions.dtype, np.integer) or len(positions) == 0:
         raise PluginError(f"probe '{probe.title}' selects no images: {positions.dtype} {positions.shape}")
     if positions.min() < 0 or positions.max() >= len(part):
         raise PluginError(f"probe '{probe.title}' selects images beyond the {len(part)} there are")
-    attacked = classifier_of(module_of(source, store, workspace), source, part, workspace)
-    budget = budget_of(cell, workspace, progress)
-    images = convert(np.asarray(part.data.images[positions]), part.shape, workspace.device)
-    random = Draws.for_ids(cell.target.seed, part.data.ids[positions].tolist(), workspace.device)
+    attacked = classifier_of(module_of(source, store, context), source, part, context)
+    budget = budget_of(cell, context, progress)
+    images = convert(np.asarray(part.data.images[positions]), part.shape, context.device)
+    rng = SampleRNG.for_ids(cell.target.seed, part.data.ids[positions].tolist(), context.device)
     batches = []
     for index in torch.arange(len(images)).split(BATCH):
         labels = None if part.labels is None else part.labels[positions][index]
         goal = goal_for(cell.goal, labels, attacked, images[index], source.info.classes) if cell.goal else None
-        batches.append(_adversarial(cell, attacked, images[index], goal, budget, random[index], store))
+        batches.append(_adversarial(cell, attacked, images[index], goal, budget, rng[index], store))
         if progress:
             progress(len(batches) * BATCH, len(images), "")
-    target = classifier_of(module_of(cell.target, store, workspace), cell.target, part, workspace)
+    target = classifier_of(module_of(cell.target, store, context), cell.target, part, context)
     found = probe.measure(target, images, torch.cat(batches))
     _keep(step, found, positions, part, store)
 
@@ -67,7 +67,7 @@ def _adversarial(
     images: Tensor,
     goal: Goal | None,
     budget: Budget,
-    random: Draws,
+    rng: SampleRNG,
     store: Store,
 ) -> Tensor:
     if cell.root is None or goal is None:
@@ -76,9 +76,9 @@ def _adversarial(
         rho = load_perturbation(cell.perturbation_id, store, str(images.device))
         adversarial = add_perturbation(images, rho, budget)
     else:
-        ((_, adversarial),) = run_attack(cell.root, {None}, "full", classifier, images.clone(), goal, budget, random)
+        ((_, adversarial),) = run_attack(cell.root, {None}, "full", classifier, images.clone(), goal, budget, rng)
     for derived in cell.chain:
-        adversarial = derived.derive(images.clone(), adversarial, goal, budget, random)
+        adversarial = derived.derive(images.clone(), adversarial, goal, budget, rng)
     fault = form_fault(adversarial, images) or budget_fault(
         adversarial, images, norms(images, adversarial, budget.norm), budget
     )

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
-from ..grid.plan import CraftStep, PerturbStep, ProbeStep, Step
+from ..grid.plan import CraftStep, ProbeStep, Step, UniversalStep
 from .executors import Event
 from .steps import Report
 
@@ -40,7 +40,7 @@ def weight(step: Step) -> float:
     if isinstance(step, CraftStep):
         steps = getattr(step.root, "steps", 1) if step.root else 0
         return 1.0 + 3.0 * float(steps if isinstance(steps, int) else 1)
-    if isinstance(step, PerturbStep):
+    if isinstance(step, UniversalStep):
         return 100.0
     if isinstance(step, ProbeStep):
         return 2.0

@@ -13,21 +13,16 @@ from typing import Any
 
 from ..errors import MedrobustError
 from ..grid.blocks import Grid
-from ..grid.catalogue import Catalogue
+from ..grid.evidence_cells import with_evidence
 from ..grid.expansion import expand
-from ..grid.extra import with_evidence
+from ..grid.metadata import MetadataCache
 from ..grid.plan import CraftStep, Plan, Step
 from ..grid.reader import read_grid
 from ..plugins.registry import Registry
 from ..results.store import Store
 from . import executors
-from .evidence import collect
-from .executors import InlineExecutor, process_pool
-from .prepare import Acceleration
-from .progress import Silent, Watcher
-from .steps import Report, record_failure
-from .workspace import (
-    Workspace,
+from .context import (
+    RunContext,
     checked_data_root,
     checked_device,
     cores,
@@ -35,6 +30,11 @@ from .workspace import (
     default_data_root,
     default_device,
 )
+from .evidence import collect
+from .executors import InlineExecutor, process_pool
+from .prepare import Acceleration
+from .progress import Silent, Watcher
+from .steps import Report, record_failure
 
 
 @dataclass(frozen=True)
@@ -90,9 +90,9 @@ class Session:
     strict: bool = False
     acceleration: Acceleration = Acceleration()  # noqa: RUF009 - frozen
     registry: Registry = field(init=False)
-    workspace: Workspace = field(init=False)
+    context: RunContext = field(init=False)
     store: Store = field(init=False)
-    catalogue: Catalogue = field(init=False)
+    metadata: MetadataCache = field(init=False)
 
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers < 1:
@@ -102,21 +102,29 @@ class Session:
         self.device = checked_device(self.device) if self.device else default_device()
         self.store = Store(Path(self.store_path).absolute())
         cache = Path(self.cache).absolute() if self.cache else default_cache()
-        self.workspace = Workspace(self.store.path, root, cache, self.device, files, self.acceleration)
+        self.context = RunContext(self.store.path, root, cache, self.device, files, self.acceleration)
         self.registry = Registry.discover(files, strict=self.strict)
-        self.catalogue = Catalogue(self.workspace.source, self.registry)
+        self.metadata = MetadataCache(self.context.source, self.registry)
 
-    def plan(self, grid: Path | Grid, *, profile: str = "", images: int | None = None, evidence: bool = False) -> Plan:
+    def plan(
+        self,
+        grid: Path | Grid,
+        *,
+        profile: str = "",
+        images: int | None = None,
+        precision: str = "",
+        evidence: bool = False,
+    ) -> Plan:
         """The plan of a grid file or of a grid; `evidence` adds the few cells that its checks need.
 
         Raises:
             GridError: for a mistake in the grid.
         """
         if isinstance(grid, Path):
-            grid = read_grid(grid, self.registry, profile=profile, images=images)
+            grid = read_grid(grid, self.registry, profile=profile, images=images, precision=precision)
         if evidence:
             grid = with_evidence(grid, self.registry)
-        return Plan(grid.name, grid.profile, tuple(expand(grid, self.catalogue)))
+        return Plan(grid.name, grid.profile, tuple(expand(grid, self.metadata)))
 
     def evidence(self, plan: Plan, *, stored: bool = False) -> list[dict[str, Any]]:
         """What the records say about believing them, per model and norm; kept in the store's table `evidence`.
@@ -201,7 +209,7 @@ class _Schedule:
         while self.waiting:
             with (
                 _worker_environment(threads),
-                process_pool(workers, self.session.workspace.plugin_files, self.watcher.event) as pool,
+                process_pool(workers, self.session.context.plugin_files, self.watcher.event) as pool,
             ):
                 try:
                     self.serve(pool, workers)
@@ -233,7 +241,7 @@ class _Schedule:
                 if len(running) >= (1 if inline else workers + 1):
                     break
                 self.waiting.remove(step)
-                arguments = (step, self.session.workspace, step.threads)
+                arguments = (step, self.session.context, step.threads)
                 listen = (self.watcher.event,) if inline else ()
                 running[executor.submit(executors.work, *arguments, *listen)] = step
             if not running:
@@ -262,7 +270,7 @@ class _Schedule:
             self.waiting.insert(0, step)
 
     def fail(self, step: Step, reason: str) -> None:
-        record_failure(self.session.store, self.session.workspace, step, reason)
+        record_failure(self.session.store, self.session.context, step, reason)
         cells = tuple((o.cell.id, "failed", reason) for o in step.outputs) if isinstance(step, CraftStep) else ()
         self.close(step, Report(step.id, 0.0, reason, cells))
 

@@ -12,16 +12,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..contracts import Budget, Draws, UniversalAttack
+from ..contracts import Budget, SampleRNG, UniversalAttack
 from ..grid.cells import Cell, Part
-from ..grid.plan import CraftStep, FitStep, HardenStep, Output, PerturbStep, ProbeStep, Step
+from ..grid.plan import CraftStep, DefenseStep, FitStep, Output, ProbeStep, Step, UniversalStep
 from ..results.store import Samples, StepRecord, Store
 from . import models
 from .attack import run_attack
 from .classifier import TorchClassifier
+from .context import RunContext, hardware, versions
 from .craft import (
+    CellAccumulator,
     Clock,
-    Judged,
     add_perturbation,
     batch_size_for,
     explain,
@@ -31,13 +32,12 @@ from .craft import (
     peak_memory,
 )
 from .data import LoadedPart, load_part
+from .defend import train_defense
 from .diagnose import diagnose
-from .harden import harden
 from .loading import budget_of, classifier_of, module_of, part_of
-from .perturb import fit_perturbation, load_perturbation
 from .probe import run_probe
 from .training import Progress
-from .workspace import Workspace, hardware, versions
+from .universal import fit_universal, load_perturbation
 
 
 @dataclass(frozen=True)
@@ -57,42 +57,40 @@ class Report:
     cells: tuple[tuple[str, str, str], ...] = ()
 
 
-def run_step(step: Step, workspace: Workspace, progress: Progress | None = None) -> Report:
+def run_step(step: Step, context: RunContext, progress: Progress | None = None) -> Report:
     """Run a step and write what it made; an error becomes part of the report, never of the caller."""
     clock = Clock()
-    store = Store(workspace.store)
+    store = Store(context.store)
     try:
         if isinstance(step, FitStep):
-            models.fit(step.target, store, workspace, progress)
+            models.fit(step.target, store, context, progress)
             return Report(step.id, clock.seconds)
-        if isinstance(step, HardenStep):
-            part = part_of(step.target.train, step.target, workspace, progress)
-            harden(step.target, part, store, workspace, progress)
+        if isinstance(step, DefenseStep):
+            part = part_of(step.target.train, step.target, context, progress)
+            train_defense(step.target, part, store, context, progress)
             return Report(step.id, clock.seconds)
-        if isinstance(step, PerturbStep):
-            _perturb(step, store, workspace, progress)
+        if isinstance(step, UniversalStep):
+            _perturb(step, store, context, progress)
             return Report(step.id, clock.seconds)
         if isinstance(step, ProbeStep):
-            run_probe(step, store, workspace, progress)
+            run_probe(step, store, context, progress)
             return Report(step.id, clock.seconds)
-        return _Craft(step, store, workspace, progress, clock).run()
+        return _Craft(step, store, context, progress, clock).run()
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin raises must not stop the others
         cells = step.outputs if isinstance(step, CraftStep) else ()
         reason = explain(error, step.describe())
-        record_failure(store, workspace, step, reason)
+        record_failure(store, context, step, reason)
         return Report(step.id, clock.seconds, reason, tuple((o.cell.id, "failed", reason) for o in cells))
 
 
-def record_failure(store: Store, workspace: Workspace, step: Step, reason: str) -> None:
+def record_failure(store: Store, context: RunContext, step: Step, reason: str) -> None:
     """Write a row with the reason for every cell of a step that failed as a whole."""
     if isinstance(step, CraftStep):
-        rows = [cell_row(o.cell, step, workspace, "failed", reason) for o in step.outputs]
+        rows = [cell_row(o.cell, step, context, "failed", reason) for o in step.outputs]
         store.write_step(StepRecord(step.id, rows))
 
 
-def cell_row(
-    cell: Cell, step: CraftStep, workspace: Workspace, status: str, reason: str, **more: Any
-) -> dict[str, Any]:
+def cell_row(cell: Cell, step: CraftStep, context: RunContext, status: str, reason: str, **more: Any) -> dict[str, Any]:
     """The row of a cell in the table `cells`."""
     info = cell.target.info
     target_class = info.classes.index(cell.goal.target) if cell.goal and cell.goal.targeted else None
@@ -109,55 +107,58 @@ def cell_row(
         "norm": cell.budget.norm if cell.budget else None,
         "stop": cell.stop,
         "part": cell.part.id,
+        "slot": cell.slot,
+        "weights": list(dict.fromkeys((*cell.target.weights, *(cell.source.weights if cell.source else ())))),
+        "perturbation": cell.perturbation_id if isinstance(cell.root, UniversalAttack) else None,
         "step": step.id,
         "identity": json.dumps(cell.fields),
         "versions": json.dumps(versions()),
-        "hardware": hardware(workspace.device),
+        "hardware": hardware(context.device),
         "created": datetime.now(UTC),
         **more,
     }
 
 
-def _perturb(step: PerturbStep, store: Store, workspace: Workspace, progress: Progress | None) -> None:
+def _perturb(step: UniversalStep, store: Store, context: RunContext, progress: Progress | None) -> None:
     cell = step.cells[0]
     assert cell.craft_on is not None
-    part = part_of(cell.craft_on, step.source, workspace, progress)
-    module = module_of(step.source, store, workspace)
-    classifier = classifier_of(module, step.source, part, workspace)
-    fit_perturbation(step, classifier, part, budget_of(cell, workspace, progress), store, workspace.device)
+    part = part_of(cell.craft_on, step.source, context, progress)
+    module = module_of(step.source, store, context)
+    classifier = classifier_of(module, step.source, part, context)
+    fit_universal(step, classifier, part, budget_of(cell, context, progress), store, context.device)
 
 
 @dataclass
 class _Craft:
     step: CraftStep
     store: Store
-    workspace: Workspace
+    context: RunContext
     progress: Progress | None
     clock: Clock
-    judged: dict[str, Judged] = field(default_factory=dict)
+    judged: dict[str, CellAccumulator] = field(default_factory=dict)
     perturbations: dict[int | None, Tensor] = field(default_factory=dict)
     diagnoses: dict[str, str] = field(default_factory=dict)
 
     def run(self) -> Report:
-        step, device = self.step, self.workspace.device
-        source = module_of(step.source, self.store, self.workspace)
-        part = part_of(step.part, step.source, self.workspace, self.progress)
-        classifier = classifier_of(source, step.source, part, self.workspace)
-        budget = budget_of(step.outputs[0].cell, self.workspace, self.progress)
+        step, device = self.step, self.context.device
+        source = module_of(step.source, self.store, self.context)
+        part = part_of(step.part, step.source, self.context, self.progress)
+        classifier = classifier_of(source, step.source, part, self.context)
+        budget = budget_of(step.outputs[0].cell, self.context, self.progress)
         for output in step.outputs:
             if isinstance(step.root, UniversalAttack) and output.value not in self.perturbations:
                 rho = load_perturbation(output.cell.perturbation_id, self.store, device)
                 self.perturbations[output.value] = rho
-        random = Draws.for_ids(step.outputs[0].cell.target.seed, part.data.ids.tolist(), device)
-        self.judged = {o.cell.id: Judged() for o in step.outputs}
-        modules = {o.cell.target.id: module_of(o.cell.target, self.store, self.workspace) for o in step.outputs}
+        rng = SampleRNG.for_ids(step.outputs[0].cell.target.seed, part.data.ids.tolist(), device)
+        self.judged = {o.cell.id: CellAccumulator() for o in step.outputs}
+        modules = {o.cell.target.id: module_of(o.cell.target, self.store, self.context) for o in step.outputs}
         size = batch_size_for(classifier.activation_bytes, device)
         start = 0
         while start < len(part) and any(j.alive for j in self.judged.values()):
             stop = min(start + size, len(part))
             images = part.tensor(start, stop, device)
             labels = None if part.labels is None else part.labels[start:stop]
-            view = random[torch.arange(start, stop)]
+            view = rng[torch.arange(start, stop)]
             counts = {cell: len(j.logits) for cell, j in self.judged.items()}
             try:
                 if self.step.root is None:
@@ -169,7 +170,7 @@ class _Craft:
                     raise
                 # Half the batch, from the same image on; draws start over, as each image has a stream of its own.
                 size = max(1, size // 2)
-                random = Draws.for_ids(step.outputs[0].cell.target.seed, part.data.ids.tolist(), device)
+                rng = SampleRNG.for_ids(step.outputs[0].cell.target.seed, part.data.ids.tolist(), device)
                 for cell, judged in self.judged.items():
                     judged.cut(counts[cell])
                 continue
@@ -182,8 +183,8 @@ class _Craft:
         for output in self.step.outputs:
             target = output.cell.target
             if output.cell.id not in self.diagnoses:
-                random = any(p.stochastic for p in (target.model.plugin, target.defense.plugin))  # type: ignore[attr-defined]
-                found = diagnose(modules[target.id], images, target.info.task, declared_random=random)
+                stochastic = any(p.stochastic for p in (target.model.plugin, target.defense.plugin))  # type: ignore[attr-defined]
+                found = diagnose(modules[target.id], images, target.info.task, declared_random=stochastic)
                 self.diagnoses[output.cell.id] = json.dumps(found)
             self.judge(output, images, images, Budget("linf", 0.0, box=None), modules)
 
@@ -193,7 +194,7 @@ class _Craft:
         images: Tensor,
         labels: Tensor | None,
         budget: Budget,
-        random: Draws,
+        rng: SampleRNG,
         modules: dict[str, nn.Module],
     ) -> None:
         step = self.step
@@ -206,11 +207,11 @@ class _Craft:
                 (value, add_perturbation(images, rho, budget)) for value, rho in self.perturbations.items()
             )
         else:
-            made = run_attack(step.root, wanted, step.stop, classifier, images.clone(), goal, budget, random)
+            made = run_attack(step.root, wanted, step.stop, classifier, images.clone(), goal, budget, rng)
         for value, adversarial in made:
             for output in step.outputs:
                 if output.value == value and self.judged[output.cell.id].alive:
-                    self.finish(output, adversarial, images, goal, budget, random, modules)
+                    self.finish(output, adversarial, images, goal, budget, rng, modules)
 
     def finish(
         self,
@@ -219,12 +220,12 @@ class _Craft:
         images: Tensor,
         goal: Any,
         budget: Budget,
-        random: Draws,
+        rng: SampleRNG,
         modules: dict[str, nn.Module],
     ) -> None:
         try:
             for derived in output.cell.chain:
-                adversarial = derived.derive(images.clone(), adversarial, goal, budget, random)
+                adversarial = derived.derive(images.clone(), adversarial, goal, budget, rng)
         except Exception as error:  # noqa: BLE001 - one derived attack must not take the others with it
             self.judged[output.cell.id].stop("failed", explain(error, f"attack '{derived.title}'"))
             return
@@ -253,7 +254,7 @@ class _Craft:
                 cell_row(
                     output.cell,
                     step,
-                    self.workspace,
+                    self.context,
                     judged.status,
                     judged.reason,
                     eps=budget.eps if step.root else None,
@@ -266,7 +267,7 @@ class _Craft:
                     seconds=share,
                     forward_passes=classifier.forward_passes,
                     backward_passes=classifier.backward_passes,
-                    peak_memory=peak_memory(self.workspace.device),
+                    peak_memory=peak_memory(self.context.device),
                 )
             )
             if judged.alive:
@@ -283,7 +284,7 @@ class _Craft:
         """What a slice holds, per class; once."""
         if (self.store.path / "parts" / f"{part.id}.parquet").exists():
             return
-        loaded = load_part(part, self.workspace)
+        loaded = load_part(part, self.context)
         data, info = loaded.data, loaded.info
         rows = []
         for index, name in enumerate(info.classes):

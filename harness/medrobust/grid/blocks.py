@@ -18,6 +18,7 @@ AXES = (
     "attack",
     "goal",
     "budget",
+    "precision",
     "surrogate",
     "craft_on",
     "evaluate_on",

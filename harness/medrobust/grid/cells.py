@@ -12,10 +12,11 @@ from ..contracts import (
     BudgetSpec,
     DataInfo,
     DerivedAttack,
-    Hardening,
+    Precision,
+    TrainingDefense,
     cumulative_field,
 )
-from ..plugins.specs import Canonical, Spec, plain, without_value
+from ..plugins.specs import Canonical, Spec, described, plain, without_value
 from .blocks import AXES, DetectorSpec, GoalSpec, Stop
 from .identity import REVISIONS, Fields, digest
 from .slices import Slice
@@ -42,6 +43,10 @@ class Part:
     @cached_property
     def id(self) -> str:
         return digest(self.fields)
+
+    @cached_property
+    def slot(self) -> str:
+        return digest(described(self.fields))
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,19 +83,19 @@ class Target:
         return digest(self.fit_fields)
 
     @cached_property
-    def harden_id(self) -> str:
+    def defense_id(self) -> str:
         """Equal for all iterations of one hardening of one model."""
-        assert isinstance(self.defense.plugin, Hardening)
-        return digest("harden", self.fit_id, without_value(self.defense.plugin), REVISIONS["harden"])
+        assert isinstance(self.defense.plugin, TrainingDefense)
+        return digest("defense", self.fit_id, without_value(self.defense.plugin), REVISIONS["defense"])
 
     def weights_id(self, iteration: int | None = None) -> str:
         """Under which the weights are kept: the fit's, or those of an iteration (None: the last) of its hardening."""
-        if not isinstance(self.defense.plugin, Hardening):
+        if not isinstance(self.defense.plugin, TrainingDefense):
             return self.fit_id
         field = cumulative_field(self.defense.plugin)
         if iteration is None and field is not None:
             iteration = getattr(self.defense.plugin, field)
-        return digest(self.harden_id, iteration or "last")
+        return digest(self.defense_id, iteration or "last")
 
     @cached_property
     def fields(self) -> Fields:
@@ -99,6 +104,16 @@ class Target:
     @cached_property
     def id(self) -> str:
         return digest(self.fit_id, self.defense.canonical)
+
+    @cached_property
+    def slot(self) -> str:
+        return digest(described(self.fit_fields), self.defense.described)
+
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """Identities of all weights it rests on, those of a pre-training first."""
+        base = self.pretrained.weights if self.pretrained else ()
+        return tuple(dict.fromkeys((*base, self.fit_id, self.weights_id())))
 
     def describe(self) -> str:
         """For progress and messages."""
@@ -120,6 +135,7 @@ class Cell:
     source: Target | None = None
     goal: GoalSpec | None = None
     budget: BudgetSpec | None = None
+    precision: Precision = "float32"
     craft_on: Part | None = None
     detector: DetectorSpec | None = None
 
@@ -155,6 +171,7 @@ class Cell:
             "evaluate_on": self.part.id,
             "seed": self.target.seed,
             "stop": self.stop,
+            "precision": self.precision,
             "revision": REVISIONS["craft"],
         }
 
@@ -169,6 +186,20 @@ class Cell:
         detector = [self.detector.detector.fields, str(self.detector.fit_on)] if self.detector else None
         learns_from = self.detector.source.fields if self.detector and self.detector.source else None
         return digest(self.target.id, self.source.id, self.attack.canonical, self._attack_text, detector, learns_from)
+
+    @cached_property
+    def slot(self) -> str:
+        """Equal for cells that a grid describes alike, whatever code and files stand behind the words.
+
+        Of the cells in one slot, the one that was asked for last supersedes the others.
+        """
+        if self.attack is None or self.source is None:
+            return digest("clean", self.target.slot, self.part.slot)
+        attack = {
+            k: v for k, v in self._attack_fields.items() if k not in ("zeta_of", "craft_on", "evaluate_on", "revision")
+        }
+        parts = (self.part.slot, self.craft_on.slot if self.craft_on else None)
+        return digest(self.target.slot, self.source.slot, self.attack.described, attack, parts)
 
     @cached_property
     def craft_id(self) -> str:
@@ -186,7 +217,7 @@ class Cell:
         return digest("perturbation", self.source.id, plain(self.root), fields)
 
     @cached_property
-    def perturb_id(self) -> str:
+    def universal_id(self) -> str:
         """Equal for all values of the cumulative field of one universal attack."""
         assert self.source is not None
         assert self.attack is not None
@@ -228,6 +259,7 @@ class Cell:
             "attack": self.attack.name if self.attack else "none",
             "goal": str(self.goal or ""),
             "budget": str(self.budget or ""),
+            "precision": self.precision if self.attack else "",
             "surrogate": source.describe() if source and transfer else "",
             "craft_on": str(self.craft_on.slice) if self.craft_on else "",
             "evaluate_on": str(self.part.slice),

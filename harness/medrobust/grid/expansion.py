@@ -14,19 +14,19 @@ from ..errors import DataUnavailable, GridError, MedrobustError, did_you_mean
 from ..plugins.builtin import NoDefense
 from ..plugins.specs import Canonical, Spec, spec_of
 from .blocks import AXES, Block, GoalSpec, Grid, PartSpec, SurrogatePatch
-from .catalogue import Catalogue
 from .cells import Cell, Entry, Part, Target
+from .metadata import MetadataCache
 from .slices import Slice
 
 
-def expand(grid: Grid, catalogue: Catalogue) -> list[Entry]:
+def expand(grid: Grid, metadata: MetadataCache) -> list[Entry]:
     """All combinations of a grid, in the order of its axes; the clean record of each target comes in if not asked for.
 
     Raises:
         GridError: for what is wrong with the grid rather than impossible for one combination.
     """
     with without_collector():
-        entries = [entry for block in grid.blocks for entry in _Expansion(block, catalogue).entries()]
+        entries = [entry for block in grid.blocks for entry in _Expansion(block, metadata).entries()]
         asked = {e.cell.id for e in entries if e.cell}
         seen: set[tuple[int, int]] = set()
         for entry in list(entries):
@@ -57,22 +57,30 @@ def without_collector() -> Iterator[None]:
 
 
 _ATTACK = AXES.index("attack")
-_CLEAN_LABELS = {"attack": "none", "goal": "", "budget": "", "surrogate": "", "craft_on": "", "detector": ""}
+_CLEAN_LABELS = {
+    "attack": "none",
+    "goal": "",
+    "budget": "",
+    "precision": "",
+    "surrogate": "",
+    "craft_on": "",
+    "detector": "",
+}
 
 
 class _Expansion:
     """Expands one block; every part is built once and shared."""
 
-    def __init__(self, block: Block, catalogue: Catalogue) -> None:
+    def __init__(self, block: Block, metadata: MetadataCache) -> None:
         self.block = block
-        self.catalogue = catalogue
+        self.metadata = metadata
         self._parts: dict[Any, Part] = {}
         self._targets: dict[Any, Target] = {}
         # Axis values live as long as their block, so that their addresses name them; hashing them would take longer.
         self._parts_by_choice: dict[tuple[int, int], Part] = {}
         self._targets_by_choice: dict[tuple[int, ...], Target] = {}
         self._instances: dict[tuple[int, int], Spec] = {}
-        self._texts: dict[tuple[int, ...], Canonical] = {}
+        self._texts: dict[tuple[object, ...], Canonical] = {}
         self._excluded: dict[Any, str] = {}
         self._check_goals()
 
@@ -83,7 +91,7 @@ class _Expansion:
             classes: set[str] = set()
             for dataset in self.block.axes["dataset"]:
                 try:
-                    classes |= set(self.catalogue.data(dataset.value)[0].classes)
+                    classes |= set(self.metadata.data(dataset.value)[0].classes)
                 except MedrobustError:
                     return
             if goal.targeted and goal.target not in classes:
@@ -161,12 +169,14 @@ class _Expansion:
         craft_on = self._part_of(v["craft_on"], v["dataset"]) if universal else None
         if v["surrogate"].patch and not universal and source.info.classes != target.info.classes:
             return None, "surrogate and target have different classes"
-        return self._with_text(Cell(target, part, self.block.stop, attack, source, goal, budget, craft_on)), ""
+        return self._with_text(
+            Cell(target, part, self.block.stop, attack, source, goal, budget, v["precision"], craft_on)
+        ), ""
 
     def _with_text(self, cell: Cell) -> Cell:
         """A cell that shares the text of its goal, budget and images with those that have the same."""
         shared = (cell.goal, cell.budget, cell.part, cell.craft_on, cell.target.train)
-        key = (*map(id, shared), cell.target.seed)
+        key = (*map(id, shared), cell.target.seed, cell.precision)
         if key in self._texts:
             cell.__dict__["_attack_text"] = self._texts[key]
         else:
@@ -197,7 +207,7 @@ class _Expansion:
         dataset = spec.dataset or own
         key = (id(dataset), spec.slice)
         if key not in self._parts:
-            info, fields = self.catalogue.data(dataset)
+            info, fields = self.metadata.data(dataset)
             if spec.slice.split not in info.splits:
                 raise DataUnavailable(
                     f"data set '{dataset.label}' has no split '{spec.slice.split}'; it has {', '.join(info.splits)}"
@@ -214,9 +224,9 @@ class _Expansion:
     def _new_target(self, dataset: Spec, train_set: Slice, model: Spec, defense: Spec, seed: int) -> Target:
         key = (id(dataset), train_set, model.canonical, id(defense), seed)
         if key not in self._targets:
-            info, _ = self.catalogue.data(dataset)
+            info, _ = self.metadata.data(dataset)
             train = self._part(PartSpec(train_set), dataset)
-            fields = self.catalogue.model(model)
+            fields = self.metadata.model(model)
             pretrained = self._pretrained(info, model, seed)
             self._targets[key] = Target(train, info, model, fields, defense, seed, self.block.threads, pretrained)
         return self._targets[key]
@@ -227,16 +237,16 @@ class _Expansion:
         init = model.plugin.init
         if not isinstance(init, Pretraining):
             return None
-        dataset = spec_of(init.pretrain_on, self.catalogue.registry)
+        dataset = spec_of(init.pretrain_on, self.metadata.registry)
         recipe = init.recipe or model.plugin.recipe
         base = dataclasses.replace(model, plugin=dataclasses.replace(model.plugin, init="random", recipe=recipe))
         train = self._part(PartSpec(Slice.parse(init.train_set)), dataset)
-        none = Spec(self.catalogue.registry.find("defense", "none"), NoDefense(), "none")
+        none = Spec(self.metadata.registry.find("defense", "none"), NoDefense(), "none")
         return Target(
             train,
-            self.catalogue.data(dataset)[0],
+            self.metadata.data(dataset)[0],
             base,
-            self.catalogue.model(base),
+            self.metadata.model(base),
             none,
             seed,
             self.block.threads,

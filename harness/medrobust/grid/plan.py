@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from ..contracts import AnyAttack, BudgetSpec, Hardening, UniversalAttack, cumulative_field
+from ..contracts import AnyAttack, BudgetSpec, TrainingDefense, UniversalAttack, cumulative_field
 from ..plugins.specs import Spec
 from .blocks import GoalSpec, Stop
 from .cells import Cell, Entry, Part, Target
@@ -31,7 +31,7 @@ class FitStep:
 
 
 @dataclass(frozen=True, eq=False)
-class HardenStep:
+class DefenseStep:
     """Harden a trained model; `target` is at the last iteration asked for, earlier ones are kept on the way."""
 
     id: str
@@ -47,7 +47,7 @@ class HardenStep:
 
 
 @dataclass(frozen=True, eq=False)
-class PerturbStep:
+class UniversalStep:
     """Fit a universal perturbation, `root` at the largest cumulative value; `cells` has one cell for each value."""
 
     id: str
@@ -129,7 +129,7 @@ class ProbeStep:
         return self.cell.target.threads
 
 
-Step = FitStep | HardenStep | PerturbStep | CraftStep | ProbeStep
+Step = FitStep | DefenseStep | UniversalStep | CraftStep | ProbeStep
 
 
 @dataclass(frozen=True)
@@ -231,12 +231,12 @@ def _weights(target: Target, done: Done, made: dict[str, Step]) -> Iterator[str]
     if target.fit_id not in done.weights and target.fit_id not in made:
         needs = tuple(_weights(target.pretrained, done, made)) if target.pretrained else ()
         made[target.fit_id] = FitStep(target.fit_id, target, needs)
-    if isinstance(target.defense.plugin, Hardening):
-        step = made.get(target.harden_id)
+    if isinstance(target.defense.plugin, TrainingDefense):
+        step = made.get(target.defense_id)
         needs = (target.fit_id,) if target.fit_id in made else ()
         if step is None or _iterations(target) > _iterations(step.target):  # type: ignore[union-attr]
-            made[target.harden_id] = HardenStep(target.harden_id, target, needs)
-        yield target.harden_id
+            made[target.defense_id] = DefenseStep(target.defense_id, target, needs)
+        yield target.defense_id
     elif target.fit_id in made:
         yield target.fit_id
 
@@ -251,16 +251,16 @@ def _perturbation(root: UniversalAttack, cells: list[Cell], done: Done, made: di
     missing = [c for c in cells if c.perturbation_id not in done.artifacts]
     if not missing:
         return set()
-    key = missing[0].perturb_id
+    key = missing[0].universal_id
     step = made.get(key)
-    known = {c.perturbation_id: c for c in (*(step.cells if isinstance(step, PerturbStep) else ()), *missing)}
+    known = {c.perturbation_id: c for c in (*(step.cells if isinstance(step, UniversalStep) else ()), *missing)}
     field = cumulative_field(root)
     largest: AnyAttack = root
-    if isinstance(step, PerturbStep) and field is not None and getattr(step.root, field) > getattr(root, field):
+    if isinstance(step, UniversalStep) and field is not None and getattr(step.root, field) > getattr(root, field):
         largest = step.root
     assert missing[0].source is not None
     needs = tuple(sorted(_weights(missing[0].source, done, made)))
-    made[key] = PerturbStep(key, largest, tuple(known.values()), needs)
+    made[key] = UniversalStep(key, largest, tuple(known.values()), needs)
     return {key}
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from ..contracts import BudgetSpec
+from ..contracts import BudgetSpec, Precision
 from ..errors import GridError, MedrobustError, did_you_mean
 from ..plugins.registry import Registry
 from ..plugins.specs import article, build, sweeps
@@ -20,7 +20,9 @@ _KEYS = (*AXES, "probe", "tags", "exclude", *_SCALARS)
 _SURROGATE_KEYS = ("dataset", "train_set", "model", "defense", "seed", "instance")
 
 
-def read_grid(path: Path, registry: Registry, *, profile: str = "", images: int | None = None) -> Grid:
+def read_grid(
+    path: Path, registry: Registry, *, profile: str = "", images: int | None = None, precision: str = ""
+) -> Grid:
     """Read a grid file.
 
     Args:
@@ -28,6 +30,7 @@ def read_grid(path: Path, registry: Registry, *, profile: str = "", images: int 
         registry: where names are looked up.
         profile: profile whose definitions override the file's.
         images: thin every evaluation to about this many images.
+        precision: craft in this precision, whatever the file says.
 
     Raises:
         GridError: naming file, key, what was expected and the nearest valid name.
@@ -40,7 +43,9 @@ def read_grid(path: Path, registry: Registry, *, profile: str = "", images: int 
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise GridError(f"{path}: not TOML: {error}") from None
-    return parse_grid(raw, registry, name=path.stem, where=str(path), profile=profile, images=images)
+    return parse_grid(
+        raw, registry, name=path.stem, where=str(path), profile=profile, images=images, precision=precision
+    )
 
 
 def parse_grid(
@@ -51,6 +56,7 @@ def parse_grid(
     where: str = "grid",
     profile: str = "",
     images: int | None = None,
+    precision: str = "",
 ) -> Grid:
     """Parse the content of a grid file; arguments and errors as in :func:`read_grid`."""
     _known_keys(raw, ("define", "grid", "profile"), where)
@@ -68,7 +74,7 @@ def parse_grid(
     blocks = raw.get("grid", [])
     if not isinstance(blocks, list) or not blocks:
         raise GridError(f"{where}: no [[grid]] table; a grid needs at least dataset and model")
-    reader = _Reader(define, registry, images)
+    reader = _Reader(define, registry, images, precision)
     return Grid(name, profile, tuple(reader.block(b, f"{where}: grid[{i}]") for i, b in enumerate(blocks)))
 
 
@@ -87,10 +93,11 @@ def _table(value: Any, where: str) -> Mapping[str, Any]:
 class _Reader:
     """Resolves aliases and parses axis values; one per file."""
 
-    def __init__(self, define: Mapping[str, Any], registry: Registry, images: int | None) -> None:
+    def __init__(self, define: Mapping[str, Any], registry: Registry, images: int | None, precision: str) -> None:
         self.define = define
         self.registry = registry
         self.images = images
+        self.precision = precision
         self._specs: dict[tuple[str, str], tuple[Choice, ...]] = {}
 
     def block(self, raw: Any, where: str) -> Block:
@@ -101,12 +108,15 @@ class _Reader:
                 raise GridError(f"{where}: '{key}' is missing")
         limits = [n for n in (self._integer(table, "images", None, where), self.images) if n is not None]
         images = min(limits, default=None)
+        if self.precision:
+            table = {**table, "precision": self.precision}
         axes = {axis: tuple(self.axis(axis, table[axis], f"{where}.{axis}")) for axis in AXES if axis in table}
         defaults: dict[str, Any] = {
             "train_set": "train",
             "defense": "none",
             "attack": "none",
             "goal": "untargeted",
+            "precision": "float32",
             "surrogate": {},
             "craft_on": "train",
             "evaluate_on": "test",
@@ -122,6 +132,10 @@ class _Reader:
         stop = table.get("stop", "full")
         if stop not in get_args(Stop):
             raise GridError(f"{where}.stop: expected 'full' or 'success', got {stop!r}")
+        if stop == "full" and any(c.value == "mixed" for c in axes["precision"]):
+            raise GridError(
+                f"{where}.precision: 'mixed' attacks again what bfloat16 leaves unbroken, so it needs stop = 'success'"
+            )
         tags = _table(table.get("tags", {}), f"{where}.tags")
         return Block(
             where,
@@ -196,6 +210,8 @@ class _Reader:
             yield _choice(_goal(_text(value)), alias)
         elif axis == "budget":
             yield _choice(BudgetSpec.parse(_text(value)), alias)
+        elif axis == "precision":
+            yield _choice(_precision(_text(value)), alias)
         elif axis == "surrogate":
             yield from self.surrogates(value, alias, where)
         elif axis == "detector":
@@ -282,6 +298,13 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError(f"expected text, got {value!r}")
     return value
+
+
+def _precision(text: str) -> Precision:
+    valid = get_args(Precision)
+    if text not in valid:
+        raise ValueError(f"no precision is called '{text}'{did_you_mean(text, valid)}")
+    return text  # type: ignore[return-value]
 
 
 def _goal(text: str) -> GoalSpec:

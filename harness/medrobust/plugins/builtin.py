@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
-from ..contracts import Attack, Budget, Classifier, Draws, Goal, Norm, Plugin, Preprocessing, Probe, ThreatModel
+from ..contracts import Attack, Budget, Classifier, Goal, Norm, Plugin, Preprocessing, Probe, SampleRNG, ThreatModel
 from .hookspecs import hookimpl
 
 
@@ -23,7 +23,7 @@ class NoAttack(Attack):
     revision: ClassVar[int] = 1
     threat: ClassVar[ThreatModel] = ThreatModel(norms=set(get_args(Norm)), knowledge="none")
 
-    def perturb(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Tensor:
+    def perturb(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Tensor:
         return images
 
 

@@ -28,13 +28,13 @@ _OFFERS = ("medrobust_datasets", "medrobust_models", "medrobust_attacks", "medro
 
 
 @dataclass(frozen=True)
-class Offer:
+class RegisteredPlugin:
     """A plugin under one name, with where it comes from.
 
     Attributes:
         name: the name used in grids.
         plugin: the class.
-        preset: fields fixed by the offer.
+        preset: fields fixed by the registration.
         distribution: the distribution (or local file) it comes from.
         version: version of the distribution.
         bundled: whether it comes with medrobust; a bundled bare name is never shadowed.
@@ -59,7 +59,7 @@ class Offer:
 
 
 @dataclass(frozen=True)
-class Fault:
+class LoadError:
     """A plugin, or a whole entry point, that cannot be used; the run goes on without it."""
 
     distribution: str
@@ -80,9 +80,9 @@ class Registry:
     """
 
     def __init__(self, *, strict: bool = False) -> None:
-        self.faults: list[Fault] = []
+        self.faults: list[LoadError] = []
         self._strict = strict
-        self._offers: dict[str, list[Offer]] = {kind: [] for kind in KINDS}
+        self._offers: dict[str, list[RegisteredPlugin]] = {kind: [] for kind in KINDS}
         self._papers: list[tuple[str, Path]] = []
         self._commands: list[tuple[str, Callable[..., None]]] = []
         self._files: set[str] = set()
@@ -113,7 +113,7 @@ class Registry:
                 module = point.load()
             except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's import may raise anything
                 remedy = f"Reinstall or remove it (pip uninstall {distribution}), or report it to its authors."
-                self._fault(distribution, version, f"entry point '{point.name}' ({point.value})", error, remedy)
+                self._load_error(distribution, version, f"entry point '{point.name}' ({point.value})", error, remedy)
                 continue
             self.add(module, distribution, version, bundled=distribution == "medrobust")
 
@@ -155,7 +155,7 @@ class Registry:
         try:
             self._manager.register(module)
         except Exception as error:  # noqa: BLE001 - misspelt or ill-formed hooks
-            self._fault(
+            self._load_error(
                 distribution, version, f"module {getattr(module, '__name__', module)}", error, "Mend its hooks."
             )
             return False
@@ -167,7 +167,7 @@ class Registry:
         }
         for name in set(hooks) - {"medrobust_papers", "medrobust_commands", *_OFFERS}:
             known = [*_OFFERS, "medrobust_papers", "medrobust_commands"]
-            self._fault(
+            self._load_error(
                 distribution,
                 version,
                 f"hook '{name}'",
@@ -183,7 +183,7 @@ class Registry:
             try:
                 offers = list(function())
             except (Exception, SystemExit) as error:  # noqa: BLE001
-                self._fault(distribution, version, f"hook '{hook}'", error, "Report it to its authors.")
+                self._load_error(distribution, version, f"hook '{hook}'", error, "Report it to its authors.")
                 continue
             for offer in offers:
                 self._offer(offer, distribution, version, bundled=bundled)
@@ -191,7 +191,7 @@ class Registry:
             try:
                 self._papers += [(distribution, Path(p)) for p in functions["medrobust_papers"]()]
             except Exception as error:  # noqa: BLE001
-                self._fault(distribution, version, "hook 'medrobust_papers'", error, "Report it to its authors.")
+                self._load_error(distribution, version, "hook 'medrobust_papers'", error, "Report it to its authors.")
         if "medrobust_commands" in hooks:
             self._commands.append((f"{distribution} {version}", functions["medrobust_commands"]))
         return bool(hooks or offered)
@@ -201,24 +201,26 @@ class Registry:
         plugin = preset.plugin if preset else offer
         where = f"plugin {preset.name if preset else getattr(plugin, '__name__', plugin)}"
         remedy = "See docs/plugins.md for what a plugin must look like."
-        if complaint := _complaint(plugin) or (_preset_complaint(preset) if preset else None):
-            self._fault(distribution, version, where, PluginError(complaint), remedy)
+        if complaint := _validation_error(plugin) or (_preset_error(preset) if preset else None):
+            self._load_error(distribution, version, where, PluginError(complaint), remedy)
             return
         name = preset.name if preset else plugin.name
         if any(o.name == name and o.distribution == distribution for o in self._offers[plugin.kind]):
-            self._fault(distribution, version, where, PluginError(f"offers {plugin.kind} '{name}' twice"), remedy)
+            self._load_error(distribution, version, where, PluginError(f"offers {plugin.kind} '{name}' twice"), remedy)
             return
         fields = tuple(preset.fields.items()) if preset else ()
         summary = (preset.summary if preset else "") or _first_line(plugin)
-        self._offers[plugin.kind].append(Offer(name, plugin, fields, distribution, version, bundled, summary))
+        self._offers[plugin.kind].append(
+            RegisteredPlugin(name, plugin, fields, distribution, version, bundled, summary)
+        )
 
-    def _fault(self, distribution: str, version: str, where: str, error: BaseException, remedy: str) -> None:
-        fault = Fault(distribution, version, where, cause_of(error), remedy)
+    def _load_error(self, distribution: str, version: str, where: str, error: BaseException, remedy: str) -> None:
+        fault = LoadError(distribution, version, where, cause_of(error), remedy)
         if self._strict:
             raise PluginError(str(fault)) from error
         self.faults.append(fault)
 
-    def offers(self, kind: str | None = None) -> Iterator[Offer]:
+    def offers(self, kind: str | None = None) -> Iterator[RegisteredPlugin]:
         """All offers, of one kind or of all, bundled ones first."""
         for each in KINDS if kind is None else (kind,):
             yield from sorted(self._offers[each], key=lambda o: (not o.bundled, o.distribution, o.name))
@@ -234,9 +236,9 @@ class Registry:
                 function(cli=cli)
             except Exception as error:  # noqa: BLE001
                 distribution, _, version = owner.partition(" ")
-                self._fault(distribution, version, "hook 'medrobust_commands'", error, "Report it to its authors.")
+                self._load_error(distribution, version, "hook 'medrobust_commands'", error, "Report it to its authors.")
 
-    def find(self, kind: str, name: str) -> Offer:
+    def find(self, kind: str, name: str) -> RegisteredPlugin:
         """The offer of that name; `distribution:name` always works, a bundled bare name is never shadowed.
 
         Raises:
@@ -255,7 +257,7 @@ class Registry:
         broken = "".join(f" Not loaded: {fault}" for fault in self.faults)
         raise PluginError(f"no {kind} is called '{name}'{did_you_mean(name, (o.name for o in offers))}.{broken}")
 
-    def offer_of(self, plugin: Plugin) -> Offer:
+    def registered(self, plugin: Plugin) -> RegisteredPlugin:
         """The offer that an instance was made from.
 
         Raises:
@@ -273,7 +275,7 @@ def _classes_of(module: ModuleType) -> list[type[Plugin]]:
     return [c for c in own if issubclass(c, Plugin) and "name" in vars(c)]
 
 
-def _complaint(plugin: Any) -> str | None:
+def _validation_error(plugin: Any) -> str | None:
     """What is wrong with a plugin class, in one sentence, or None."""
     if not (isinstance(plugin, type) and issubclass(plugin, Plugin)):
         return f"{plugin!r} is no plugin class; derive it from medrobust.Attack, Dataset, Model or Defense"
@@ -307,7 +309,7 @@ def _complaint(plugin: Any) -> str | None:
     return None
 
 
-def _preset_complaint(preset: Preset) -> str | None:
+def _preset_error(preset: Preset) -> str | None:
     """What is wrong with the fields that a preset fixes, or None."""
     valid = [f.name for f in dataclasses.fields(preset.plugin) if f.init]  # type: ignore[arg-type]
     unknown = next((name for name in preset.fields if name not in valid), None)

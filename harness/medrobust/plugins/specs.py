@@ -19,7 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ..contracts import BudgetSpec, DerivedAttack, Length, Plugin, cumulative_field
 from ..errors import MedrobustError, PluginError, did_you_mean
-from .registry import Offer, Registry, cause_of
+from .registry import RegisteredPlugin, Registry, cause_of
 
 _to_json = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
@@ -51,7 +51,7 @@ class Spec:
         label: how tables show it: its alias, or its name with the fields that differ from their defaults.
     """
 
-    offer: Offer
+    offer: RegisteredPlugin
     plugin: Plugin
     label: str
 
@@ -64,6 +64,11 @@ class Spec:
     def canonical(self) -> Canonical:
         """`fields` as text."""
         return Canonical.of(self.fields)
+
+    @cached_property
+    def described(self) -> Canonical:
+        """What a grid says of it, whatever code, files and versions stand behind the words."""
+        return Canonical.of(described(self.fields))
 
     @cached_property
     def family(self) -> Canonical:
@@ -79,7 +84,7 @@ class Spec:
         return describe(self.offer.name, self.plugin, dict(self.offer.preset))
 
 
-def build(offer: Offer, table: Mapping[str, Any], registry: Registry, label: str | None = None) -> Spec:
+def build(offer: RegisteredPlugin, table: Mapping[str, Any], registry: Registry, label: str | None = None) -> Spec:
     """Instantiate an offer with the parameters of `table`.
 
     Raises:
@@ -117,7 +122,7 @@ def spec_of(plugin: Plugin, registry: Registry) -> Spec:
     Raises:
         PluginError: if nobody offers its class.
     """
-    offer = registry.offer_of(plugin)
+    offer = registry.registered(plugin)
     return Spec(offer, plugin, describe(offer.name, plugin, dict(offer.preset)))
 
 
@@ -136,7 +141,7 @@ def nested(contract: type[Plugin], value: Any, registry: Registry) -> Spec:
     return build(offer, table, registry)
 
 
-def sweeps(offer: Offer, table: Mapping[str, Any], registry: Registry) -> Iterator[dict[str, Any]]:
+def sweeps(offer: RegisteredPlugin, table: Mapping[str, Any], registry: Registry) -> Iterator[dict[str, Any]]:
     """The tables that a table with lists stands for, in order.
 
     A list sweeps unless the field's type is a sequence; then a list of lists sweeps. Nested specs sweep too.
@@ -223,6 +228,17 @@ def plain(value: Any) -> Any:
     if isinstance(value, Fraction):
         return str(value)
     return value
+
+
+CONTENT = frozenset({"source", "checkpoint", "fingerprint", "libraries", "revision"})
+"""Fields of an identity that no grid states: what code and files hold, and versions."""
+
+
+def described(fields: Any) -> Any:
+    """Identity fields without those that no grid states."""
+    if isinstance(fields, Mapping):
+        return {k: described(v) for k, v in fields.items() if k not in CONTENT}
+    return [described(v) for v in fields] if isinstance(fields, list) else fields
 
 
 def without_value(plugin: Plugin) -> Any:

@@ -223,11 +223,11 @@ def _diagnosed(diagnosis: Mapping[str, Any] | None) -> dict[str, _Result]:
         return dict.fromkeys(names, ("not checked", "the model has not been looked at; run again"))
     d = diagnosis
     blind = d["zero_gradient"] > 0.1 or d["bad_gradient"] > 0
-    random = d["noise"] > 1e-5
-    if random and d["declared_random"]:
+    noisy = d["noise"] > 1e-5
+    if noisy and d["declared_random"]:
         determinism: _Result = ("passed", "declared random")
     else:
-        determinism = ("flagged" if random else "passed", f"logits differ by {d['noise']:.2g} of their size")
+        determinism = ("flagged" if noisy else "passed", f"logits differ by {d['noise']:.2g} of their size")
     return {
         names[0]: (
             "flagged" if blind else "passed",

@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from ..grid.blocks import AXES
 
-VERSION = 1
+VERSION = 2
 """Version of the schema; a store of another version is refused, not guessed at."""
 
 CELLS = pa.schema(
@@ -29,11 +29,15 @@ CELLS = pa.schema(
         pa.field("stop", pa.string()),
         pa.field("images", pa.int64()),
         pa.field("batch_size", pa.int32()),
+        pa.field("draws", pa.int32()),  # verdicts on each image; more than one of a random model
         pa.field("seconds", pa.float64()),  # this cell's share of its step
         pa.field("forward_passes", pa.int64()),
         pa.field("backward_passes", pa.int64()),
         pa.field("peak_memory", pa.int64()),  # bytes, of the process (CPU) or the device (CUDA)
         pa.field("part", pa.string()),
+        pa.field("slot", pa.string()),  # equal for cells that a grid describes alike, whatever code and files say
+        pa.field("weights", pa.list_(pa.string())),  # identities of all weights it rests on
+        pa.field("perturbation", pa.string()),  # identity, of a universal attack
         pa.field("step", pa.string()),
         pa.field("identity", pa.string()),  # JSON of everything the identity rests on
         pa.field("versions", pa.string()),  # JSON
@@ -49,6 +53,7 @@ SAMPLES = pa.schema(
         pa.field("group", pa.string()),
         pa.field("label", pa.list_(pa.int32())),  # one index, a 0/1 vector (multi-label), or null
         pa.field("logits", pa.list_(pa.float32()), nullable=False),
+        pa.field("more_logits", pa.list_(pa.float32())),  # of further draws of a random model, one after the other
         pa.field("l2", pa.float32()),
         pa.field("linf", pa.float32()),
     ]
@@ -107,6 +112,18 @@ EVIDENCE = pa.schema(
     ]
 )
 
+REQUESTS = pa.schema(
+    [
+        pa.field("request", pa.string(), nullable=False),  # one for each run
+        pa.field("grid", pa.string()),  # name of the grid, with its profile
+        pa.field("cell", pa.string()),  # null where the combination is impossible here
+        pa.field("slot", pa.string()),
+        *(pa.field(axis, pa.string()) for axis in AXES),  # labels, as the grid has them
+        pa.field("tags", pa.string()),  # JSON
+        pa.field("created", pa.timestamp("us", tz="UTC")),
+    ]
+)
+
 TABLES = {
     "cells": CELLS,
     "samples": SAMPLES,
@@ -114,5 +131,6 @@ TABLES = {
     "parts": PARTS,
     "artifacts": ARTIFACTS,
     "evidence": EVIDENCE,
+    "requests": REQUESTS,
 }
 KEYS = {"cells": "cell", "samples": "cell", "fits": "fit", "parts": "part", "artifacts": "artifact"}

@@ -45,6 +45,7 @@ class Samples:
     logits: NDArray[np.float32]
     l2: NDArray[np.float32]
     linf: NDArray[np.float32]
+    more_logits: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -309,6 +310,9 @@ def _sample_rows(cell: str, samples: Samples) -> pa.Table:
             else pa.array(samples.groups.astype(object), pa.string()),
             "label": labels,
             "logits": _lists(samples.logits, pa.float32()),
+            "more_logits": pa.nulls(n, pa.list_(pa.float32()))
+            if samples.more_logits is None
+            else _lists(samples.more_logits.reshape(n, -1), pa.float32()),
             "l2": pa.array(samples.l2, pa.float32()),
             "linf": pa.array(samples.linf, pa.float32()),
         },
@@ -344,11 +348,16 @@ def _samples(rows: pa.Table) -> Samples:
         matrix = pc.list_flatten(rows["label"]).to_numpy().reshape(n, -1).astype(np.int64)
         labels = matrix[:, 0] if matrix.shape[1] == 1 else matrix
     groups = None if rows["group"].null_count else rows["group"].to_numpy(zero_copy_only=False).astype(str)
+    logits = pc.list_flatten(rows["logits"]).to_numpy().reshape(n, -1)
+    more = None
+    if rows["more_logits"].null_count == 0 and n:
+        more = pc.list_flatten(rows["more_logits"]).to_numpy().reshape(n, -1, logits.shape[1])
     return Samples(
         rows["sample"].to_numpy(zero_copy_only=False).astype(str),
         groups,
         labels,
-        pc.list_flatten(rows["logits"]).to_numpy().reshape(n, -1),
+        logits,
         rows["l2"].to_numpy(),
         rows["linf"].to_numpy(),
+        more,
     )

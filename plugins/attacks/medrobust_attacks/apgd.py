@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from medrobust import Budget, Classifier, Draws, Goal, Gradient, IterativeAttack, Loss, ThreatModel, cumulative
+from medrobust import Budget, Classifier, Goal, Gradient, IterativeAttack, Loss, SampleRNG, ThreatModel, cumulative
 
 from .geometry import NORMS, laid_out_as, project, radius, random_point, steepest
 from .gradient import Steps
@@ -51,9 +51,9 @@ class APGD(IterativeAttack):
         if self.rank and self.loss != "dlr":
             raise ValueError('a rank steers by the difference of logits; write loss = "dlr"')
 
-    def iterates(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Steps:
+    def iterates(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Steps:
         rivals = rival_classes(classifier.logits(images), goal, self.rank) if self.rank else None
-        start = random_point(images, budget, random)
+        start = random_point(images, budget, rng)
         at_start = classifier.gradient(start, self._loss(goal, rivals))
         state = _State.begin(images, start, at_start, goal.reached(at_start.logits), 2 * radius(budget), rivals)
         window, least, less = (max(1, int(share * self.schedule)) for share in (0.22, 0.06, 0.03))

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from medrobust import Attack, Budget, Classifier, Draws, Goal, ThreatModel
+from medrobust import Attack, Budget, Classifier, Goal, SampleRNG, ThreatModel
 
 from .geometry import NORMS, random_point, sphere_point
 
@@ -26,6 +26,6 @@ class Noise(Attack):
     threat: ClassVar[ThreatModel] = ThreatModel(norms=NORMS, knowledge="none")
     distribution: Literal["surface", "uniform"] = "surface"
 
-    def perturb(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Tensor:
+    def perturb(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Tensor:
         draw = sphere_point if self.distribution == "surface" else random_point
-        return draw(images, budget, random)
+        return draw(images, budget, rng)

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal, get_args
 
 from torch import Tensor
 
-from medrobust import AnyAttack, Budget, DerivedAttack, Draws, Goal, Norm, ThreatModel
+from medrobust import AnyAttack, Budget, DerivedAttack, Goal, Norm, SampleRNG, ThreatModel
 
 _ANY = ThreatModel(norms=frozenset(get_args(Norm)), minimal=True)
 
@@ -28,9 +28,9 @@ class Shuffled(DerivedAttack):
     threat: ClassVar[ThreatModel] = _ANY
     of: AnyAttack
 
-    def derive(self, images: Tensor, adversarial: Tensor, goal: Goal, budget: Budget, random: Draws) -> Tensor:
+    def derive(self, images: Tensor, adversarial: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Tensor:
         perturbation = (adversarial - images).flatten(1)
-        order = random.uniform((perturbation.shape[1],)).argsort(dim=1, stable=True).to(images.device)
+        order = rng.uniform((perturbation.shape[1],)).argsort(dim=1, stable=True).to(images.device)
         moved = perturbation.gather(1, order).view_as(images).add_(images)
         return moved if budget.box is None else moved.clamp_(*budget.box)
 
@@ -52,7 +52,7 @@ class Rounded(DerivedAttack):
     of: AnyAttack
     mode: Literal["nearest", "down"] = "nearest"
 
-    def derive(self, images: Tensor, adversarial: Tensor, goal: Goal, budget: Budget, random: Draws) -> Tensor:
+    def derive(self, images: Tensor, adversarial: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Tensor:
         levels = adversarial * 255
         # The small addition keeps a level that float32 puts just below itself.
         return (levels.round_() if self.mode == "nearest" else levels.add_(1e-3).floor_()).div_(255)

@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from medrobust import Budget, Classifier, Draws, Goal, IterativeAttack, Norm, ThreatModel, cumulative
+from medrobust import Budget, Classifier, Goal, IterativeAttack, Norm, SampleRNG, ThreatModel, cumulative
 
 from .geometry import NORMS, laid_out_as
 from .gradient import Steps
@@ -48,7 +48,7 @@ class FAB(IterativeAttack):
     steps: Annotated[int, Field(ge=1)] = cumulative(100)
     rank: Annotated[int, Field(ge=1)] = 1
 
-    def iterates(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Steps:
+    def iterates(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Steps:
         rivals = rival_classes(classifier.logits(images), goal, self.rank)
         point, result = images.clone(), images.clone()
         closest = torch.full((len(images),), torch.inf if budget.eps is None else budget.eps, device=images.device)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from medrobust import Budget, Draws, Norm
+from medrobust import Budget, Norm, SampleRNG
 
 NORMS: frozenset[Norm] = frozenset({"linf", "l2"})
 _TINY = 1e-12
@@ -55,21 +55,21 @@ def project(adversarial: Tensor, images: Tensor, budget: Budget) -> Tensor:
     return adversarial if budget.box is None else adversarial.clamp_(*budget.box)
 
 
-def random_point(images: Tensor, budget: Budget, random: Draws) -> Tensor:
+def random_point(images: Tensor, budget: Budget, rng: SampleRNG) -> Tensor:
     """A point drawn uniformly from the ball around each image, clipped to the box; shape of `images`."""
     eps, shape = radius(budget), images.shape[1:]
     if budget.norm == "linf":
-        offset = random.uniform(shape, -eps, eps)
+        offset = rng.uniform(shape, -eps, eps)
     else:
-        offset = random.normal(shape)
-        share = random.uniform((1, 1, 1)).pow_(1.0 / images[0].numel())
+        offset = rng.normal(shape)
+        share = rng.uniform((1, 1, 1)).pow_(1.0 / images[0].numel())
         offset.mul_(eps * share / _flat_norm(offset))
     return project(offset.add_(images), images, budget)
 
 
-def sphere_point(images: Tensor, budget: Budget, random: Draws) -> Tensor:
+def sphere_point(images: Tensor, budget: Budget, rng: SampleRNG) -> Tensor:
     """A point at the full radius: a random sign per pixel for linf, a random direction for l2; clipped to the box."""
     eps, shape = radius(budget), images.shape[1:]
-    offset = random.normal(shape)
+    offset = rng.normal(shape)
     offset = offset.sign_().mul_(eps) if budget.norm == "linf" else offset.mul_(eps / _flat_norm(offset))
     return project(offset.add_(images), images, budget)

@@ -12,11 +12,11 @@ from medrobust import (
     Attack,
     Budget,
     Classifier,
-    Draws,
     Goal,
     IterativeAttack,
     Length,
     Loss,
+    SampleRNG,
     ThreatModel,
     cumulative,
 )
@@ -74,7 +74,7 @@ class FGSM(Attack):
     revision: ClassVar[int] = 1
     threat: ClassVar[ThreatModel] = ThreatModel(norms=NORMS)
 
-    def perturb(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Tensor:
+    def perturb(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Tensor:
         eps = radius(budget)
         return next(ascend(classifier, images, images, goal, budget, eps, 1))
 
@@ -97,7 +97,7 @@ class BIM(IterativeAttack):
     steps: int = cumulative(40)
     step_size: Length = Length.parse("eps/40")
 
-    def iterates(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Steps:
+    def iterates(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Steps:
         step = self.step_size.resolve(eps=radius(budget))
         return ascend(classifier, images, images, goal, budget, step, self.steps)
 
@@ -122,7 +122,7 @@ class PGD(IterativeAttack):
     step_size: Length = Length.parse("eps/10")
     random_start: bool = True
 
-    def iterates(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Steps:
-        start = random_point(images, budget, random) if self.random_start else images
+    def iterates(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Steps:
+        start = random_point(images, budget, rng) if self.random_start else images
         step = self.step_size.resolve(eps=radius(budget))
         return ascend(classifier, images, start, goal, budget, step, self.steps)

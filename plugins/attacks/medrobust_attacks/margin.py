@@ -12,12 +12,12 @@ from torch import Tensor
 from medrobust import (
     Budget,
     Classifier,
-    Draws,
     Goal,
     IterativeAttack,
     Length,
     Loss,
     PluginError,
+    SampleRNG,
     Targeted,
     ThreatModel,
     cumulative,
@@ -117,7 +117,7 @@ class CWLinf(IterativeAttack):
     kappa: float = 100.0
     zero_own: bool = False
 
-    def iterates(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Steps:
+    def iterates(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Steps:
         step = self.step_size.resolve(eps=radius(budget))
 
         def loss(goal: Goal) -> Loss:

@@ -11,7 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from medrobust import Budget, Classifier, Draws, Goal, IterativeAttack, ThreatModel, Untargeted, cumulative
+from medrobust import Budget, Classifier, Goal, IterativeAttack, SampleRNG, ThreatModel, Untargeted, cumulative
 
 from .geometry import corners
 from .gradient import Steps
@@ -48,17 +48,17 @@ class Square(IterativeAttack):
     start_share: Annotated[float, Field(gt=0, le=1)] = 0.8
     schedule: Annotated[int, Field(ge=1)] = 5000
 
-    def iterates(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Steps:
+    def iterates(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Steps:
         channels, _, width = images.shape[1:]
         low, high = corners(images, budget)
-        best = torch.where(random.uniform((channels, 1, width)) < 0.5, high, low)
+        best = torch.where(rng.uniform((channels, 1, width)) < 0.5, high, low)
         value = _objective(goal, classifier.logits(best))
         keep = yield best
         for query in range(1, self.queries):
             if keep is not None:
                 best, low, high, value = best[keep], low[keep], high[keep], value[keep]
-                goal, random = goal[keep], random[keep]
-            tried = self._move(best, low, high, random, query)
+                goal, rng = goal[keep], rng[keep]
+            tried = self._move(best, low, high, rng, query)
             reached = _objective(goal, classifier.logits(tried))
             better = reached > value
             best[better] = tried[better]
@@ -71,11 +71,11 @@ class Square(IterativeAttack):
         pixels = self.start_share * height * width * 0.5**halvings
         return min(max(round(math.sqrt(pixels)), 1), height, width)
 
-    def _move(self, best: Tensor, low: Tensor, high: Tensor, random: Draws, query: int) -> Tensor:
+    def _move(self, best: Tensor, low: Tensor, high: Tensor, rng: SampleRNG, query: int) -> Tensor:
         """The best images so far, each with one square moved to a corner of the ball."""
         channels, height, width = best.shape[1:]
         side = self.side(query, height, width)
-        drawn = random.uniform((2 + channels, 1))
+        drawn = rng.uniform((2 + channels, 1))
         top = drawn[:, :1].mul(height - side + 1).long()
         left = drawn[:, 1:2].mul(width - side + 1).long()
         # Squares are soon small: their pixels are picked and put back, the rest of the image is copied.

@@ -15,10 +15,10 @@ from medrobust import (
     Budget,
     Classifier,
     DataError,
-    Draws,
     Goal,
     IterativeUniversalAttack,
     Length,
+    SampleRNG,
     ThreatModel,
     UniversalAttack,
     cumulative,
@@ -97,7 +97,7 @@ class UAP(IterativeUniversalAttack):
             raise ValueError(f"chunks = {self.chunks} needs chunk_size, the images a chunk (minagi2022: 1000)")
 
     def iterates(
-        self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws
+        self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG
     ) -> Iterator[Tensor]:
         size = self.chunk_size or len(images)
         if self.chunks * size > len(images):
@@ -120,7 +120,7 @@ class UAP(IterativeUniversalAttack):
             perturbation = craft(
                 crafting,
                 crafting.zero() if perturbation is None else perturbation,
-                islice(image_orders(random, len(part), part.device), self.passes),
+                islice(image_orders(rng, len(part), part.device), self.passes),
                 delta=self.delta,
                 batch=None if self.order == "sequential" else self.batch,
             )
@@ -139,8 +139,8 @@ class RandomUAP(UniversalAttack):
     revision: ClassVar[int] = 1
     threat: ClassVar[ThreatModel] = ThreatModel(norms=NORMS, knowledge="none")
 
-    def fit(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Tensor:
-        eps, shape, stream = radius(budget), images.shape[1:], common(random)
+    def fit(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Tensor:
+        eps, shape, stream = radius(budget), images.shape[1:], common(rng)
         if budget.norm == "linf":
             return shrink(stream.uniform(shape, -eps, eps)[0].to(images), budget)
         point = stream.normal(shape)[0].to(images)

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from medrobust import Budget, Classifier, Draws, Goal, Loss, Targeted, Untargeted, decide
+from medrobust import Budget, Classifier, Goal, Loss, SampleRNG, Targeted, Untargeted, decide
 
 from .geometry import radius
 
@@ -29,14 +29,14 @@ def shrink(perturbation: Tensor, budget: Budget) -> Tensor:
     return perturbation.mul_((eps / torch.linalg.vector_norm(perturbation).clamp(min=_TINY)).clamp(max=1.0))
 
 
-def common(random: Draws) -> Draws:
+def common(rng: SampleRNG) -> SampleRNG:
     """The stream for draws that concern no single image."""
-    return random[torch.zeros(1, dtype=torch.int64)]
+    return rng[torch.zeros(1, dtype=torch.int64)]
 
 
-def image_orders(random: Draws, count: int, device: torch.device | str = "cpu") -> Iterator[Tensor]:
+def image_orders(rng: SampleRNG, count: int, device: torch.device | str = "cpu") -> Iterator[Tensor]:
     """Indices of `count` images in a fresh random order, pass after pass."""
-    stream = common(random)
+    stream = common(rng)
     while True:
         yield stream.uniform((count,))[0].argsort(stable=True).to(device)
 

@@ -11,7 +11,17 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from medrobust import Budget, Classifier, Draws, Goal, IterativeUniversalAttack, Length, Loss, ThreatModel, cumulative
+from medrobust import (
+    Budget,
+    Classifier,
+    Goal,
+    IterativeUniversalAttack,
+    Length,
+    Loss,
+    SampleRNG,
+    ThreatModel,
+    cumulative,
+)
 
 from .geometry import NORMS, radius, steepest
 from .universal_crafting import Crafting, image_orders, own_goal, shrink
@@ -65,13 +75,13 @@ class StochasticUAP(IterativeUniversalAttack):
     optimizer: Literal["sgd", "adam"] = "sgd"
 
     def iterates(
-        self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws
+        self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG
     ) -> Iterator[Tensor]:
         step = self.step_size.resolve(eps=radius(budget))
         crafting = Crafting(classifier, images, own_goal(classifier, images, goal), budget, step)
         perturbation = crafting.zero()
         adam = Adam(perturbation, budget.norm) if self.optimizer == "adam" else None
-        for order in islice(image_orders(random, len(images), images.device), self.epochs):
+        for order in islice(image_orders(rng, len(images), images.device), self.epochs):
             for block in order.split(self.batch):
                 loss = _clipped(crafting.goal[block], self.clip)
                 shown = crafting.shown(images[block] + perturbation)

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from medrobust import (
     BudgetSpec,
     DataError,
-    Draws,
     Goal,
-    Hardening,
     ModelError,
+    SampleRNG,
     Targeted,
     Training,
+    TrainingDefense,
     UniversalAttack,
     Untargeted,
     cumulative,
@@ -26,7 +26,7 @@ from medrobust import (
 
 
 @dataclass(frozen=True)
-class AdversarialRetraining(Hardening):
+class AdversarialRetraining(TrainingDefense):
     """Adversarial retraining with universal perturbations (hirano2021, section "Adversarial retraining").
 
     An iteration fits several perturbations against the model as it is, leaves a random half of the training images
@@ -59,7 +59,7 @@ class AdversarialRetraining(Hardening):
         if min(self.iterations, self.perturbations, self.epochs) < 1:
             raise ModelError("adversarial-retraining: iterations, perturbations and epochs must be at least 1")
 
-    def harden(self, training: Training) -> Iterator[nn.Module]:
+    def train(self, training: Training) -> Iterator[nn.Module]:
         goal = self._goal(training)
         budget = training.budget(self.budget)
         settings = {"epochs": self.epochs, "learning_rate": self.learning_rate, "schedule": "constant"}
@@ -69,8 +69,8 @@ class AdversarialRetraining(Hardening):
             classifier = training.classifier()
             fitted = []
             for number in range(self.perturbations):
-                random = Draws.for_ids(training.seed + 1000 * iteration + number, training.ids.tolist())
-                fitted.append(self.attack.fit(classifier, training.images, goal, budget, random).cpu())
+                rng = SampleRNG.for_ids(training.seed + 1000 * iteration + number, training.ids.tolist())
+                fitted.append(self.attack.fit(classifier, training.images, goal, budget, rng).cpu())
                 training.progress(iteration * (self.perturbations + 1) + number, total, f"iteration {iteration + 1}")
             # Number 0 is no perturbation; an exact half of the images keeps it.
             stack = torch.stack([torch.zeros_like(fitted[0]), *fitted])

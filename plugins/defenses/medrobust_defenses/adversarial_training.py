@@ -10,11 +10,11 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from medrobust import Attack, BudgetSpec, Classifier, Draws, Hardening, ModelError, Training, Untargeted
+from medrobust import Attack, BudgetSpec, Classifier, ModelError, SampleRNG, Training, TrainingDefense, Untargeted
 
 
 @dataclass(frozen=True)
-class AdversarialTraining(Hardening):
+class AdversarialTraining(TrainingDefense):
     """Adversarial training (Madry et al., "Towards deep learning models resistant to adversarial attacks", ICLR 2018).
 
     Each batch is replaced by adversarial images against the model as it is, away from the true labels. An epoch is an
@@ -38,7 +38,7 @@ class AdversarialTraining(Hardening):
         if self.epochs < 1:
             raise ModelError(f"adversarial-training: epochs must be at least 1, got {self.epochs}")
 
-    def harden(self, training: Training) -> Iterator[nn.Module]:
+    def train(self, training: Training) -> Iterator[nn.Module]:
         budget = training.budget(self.budget)
         first = self.learning_rate or training.recipe.learning_rate
         for epoch in range(training.done, self.epochs):
@@ -48,8 +48,8 @@ class AdversarialTraining(Hardening):
             def attacked(
                 images: Tensor, labels: Tensor, index: Tensor, seed: int = seed, classifier: Classifier = classifier
             ) -> Tensor:
-                random = Draws.for_ids(seed, training.ids[index.cpu().numpy()].tolist(), images.device)
-                return self.attack.perturb(classifier, images, Untargeted(labels), budget, random).detach()
+                rng = SampleRNG.for_ids(seed, training.ids[index.cpu().numpy()].tolist(), images.device)
+                return self.attack.perturb(classifier, images, Untargeted(labels), budget, rng).detach()
 
             rate = first * (1 + math.cos(math.pi * epoch / self.epochs)) / 2
             recipe = dataclasses.replace(training.recipe, epochs=1, learning_rate=rate, schedule="constant")

@@ -16,11 +16,11 @@ from medrobust import (
     Attack,
     Budget,
     Classifier,
-    Draws,
     Ensemble,
     Goal,
     PluginError,
     Record,
+    SampleRNG,
     Session,
     ThreatModel,
     Untargeted,
@@ -49,9 +49,9 @@ class Watched(Attack):
     of: Attack = STEP
     given: list[Tensor] = field(default_factory=list)
 
-    def perturb(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Tensor:
+    def perturb(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Tensor:
         self.given.append(images.clone())
-        return self.of.perturb(classifier, images, goal, budget, random)
+        return self.of.perturb(classifier, images, goal, budget, rng)
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Faulty(Attack):
     threat: ClassVar[ThreatModel] = ThreatModel(norms={"linf"})
     fault: str = "nan"
 
-    def perturb(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Tensor:
+    def perturb(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Tensor:
         found = images.clone()
         if self.fault == "shape":
             return found[:-1]
@@ -97,7 +97,7 @@ class Case:
     def run(self, attack: Attack | Ensemble, stop: str, classifier: TorchClassifier | None = None) -> Tensor:
         judge = classifier or TorchClassifier(self.module, "multiclass", 3)
         wanted = {getattr(attack, "steps", getattr(attack, "queries", None))}
-        draws = Draws.for_ids(3, IDS)
+        draws = SampleRNG.for_ids(3, IDS)
         ((_, found),) = run_attack(attack, wanted, stop, judge, self.images, self.goal, BUDGET, draws)  # type: ignore[arg-type]
         return found.clone()
 

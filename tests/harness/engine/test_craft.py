@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from medrobust import (
     Budget,
     DataError,
-    Draws,
     MedrobustError,
     Outcome,
     PluginError,
     Record,
+    SampleRNG,
     Session,
     Targeted,
     Untargeted,
@@ -31,7 +31,7 @@ from medrobust.engine.craft import (
     DEVICE_BYTES,
     USUAL,
     USUAL_BYTES,
-    Judged,
+    CellAccumulator,
     batch_size_for,
     explain,
     goal_for,
@@ -111,7 +111,7 @@ def equal(first: Record, second: Record) -> None:
 
 @pytest.mark.parametrize("error", ["cuda", "cpu", "python"])
 @pytest.mark.parametrize("stop", ["full", "success"])
-def test_half_a_batch_gives_equal_records(session: MakeSession, suspects: Path, error: str, stop: str) -> None:
+def test_half_a_batch_gives_equal_records(session: MakeSession, unusual_models: Path, error: str, stop: str) -> None:
     text = f"""{GRID}
         stop = "{stop}"
         attack = [
@@ -119,7 +119,7 @@ def test_half_a_batch_gives_equal_records(session: MakeSession, suspects: Path, 
             {{ name = "greedy", steps = [1, 3], room = 9, error = "{error}" }},
         ]
         """
-    outcome, records, made = run(session(files=(suspects,)), text)
+    outcome, records, made = run(session(files=(unusual_models,)), text)
     assert outcome.complete, outcome.problems
     sizes = made.store.cells(["attack", "batch_size"]).set_index("attack")["batch_size"]
     for steps in ("", "steps=1, "):
@@ -131,19 +131,21 @@ def test_half_a_batch_gives_equal_records(session: MakeSession, suspects: Path, 
     assert (records["greedy"].adversarial.argmax(1) != records["greedy"].labels).mean() > 0.2
 
 
-def test_where_one_image_does_not_fit_the_cell_fails(session: MakeSession, suspects: Path) -> None:
-    outcome, _, _ = run(session(files=(suspects,)), GRID + 'attack = { name = "greedy", error = "other", room = 1 }')
+def test_where_one_image_does_not_fit_the_cell_fails(session: MakeSession, unusual_models: Path) -> None:
+    outcome, _, _ = run(
+        session(files=(unusual_models,)), GRID + 'attack = { name = "greedy", error = "other", room = 1 }'
+    )
     ((_, status, reason),) = outcome.problems
     assert status == "failed"
-    assert "raised RuntimeError: mat1 and mat2 shapes cannot be multiplied at suspects.py:" in reason
+    assert "raised RuntimeError: mat1 and mat2 shapes cannot be multiplied at unusual_models.py:" in reason
 
 
-def test_a_model_too_large_for_the_batch_is_judged_in_halves(session: MakeSession, suspects: Path) -> None:
+def test_a_model_too_large_for_the_batch_is_judged_in_halves(session: MakeSession, unusual_models: Path) -> None:
     # Training keeps to the recipe's batches, and is not what this is about.
     recipe = "recipe = { learning_rate = 0.01, epochs = 6, batch_size = 16, select_on = 'last' }"
     models = f'[{{ name = "plain", {recipe} }}, {{ name = "plain", batch = 4, {recipe} }}]'
     text = GRID.replace('"plain"', models)
-    made = session(files=(suspects,))
+    made = session(files=(unusual_models,))
     plan = made.plan(parse_grid(tomllib.loads(text + 'attack = "sign"'), made.registry))
     outcome = made.run(plan)
     assert outcome.complete, outcome.problems
@@ -184,7 +186,7 @@ def test_a_universal_attack_and_one_that_ends_early_are_named(tiny: Path) -> Non
             steps = super().iterates(*arguments)
             yield next(steps)
 
-    goal, draws = Untargeted(torch.zeros(6, dtype=torch.int64)), Draws.for_ids(0, list("abcdef"))
+    goal, draws = Untargeted(torch.zeros(6, dtype=torch.int64)), SampleRNG.for_ids(0, list("abcdef"))
     rest = (classifier(), images(), goal, Budget("linf", 0.1), draws)
     with pytest.raises(PluginError, match="attack 'random-uap' is universal; it is not crafted per image"):
         list(run_attack(RandomUAP(), {None}, "full", *rest))
@@ -194,7 +196,7 @@ def test_a_universal_attack_and_one_that_ends_early_are_named(tiny: Path) -> Non
 
 def test_what_is_judged_can_be_cut_back_and_given_up() -> None:
     seen = classifier()
-    collected = Judged()
+    collected = CellAccumulator()
     for _ in range(3):
         judge(collected, images(), images(), Budget("linf", 0.1), seen.logits, 3)
     collected.cut(2)

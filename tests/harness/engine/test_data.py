@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from medrobust import DataError, DataInfo, Dataset, DataSource, Grid, ImageData, Registry
+from medrobust.engine.context import RunContext
 from medrobust.engine.data import convert, load_part, load_split, mean_norm
-from medrobust.engine.workspace import Workspace
-from medrobust.grid.catalogue import Catalogue
 from medrobust.grid.expansion import expand
+from medrobust.grid.metadata import MetadataCache
 
 
 @dataclass(frozen=True)
@@ -127,8 +127,8 @@ def test_channels_are_spread_and_weighed() -> None:
 def test_resizing_keeps_constants_and_the_box() -> None:
     flat = np.full((2, 8, 8, 1), 100, np.uint8)
     torch.testing.assert_close(convert(flat, (1, 5, 7)), torch.full((2, 1, 5, 7), 100 / 255))
-    random = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 1), dtype=np.uint8)
-    resized = convert(random, (1, 13, 13))
+    images = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 1), dtype=np.uint8)
+    resized = convert(images, (1, 13, 13))
     assert 0 <= float(resized.min()) <= float(resized.max()) <= 1
 
 
@@ -136,17 +136,17 @@ def test_resizing_keeps_constants_and_the_box() -> None:
 def test_the_mean_norm_is_the_mean_of_the_norms(
     grid: Callable[[str], Grid], core: Registry, tmp_path: Path, norm: Any, order: float
 ) -> None:
-    found = expand(grid('[[grid]]\ndataset = "textures"\nmodel = "tiny-net"'), Catalogue(DataSource(), core))
+    found = expand(grid('[[grid]]\ndataset = "textures"\nmodel = "tiny-net"'), MetadataCache(DataSource(), core))
     cell = found[0].cell
     assert cell is not None
-    loaded = load_part(cell.target.train, Workspace(tmp_path, cache=tmp_path))
+    loaded = load_part(cell.target.train, RunContext(tmp_path, cache=tmp_path))
     pixels = np.asarray(loaded.data.images, dtype=np.float64).reshape(40, -1) / 255
     assert mean_norm(loaded, norm) == pytest.approx(np.linalg.norm(pixels, ord=order, axis=1).mean(), rel=1e-6)
 
 
 def test_a_slice_that_holds_nothing_is_named(grid: Callable[[str], Grid], core: Registry, tmp_path: Path) -> None:
     text = '[[grid]]\ndataset = "textures"\nmodel = "tiny-net"\nevaluate_on = "test[1000:]"'
-    (entry,) = expand(grid(text), Catalogue(DataSource(), core))
+    (entry,) = expand(grid(text), MetadataCache(DataSource(), core))
     assert entry.cell is not None
     with pytest.raises(DataError, match=r"slice 'test\[1000:\]' of data set 'textures' holds no image; it has 24"):
-        load_part(entry.cell.part, Workspace(tmp_path, cache=tmp_path))
+        load_part(entry.cell.part, RunContext(tmp_path, cache=tmp_path))

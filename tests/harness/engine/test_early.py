@@ -15,10 +15,10 @@ from medrobust import (
     Attack,
     Budget,
     Classifier,
-    Draws,
     Goal,
     IterativeAttack,
     PluginError,
+    SampleRNG,
     Session,
     Targeted,
     ThreatModel,
@@ -52,9 +52,9 @@ class Wrapped(IterativeAttack):
     """Images (by their place in the batch handed over) that each answered step let go."""
 
     def iterates(
-        self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws
+        self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG
     ) -> Generator[Tensor, Tensor | None, None]:
-        inner = self.of.iterates(classifier, images, goal, budget, random)
+        inner = self.of.iterates(classifier, images, goal, budget, rng)
         places = torch.arange(len(images))
         point = next(inner)
         for _ in range(self.ends_after):
@@ -83,8 +83,8 @@ class Case:
         return Untargeted(self.labels)
 
     @property
-    def draws(self) -> Draws:
-        return Draws.for_ids(3, [f"image-{i}" for i in range(len(self.images))])
+    def draws(self) -> SampleRNG:
+        return SampleRNG.for_ids(3, [f"image-{i}" for i in range(len(self.images))])
 
     def classifier(self) -> TorchClassifier:
         return TorchClassifier(self.module, "multiclass", 3)

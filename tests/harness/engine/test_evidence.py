@@ -50,8 +50,8 @@ Rows = list[dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory, suspects: Path) -> tuple[Session, Plan, Rows]:
-    session = Session(tmp_path_factory.mktemp("evidence") / "store", (suspects,), device="cpu", workers=1)
+def ran(tmp_path_factory: pytest.TempPathFactory, unusual_models: Path) -> tuple[Session, Plan, Rows]:
+    session = Session(tmp_path_factory.mktemp("evidence") / "store", (unusual_models,), device="cpu", workers=1)
     plan = session.plan(parse_grid(tomllib.loads(GRID), session.registry), evidence=True)
     outcome = session.run(plan)
     assert outcome.complete, outcome.problems
@@ -115,8 +115,8 @@ def test_it_is_kept_in_the_store(ran: tuple[Session, Plan, Rows]) -> None:
     assert len(session.store.rows("evidence")) == len(rows)
 
 
-def test_without_its_cells_little_is_checked_and_nothing_breaks(session: MakeSession, suspects: Path) -> None:
-    made = session(files=(suspects,))
+def test_without_its_cells_little_is_checked_and_nothing_breaks(session: MakeSession, unusual_models: Path) -> None:
+    made = session(files=(unusual_models,))
     text = """
         [[grid]]
         dataset = "shades"
@@ -135,8 +135,8 @@ def test_without_its_cells_little_is_checked_and_nothing_breaks(session: MakeSes
     assert outcomes[BLIND] == outcomes["robust accuracy does not rise with eps"] == "passed"
 
 
-def test_images_without_labels_have_no_robust_accuracy_to_believe(session: MakeSession, suspects: Path) -> None:
-    made = session(files=(suspects,))
+def test_images_without_labels_have_no_robust_accuracy_to_believe(session: MakeSession, unusual_models: Path) -> None:
+    made = session(files=(unusual_models,))
     text = """
         [define]
         unlabelled = { name = "shades", labelled = false }

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from medrobust import Budget, Draws, MedrobustError, Shape, Untargeted
+from medrobust import Budget, MedrobustError, SampleRNG, Shape, Untargeted
 from medrobust.engine.classifier import TorchClassifier
 from medrobust.engine.prepare import PLAIN, Acceleration, agree, fold_batch_norms, prepare
 from medrobust_attacks import PGD
@@ -205,8 +205,8 @@ def test_fast_and_plain_path_give_the_same_robust_accuracy(
 
     def robust(acceleration: Acceleration) -> float:
         classifier = TorchClassifier(trained, "multiclass", 3, acceleration, batch[:8])
-        random = Draws.for_ids(0, [str(i) for i in range(len(batch))])
-        adversarial = PGD(steps=10, random_start=False).perturb(classifier, batch, Untargeted(labels), budget, random)
+        rng = SampleRNG.for_ids(0, [str(i) for i in range(len(batch))])
+        adversarial = PGD(steps=10, random_start=False).perturb(classifier, batch, Untargeted(labels), budget, rng)
         return float((trained(adversarial).argmax(1) == labels).float().mean())
 
     plain = robust(PLAIN)

@@ -17,9 +17,9 @@ from medrobust.engine.training import Epoch, predict, train
 
 
 def part(labels: list[int], *, seed: int = 0, classes: int = 2, noise: int = 40) -> LoadedPart:
-    random = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     truth = np.array(labels)
-    images = random.integers(80, 80 + noise, (len(labels), 4, 4, 1)) + truth[:, None, None, None] * 30
+    images = rng.integers(80, 80 + noise, (len(labels), 4, 4, 1)) + truth[:, None, None, None] * 30
     info = DataInfo(tuple("abc"[:classes]), (4, 4), 1)
     data = ImageData(images.astype(np.uint8), truth.astype(np.int64), np.array([f"{i}" for i in range(len(labels))]))
     return LoadedPart(data, info, (1, 4, 4))
@@ -123,9 +123,9 @@ def test_schedules(schedule: Any) -> None:
 
 
 def test_multilabel_training_learns_each_label() -> None:
-    random = np.random.default_rng(0)
-    labels = random.integers(0, 2, (60, 2))
-    images = random.integers(80, 110, (60, 4, 4, 1))
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, (60, 2))
+    images = rng.integers(80, 110, (60, 4, 4, 1))
     images[:, :2] += labels[:, :1, None, None] * 60
     images[:, 2:] += labels[:, 1:, None, None] * 60
     info = DataInfo(("a", "b"), (4, 4), 1, "multilabel")

@@ -11,9 +11,9 @@ import torch
 
 from medrobust import DataSource, Entry, Grid, GridError, Plan, Registry
 from medrobust.grid import identity
-from medrobust.grid.catalogue import Catalogue
 from medrobust.grid.expansion import expand
 from medrobust.grid.identity import difference, digest, flatten
+from medrobust.grid.metadata import MetadataCache
 
 MakeGrid = Callable[..., Grid]
 BASE: Mapping[str, str] = {
@@ -33,7 +33,7 @@ def entries(grid: MakeGrid, core: Registry) -> Callable[..., list[Entry]]:
     """The entries of a grid: the base one with some axes replaced."""
 
     def make(define: str = "", *, root: Path | None = None, **axes: str) -> list[Entry]:
-        return expand(grid(text(define, **axes)), Catalogue(DataSource(root), core))
+        return expand(grid(text(define, **axes)), MetadataCache(DataSource(root), core))
 
     return make
 
@@ -262,7 +262,7 @@ def test_the_cores_own_steps_belong_to_the_identity(entries: Entries, monkeypatc
 
 def test_two_blocks_that_ask_for_one_cell_get_one(grid: MakeGrid, core: Registry) -> None:
     both = grid(text(tags='{ first = "1" }') + text(tags='{ second = "2" }'))
-    plan = Plan("g", "", tuple(expand(both, Catalogue(DataSource(), core))))
+    plan = Plan("g", "", tuple(expand(both, MetadataCache(DataSource(), core))))
     assert len(plan.cells) == 2
     assert [e.tags for e in plan.entries if e.row()["attack"] == "sign"] == [{"first": "1"}, {"second": "2"}]
 

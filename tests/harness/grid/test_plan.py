@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from medrobust import DataSource, Grid, Plan, Registry
-from medrobust.grid.catalogue import Catalogue
 from medrobust.grid.expansion import expand
+from medrobust.grid.metadata import MetadataCache
 from medrobust.grid.plan import CraftStep, Done, FitStep, Step
 
 MakeGrid = Callable[..., Grid]
@@ -19,7 +19,7 @@ MakePlan = Callable[[str], Plan]
 def plan(grid: MakeGrid, core: Registry) -> MakePlan:
     def make(more: str) -> Plan:
         text = f'[[grid]]\ndataset = "textures"\nmodel = "tiny-net"\n{more}'
-        return Plan("g", "", tuple(expand(grid(text), Catalogue(DataSource(), core))))
+        return Plan("g", "", tuple(expand(grid(text), MetadataCache(DataSource(), core))))
 
     return make
 

@@ -37,6 +37,7 @@ def test_a_grid_needs_no_more_than_data_and_model(grid: MakeGrid) -> None:
         "attack": ["none"],
         "goal": ["untargeted"],
         "budget": [],
+        "precision": ["float32"],
         "surrogate": ["target"],
         "craft_on": ["train"],
         "evaluate_on": ["test"],

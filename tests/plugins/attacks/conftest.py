@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from medrobust import Classifier, Draws, Gradient, Loss, Task
+from medrobust import Classifier, Gradient, Loss, SampleRNG, Task
 
 Make = Callable[..., "Network"]
 
@@ -90,6 +90,6 @@ def images() -> Callable[..., Tensor]:
 
 
 @pytest.fixture
-def draws() -> Callable[..., Draws]:
+def draws() -> Callable[..., SampleRNG]:
     """`draws(n, seed=0)`: streams for n images."""
-    return lambda count, seed=0: Draws.for_ids(seed, [f"image-{i}" for i in range(count)])
+    return lambda count, seed=0: SampleRNG.for_ids(seed, [f"image-{i}" for i in range(count)])

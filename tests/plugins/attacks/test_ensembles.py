@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from medrobust import Budget, Draws, MedrobustError, Registry, Untargeted
+from medrobust import Budget, MedrobustError, Registry, SampleRNG, Untargeted
 from medrobust.engine.attack import run_attack
 from medrobust.engine.classifier import TorchClassifier
 from medrobust.plugins.specs import build
@@ -47,7 +47,7 @@ def test_autoattack_runs_for_any_number_of_classes_and_is_at_least_as_strong_as_
     goal, budget = Untargeted(net.logits(x).argmax(dim=1)), Budget("linf", 0.008)
 
     def broken(attack, stop) -> torch.Tensor:
-        draws = Draws.for_ids(0, [str(i) for i in range(30)])
+        draws = SampleRNG.for_ids(0, [str(i) for i in range(30)])
         ((_, found),) = run_attack(attack, {None}, stop, classifier, x, goal, budget, draws)
         return goal.reached(net.logits(found))
 

@@ -40,8 +40,8 @@ def test_order_and_batch_size_do_not_matter(network, images, draws, goal_of) -> 
     order = torch.tensor([4, 0, 5, 2, 1, 3])
     shuffled = attack.perturb(net, x[order], goal[order], BUDGET, draws(6)[order])
     assert torch.equal(shuffled, together[order])
-    random = draws(6)
-    alone = [attack.perturb(net, x[i : i + 1], goal[[i]], BUDGET, random[torch.tensor([i])]) for i in range(6)]
+    rng = draws(6)
+    alone = [attack.perturb(net, x[i : i + 1], goal[[i]], BUDGET, rng[torch.tensor([i])]) for i in range(6)]
     assert torch.equal(torch.cat(alone), together)
 
 

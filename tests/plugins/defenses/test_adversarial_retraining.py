@@ -14,10 +14,10 @@ from medrobust import (
     BudgetSpec,
     Classifier,
     DataError,
-    Draws,
     Goal,
     ModelError,
     Recipe,
+    SampleRNG,
     Targeted,
     ThreatModel,
     Training,
@@ -41,10 +41,10 @@ class Numbered(UniversalAttack):
         self.draws: list[float] = []
         self.budgets: list[Budget] = []
 
-    def fit(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Tensor:
+    def fit(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Tensor:
         self.goals.append(goal)
         self.budgets.append(budget)
-        self.draws.append(float(random.uniform((1,)).sum()))
+        self.draws.append(float(rng.uniform((1,)).sum()))
         return torch.full_like(images[0], 0.01 * len(self.goals))
 
 
@@ -94,7 +94,7 @@ RECIPE = Recipe(augment=("hflip",), balance="oversample", optimizer="sgd", epoch
 def ran(done: int = 0, recipe: Recipe = RECIPE, **fields: Any) -> tuple[Host, Numbered]:
     attack, host = Numbered(), Host(recipe)
     made = {"iterations": 3, "perturbations": 4, **fields}
-    count = sum(1 for _ in AdversarialRetraining(attack, SPEC, **made).harden(host.training(done)))
+    count = sum(1 for _ in AdversarialRetraining(attack, SPEC, **made).train(host.training(done)))
     assert count == made["iterations"] - done
     return host, attack
 
@@ -138,9 +138,9 @@ def test_perturbed_images_stay_in_the_box() -> None:
     assert float(host.epochs[0].max()) == 1.0
     free = Host(RECIPE)
     list(
-        AdversarialRetraining(
-            Numbered(), BudgetSpec.parse("linf:0.25 box=none"), perturbations=12, iterations=1
-        ).harden(free.training())
+        AdversarialRetraining(Numbered(), BudgetSpec.parse("linf:0.25 box=none"), perturbations=12, iterations=1).train(
+            free.training()
+        )
     )
     assert float(free.epochs[0].max()) == pytest.approx(1.02)
 

@@ -15,10 +15,10 @@ from medrobust import (
     Budget,
     BudgetSpec,
     Classifier,
-    Draws,
     Goal,
     ModelError,
     Recipe,
+    SampleRNG,
     ThreatModel,
     Training,
     Untargeted,
@@ -37,10 +37,10 @@ class Jitter(Attack):
     name: ClassVar[str] = "jitter"
     threat: ClassVar[ThreatModel] = ThreatModel(norms={"linf"})
 
-    def perturb(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Tensor:
+    def perturb(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Tensor:
         assert isinstance(goal, Untargeted)
         assert budget.eps is not None
-        return (images + random.uniform(images.shape[1:], 0, budget.eps)).requires_grad_(True)
+        return (images + rng.uniform(images.shape[1:], 0, budget.eps)).requires_grad_(True)
 
 
 class Host:
@@ -88,7 +88,7 @@ class Host:
 def ran(done: int = 0, **fields: Any) -> Host:
     host = Host()
     made = {"epochs": 4, **fields}
-    assert sum(1 for _ in AdversarialTraining(Jitter(), SPEC, **made).harden(host.training(done))) == 4 - done
+    assert sum(1 for _ in AdversarialTraining(Jitter(), SPEC, **made).train(host.training(done))) == 4 - done
     return host
 
 

@@ -211,12 +211,12 @@ def _loose(record: Record, index: NDArray[np.intp]) -> Record:
 
 def _resamples(groups: Groups | None, n: int, resamples: int, seed: int) -> Iterator[NDArray[np.intp]]:
     """Positions drawn with replacement, whole groups at a time."""
-    random = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     if groups is None:
         for _ in range(resamples):
-            yield random.integers(0, n, n)
+            yield rng.integers(0, n, n)
         return
     codes, count = clusters(groups)
     members = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
     for _ in range(resamples):
-        yield np.concatenate([members[group] for group in random.integers(0, count, count)])
+        yield np.concatenate([members[group] for group in rng.integers(0, count, count)])

@@ -12,7 +12,7 @@ from ..plugins.specs import Spec
 from .identity import Fields
 
 
-class Catalogue:
+class MetadataCache:
     """Descriptions and identity fields of data sets and models, asked once each."""
 
     def __init__(self, source: DataSource, registry: Registry) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from medrobust.engine.affine import Affine, with_affine_norms
+from medrobust.engine.frozen_norm import FrozenBatchNorm, with_frozen_batch_norms
 
 
 def norm(channels: int, **options: bool) -> nn.BatchNorm2d:
@@ -22,7 +22,9 @@ def norm(channels: int, **options: bool) -> nn.BatchNorm2d:
 def test_values_and_gradients_are_those_of_the_batch_norm(affine: bool) -> None:
     plain = norm(5, affine=affine)
     leaves = [torch.randn(3, 5, 4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1)) for _ in "ab"]
-    outputs = [layer(leaf.requires_grad_(True)) for layer, leaf in zip((plain, Affine(plain)), leaves, strict=True)]
+    outputs = [
+        layer(leaf.requires_grad_(True)) for layer, leaf in zip((plain, FrozenBatchNorm(plain)), leaves, strict=True)
+    ]
     torch.testing.assert_close(*outputs)
     torch.testing.assert_close(
         *(torch.autograd.grad(o.square().sum(), x)[0] for o, x in zip(outputs, leaves, strict=True))
@@ -42,13 +44,13 @@ def test_nothing_is_kept_of_the_input() -> None:
         return max(sizes)
 
     assert kept(norm(5)) == 2 * 5 * 8 * 8
-    assert kept(Affine(norm(5))) == 5
+    assert kept(FrozenBatchNorm(norm(5))) == 5
 
 
 def test_only_norms_with_running_statistics_are_exchanged() -> None:
     net = nn.Sequential(
         nn.Sequential(nn.Conv2d(1, 4, 3), norm(4)), norm(4, track_running_stats=False), nn.BatchNorm1d(4)
     )
-    assert with_affine_norms(net)
-    assert [type(m).__name__ for m in (net[0][1], net[1], net[2])] == ["Affine", "BatchNorm2d", "BatchNorm1d"]
-    assert not with_affine_norms(net)
+    assert with_frozen_batch_norms(net)
+    assert [type(m).__name__ for m in (net[0][1], net[1], net[2])] == ["FrozenBatchNorm", "BatchNorm2d", "BatchNorm1d"]
+    assert not with_frozen_batch_norms(net)

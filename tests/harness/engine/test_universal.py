@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from medrobust import Outcome, Plan, Record, Session, parse_grid
-from medrobust.engine.perturb import load_perturbation
-from medrobust.grid.plan import PerturbStep
+from medrobust.engine.universal import load_perturbation
+from medrobust.grid.plan import UniversalStep
 
 MakeSession = Callable[..., Session]
 
@@ -29,8 +29,8 @@ budget = "linf:40/255"
 
 
 @pytest.fixture
-def made(session: MakeSession, suspects: Path) -> Session:
-    return session(files=(suspects,))
+def made(session: MakeSession, unusual_models: Path) -> Session:
+    return session(files=(unusual_models,))
 
 
 def plan(made: Session, more: str) -> Plan:
@@ -45,7 +45,7 @@ def run(made: Session, more: str) -> tuple[Plan, Outcome, dict[str, Record]]:
 
 def fits(made: Session, more: str) -> int:
     """Perturbations that a plan would still fit."""
-    return sum(isinstance(s, PerturbStep) for s in plan(made, more).steps(made.store.done()))
+    return sum(isinstance(s, UniversalStep) for s in plan(made, more).steps(made.store.done()))
 
 
 def attacked(planned: Plan, records: dict[str, Record]) -> dict[str, Record]:
@@ -78,8 +78,8 @@ def test_a_perturbation_is_added_to_every_image_of_any_slice_without_another_fit
     assert description["size"] == pytest.approx(20 / 255)
 
 
-def test_chunks_of_one_run_are_those_of_their_own(session: MakeSession, suspects: Path, tmp_path: Path) -> None:
-    swept = session(tmp_path / "swept", files=(suspects,))
+def test_chunks_of_one_run_are_those_of_their_own(session: MakeSession, unusual_models: Path, tmp_path: Path) -> None:
+    swept = session(tmp_path / "swept", files=(unusual_models,))
     more = 'attack = { name = "growing", chunks = [1, 2, 5] }'
     assert fits(swept, more) == 1
     planned, outcome, records = run(swept, more)
@@ -87,7 +87,7 @@ def test_chunks_of_one_run_are_those_of_their_own(session: MakeSession, suspects
     sizes = {}
     for name, record in attacked(planned, records).items():
         sizes[name] = float(record.linf.max())
-        alone = session(tmp_path / name, files=(suspects,))
+        alone = session(tmp_path / name, files=(unusual_models,))
         other = run(alone, f'attack = {{ name = "growing", chunks = {name[-2] if "=" in name else 1} }}')
         np.testing.assert_array_equal(attacked(other[0], other[2])[name].adversarial, record.adversarial)
     assert len(swept.store.rows("artifacts")) == 3
@@ -134,10 +134,10 @@ class Narrow(Dataset):
 
 
 def test_crafting_images_that_cannot_be_converted_are_named(
-    session: MakeSession, suspects: Path, tmp_path: Path
+    session: MakeSession, unusual_models: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "narrow.py").write_text(NARROW)
-    made = session(files=(suspects, tmp_path / "narrow.py"))
+    made = session(files=(unusual_models, tmp_path / "narrow.py"))
     _, outcome, _ = run(made, 'attack = "growing"\ncraft_on = { dataset = "narrow" }')
     ((_, status, told),) = outcome.problems
     assert status == "failed"
@@ -145,10 +145,10 @@ def test_crafting_images_that_cannot_be_converted_are_named(
 
 
 def test_zeta_without_training_images_is_impossible_and_says_why(
-    session: MakeSession, suspects: Path, tmp_path: Path
+    session: MakeSession, unusual_models: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "narrow.py").write_text(NARROW)
-    made = session(files=(suspects, tmp_path / "narrow.py"))
+    made = session(files=(unusual_models, tmp_path / "narrow.py"))
     grid = GRID.replace('dataset = "shades"', 'dataset = { name = "narrow", split = "test" }').replace(
         "linf:40/255", "l2:zeta=4%"
     )

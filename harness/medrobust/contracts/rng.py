@@ -27,7 +27,7 @@ def _mix(x: _UINT) -> _UINT:
     return x ^ (x >> np.uint64(31))
 
 
-class Draws:
+class SampleRNG:
     """A random stream per image.
 
     Each image has a counter of its own, shared by every view made by indexing: an image draws the same numbers whether
@@ -42,23 +42,23 @@ class Draws:
         self._device = torch.device(device)
 
     @classmethod
-    def for_ids(cls, seed: int, ids: Sequence[str], device: torch.device | str = "cpu") -> Draws:
+    def for_ids(cls, seed: int, ids: Sequence[str], device: torch.device | str = "cpu") -> SampleRNG:
         """Streams for the images with these sample ids."""
         return cls(seed, sample_keys(ids), device)
 
     def __len__(self) -> int:
         return len(self._index)
 
-    def __getitem__(self, mask: Tensor | slice) -> Draws:
+    def __getitem__(self, mask: Tensor | slice) -> SampleRNG:
         """The streams of the images that `mask` (boolean, indices or a slice) selects; counters stay shared."""
-        view = object.__new__(Draws)
+        view = object.__new__(SampleRNG)
         view.__dict__.update(self.__dict__)
         view._index = self._index[mask if isinstance(mask, slice) else mask.cpu().numpy()]
         return view
 
-    def restarted(self, times: int = 0) -> Draws:
+    def restarted(self, times: int = 0) -> SampleRNG:
         """The streams of these images from their beginning; another stream of each image for each number of times."""
-        fresh = object.__new__(Draws)
+        fresh = object.__new__(SampleRNG)
         fresh.__dict__.update(self.__dict__)
         fresh._counters = np.zeros(len(self._keys), dtype=np.uint64)
         if times:

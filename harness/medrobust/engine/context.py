@@ -71,7 +71,7 @@ def cores() -> int:
 
 
 @dataclass(frozen=True)
-class Workspace:
+class RunContext:
     """Places and hardware, the same for every step of a run; picklable.
 
     Attributes:

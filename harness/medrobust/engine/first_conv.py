@@ -16,15 +16,15 @@ FEW = 4
 """Input channels up to which this is faster."""
 
 
-def with_fast_stems(module: nn.Module) -> bool:
+def with_fast_first_convolutions(module: nn.Module) -> bool:
     """Exchange convolutions on few channels inside `module`, in place; whether there were any."""
     found = False
     for name, child in module.named_children():
         if isinstance(child, nn.Conv2d) and _fits(child):
-            setattr(module, name, StemConvolution(child))
+            setattr(module, name, FewChannelConvolution(child))
             found = True
         else:
-            found |= with_fast_stems(child)
+            found |= with_fast_first_convolutions(child)
     return found
 
 
@@ -42,7 +42,7 @@ def _fits(convolution: nn.Conv2d) -> bool:
     )
 
 
-class StemConvolution(nn.Module):
+class FewChannelConvolution(nn.Module):
     """The same convolution with frozen weights and a faster input gradient."""
 
     def __init__(self, convolution: nn.Conv2d) -> None:

@@ -9,9 +9,9 @@ import pytest
 
 import medrobust_attacks
 from medrobust import Cell, DataSource, Entry, Registry, parse_grid
-from medrobust.grid.catalogue import Catalogue
+from medrobust.grid.evidence_cells import TAG, with_evidence
 from medrobust.grid.expansion import expand
-from medrobust.grid.extra import TAG, with_evidence
+from medrobust.grid.metadata import MetadataCache
 from medrobust.plugins import builtin
 
 BASE = """
@@ -34,7 +34,7 @@ def registry(tiny: Path) -> Registry:
 def expanded(registry: Registry, more: str, base: str = BASE) -> tuple[list[Entry], list[Entry]]:
     """Entries of the grid itself, and those that evidence adds."""
     grid = parse_grid(tomllib.loads(base + more), registry, where="grid.toml")
-    entries = expand(with_evidence(grid, registry), Catalogue(DataSource(), registry))
+    entries = expand(with_evidence(grid, registry), MetadataCache(DataSource(), registry))
     return [e for e in entries if TAG not in e.tags], [e for e in entries if TAG in e.tags]
 
 
@@ -61,7 +61,7 @@ def test_what_the_grid_asks_for_stays_as_it_was(registry: Registry) -> None:
     more = 'attack = ["none", "pgd"]\nbudget = "linf:1/255"'
     grid = parse_grid(tomllib.loads(BASE + more), registry)
     own, _ = expanded(registry, more)
-    assert [e.labels for e in own] == [e.labels for e in expand(grid, Catalogue(DataSource(), registry))]
+    assert [e.labels for e in own] == [e.labels for e in expand(grid, MetadataCache(DataSource(), registry))]
 
 
 def test_each_norm_has_its_strongest_attack_by_gradients(registry: Registry) -> None:

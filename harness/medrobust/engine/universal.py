@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 import torch
 from torch import Tensor
 
-from ..contracts import Budget, Draws, IterativeUniversalAttack, UniversalAttack, cumulative_field
+from ..contracts import Budget, IterativeUniversalAttack, SampleRNG, UniversalAttack, cumulative_field
 from ..errors import PluginError
 from ..grid.blocks import GoalSpec
 from ..grid.cells import Cell
-from ..grid.plan import PerturbStep
+from ..grid.plan import UniversalStep
 from ..results.store import Store
 from ..results.verdict import TOLERANCE, form_fault
 from .classifier import TorchClassifier
@@ -20,8 +20,8 @@ from .craft import goal_for
 from .data import LoadedPart
 
 
-def fit_perturbation(
-    step: PerturbStep, classifier: TorchClassifier, part: LoadedPart, budget: Budget, store: Store, device: str
+def fit_universal(
+    step: UniversalStep, classifier: TorchClassifier, part: LoadedPart, budget: Budget, store: Store, device: str
 ) -> None:
     """Fit the perturbation of a step and keep it at every cumulative value that a cell wants.
 
@@ -37,15 +37,15 @@ def fit_perturbation(
     labels = part.labels if cell.craft_on is not None and part.info.classes == step.source.info.classes else None
     spec = cell.goal if labels is not None or cell.goal.targeted else GoalSpec("predicted")
     goal = goal_for(spec, labels, classifier, images, step.source.info.classes)
-    random = Draws.for_ids(cell.target.seed, part.data.ids.tolist(), device)
+    rng = SampleRNG.for_ids(cell.target.seed, part.data.ids.tolist(), device)
     field = cumulative_field(attack)
     wanted = {getattr(c.root, field) if field else None: c for c in step.cells}
     if field is None or not isinstance(attack, IterativeUniversalAttack):
-        perturbation = attack.fit(classifier, images, goal, budget, random)
+        perturbation = attack.fit(classifier, images, goal, budget, rng)
         for each in wanted.values():
             _keep(each, perturbation, images[0], budget, store)
         return
-    for number, perturbation in enumerate(attack.iterates(classifier, images, goal, budget, random), 1):
+    for number, perturbation in enumerate(attack.iterates(classifier, images, goal, budget, rng), 1):
         if number in wanted:
             _keep(wanted.pop(number), perturbation, images[0], budget, store)
     if wanted:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from medrobust.engine.stem import StemConvolution, with_fast_stems
+from medrobust.engine.first_conv import FewChannelConvolution, with_fast_first_convolutions
 
 
 def gradient(module: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -29,7 +29,7 @@ def test_gradients_equal_those_of_torch(stride, kernel, channels) -> None:
         plain = nn.Conv2d(channels, 5, kernel, stride, padding, bias=channels == 3).double()
         images = torch.rand(2, channels, *size, dtype=torch.float64)
         output, expected = gradient(plain, images)
-        fast_output, found = gradient(StemConvolution(plain), images)
+        fast_output, found = gradient(FewChannelConvolution(plain), images)
         assert torch.equal(fast_output, output)
         assert torch.allclose(found, expected, atol=1e-12)
 
@@ -44,7 +44,7 @@ def test_only_convolutions_on_few_channels_are_exchanged() -> None:
         nn.Conv2d(3, 6, 1),
         nn.Conv2d(3, 6, 3, padding=1, padding_mode="reflect"),
     )
-    assert with_fast_stems(net)
-    assert isinstance(net[0][0], StemConvolution)
+    assert with_fast_first_convolutions(net)
+    assert isinstance(net[0][0], FewChannelConvolution)
     assert all(isinstance(m, nn.Conv2d) for m in list(net)[1:])
-    assert not with_fast_stems(net)
+    assert not with_fast_first_convolutions(net)

@@ -60,7 +60,8 @@ def _extra(block: Block, registry: Registry, covered: set[tuple[object, ...]]) -
         zero, large = (_budget(BudgetSpec(norm, eps)) for eps in (Length(Fraction(0), text="0"), radius))
         # With few steps an attack cannot cross a large ball, which would look like masking.
         chosen = max(attacks, key=_strength)
-        models = (norm, repr(exclude), *(tuple(c.label for c in block.axes[axis]) for axis in sorted(_KEPT)))
+        shared = sorted(_KEPT | {"precision"})
+        models = (norm, repr(exclude), *(tuple(c.label for c in block.axes[axis]) for axis in shared))
         if models not in covered:
             covered.add(models)
             yield replace(plain, axes={**common, "attack": (chosen,), "budget": (zero, large)})

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Affine(nn.Module):
+class FrozenBatchNorm(nn.Module):
     """An evaluated batch norm: a scale and a shift for each channel.
 
     Its backward pass needs the scale alone, where a batch norm keeps its whole input: in networks that normalise before
@@ -28,13 +28,13 @@ class Affine(nn.Module):
         return torch.addcmul(self.shift, values, self.scale)  # type: ignore[arg-type]
 
 
-def with_affine_norms(module: nn.Module) -> bool:
+def with_frozen_batch_norms(module: nn.Module) -> bool:
     """Exchange batch norms with running statistics inside `module`, in place; whether there were any."""
     found = False
     for name, child in module.named_children():
         if type(child) is nn.BatchNorm2d and child.running_mean is not None and child.running_var is not None:
-            setattr(module, name, Affine(child))
+            setattr(module, name, FrozenBatchNorm(child))
             found = True
         else:
-            found |= with_affine_norms(child)
+            found |= with_frozen_batch_norms(child)
     return found

@@ -17,7 +17,6 @@ from medrobust import (
     DataInfo,
     Dataset,
     DataSource,
-    Draws,
     Goal,
     ImageData,
     IterativeAttack,
@@ -25,6 +24,7 @@ from medrobust import (
     Model,
     Preprocessing,
     Recipe,
+    SampleRNG,
     Shape,
     ThreatModel,
     UniversalAttack,
@@ -64,7 +64,7 @@ class Shades(Dataset):
         return DataInfo(("left", "right"), (side, side), 3 if self.colour else 1)
 
     def load(self, split: str, source: DataSource) -> ImageData:
-        random = np.random.default_rng([COUNTS[split], self.contrast])
+        rng = np.random.default_rng([COUNTS[split], self.contrast])
         side = 12 if self.colour else 8
         labels = np.arange(COUNTS[split]) % 2
         if split == "train" and (self.single or self.empty):
@@ -73,9 +73,9 @@ class Shades(Dataset):
         sign = np.where(labels == 1, 1, -1)[:, None, None]
         halves = np.where(np.arange(side) < side // 2, -1, 1)[None, None, :]
         board = ((np.indices((side, side)) // 2).sum(axis=0) % 2 * 2 - 1)[None]
-        wobble = random.normal(0, self.wobble, (len(labels), 1, 1))
+        wobble = rng.normal(0, self.wobble, (len(labels), 1, 1))
         images = 128 + halves * (sign * self.contrast / 2 + wobble) + sign * board * self.checks
-        images = images + random.normal(0, 12, (len(labels), side, side))
+        images = images + rng.normal(0, 12, (len(labels), side, side))
         pixels = images.clip(0, 255).astype(np.uint8)[..., None].repeat(3 if self.colour else 1, axis=-1)
         ids = np.array([f"{split}-{i}" for i in range(len(labels))])
         return ImageData(pixels, labels.astype(np.int64) if self.labelled else None, ids)
@@ -173,7 +173,7 @@ class Idle(Attack):
     revision: ClassVar[int] = 1
     threat: ClassVar[ThreatModel] = ThreatModel(norms={"linf", "l2"})
 
-    def perturb(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Tensor:
+    def perturb(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Tensor:
         return images
 
 
@@ -195,7 +195,7 @@ class Greedy(IterativeAttack):
     error: Literal["cuda", "cpu", "python", "other"] = "cuda"
 
     def iterates(
-        self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws
+        self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG
     ) -> Generator[Tensor, Tensor | None, None]:
         assert budget.eps is not None
         point = images
@@ -210,7 +210,7 @@ class Greedy(IterativeAttack):
                         raise MemoryError
                 raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
             direction = classifier.gradient(point, goal.loss).gradient.sign()
-            moved = point + budget.eps / 3 * direction + random.uniform(images.shape[1:], -budget.eps, budget.eps)
+            moved = point + budget.eps / 3 * direction + rng.uniform(images.shape[1:], -budget.eps, budget.eps)
             point = moved.clamp(images - budget.eps, images + budget.eps).clamp(0, 1)
             yield point
 
@@ -231,7 +231,7 @@ class Growing(IterativeUniversalAttack):
     delivers: int = 100
 
     def iterates(
-        self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws
+        self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG
     ) -> Iterator[Tensor]:
         assert budget.eps is not None
         perturbation = torch.zeros_like(images[0])
@@ -255,7 +255,7 @@ class Stray(UniversalAttack):
     threat: ClassVar[ThreatModel] = ThreatModel(norms={"linf", "l2"})
     fault: Literal["budget", "shape", "nan", "zero"] = "budget"
 
-    def fit(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, random: Draws) -> Tensor:
+    def fit(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Tensor:
         assert budget.eps is not None
         match self.fault:
             case "budget":

@@ -1,4 +1,4 @@
-"""Hardening trained models, iteration by iteration."""
+"""TrainingDefense trained models, iteration by iteration."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ..contracts import (
     Budget,
     BudgetSpec,
     Classifier,
-    Hardening,
     Model,
     Perturb,
     Recipe,
     Training,
+    TrainingDefense,
     cumulative_field,
 )
 from ..errors import DataError, PluginError
@@ -24,12 +24,12 @@ from ..grid.cells import Target
 from ..results.store import Store
 from . import models, training
 from .classifier import TorchClassifier
+from .context import RunContext
 from .data import LoadedPart, mean_norm
-from .workspace import Workspace
 
 
-def harden(
-    target: Target, part: LoadedPart, store: Store, workspace: Workspace, progress: training.Progress | None
+def train_defense(
+    target: Target, part: LoadedPart, store: Store, context: RunContext, progress: training.Progress | None
 ) -> None:
     """Harden the model of a target and keep the weights of every iteration; goes on where an earlier run ended.
 
@@ -38,7 +38,7 @@ def harden(
     """
     begun = time.perf_counter()
     defense, model = target.defense.plugin, target.model.plugin
-    assert isinstance(defense, Hardening)
+    assert isinstance(defense, TrainingDefense)
     assert isinstance(model, Model)
     if part.labels is None:
         raise DataError("the data set has no labels; hardening needs them")
@@ -46,7 +46,7 @@ def harden(
     while store.weights_of(target.weights_id(done + 1)) is not None:
         done += 1
     module = models.load_weights(target, target.weights_id(done) if done else target.fit_id, store)
-    module.to(workspace.device)
+    module.to(context.device)
 
     def fit(recipe: Recipe, seed: int, *, before: Perturb | None = None, after: Perturb | None = None) -> None:
         def attacked(images: Tensor, labels: Tensor, index: Tensor) -> Tensor:
@@ -59,11 +59,11 @@ def harden(
 
         module.requires_grad_(True)
         changed = attacked if after is not None else None
-        training.train(module, part, None, recipe, seed, device=workspace.device, before=before, after=changed)
+        training.train(module, part, None, recipe, seed, device=context.device, before=before, after=changed)
 
     def classifier(*, live: bool = False) -> Classifier:
-        sample = None if live else part.tensor(0, min(len(part), 8), workspace.device)
-        return TorchClassifier(module, part.info.task, len(part.info.classes), workspace.acceleration, sample)
+        sample = None if live else part.tensor(0, min(len(part), 8), context.device)
+        return TorchClassifier(module, part.info.task, len(part.info.classes), context.acceleration, sample)
 
     def budget(spec: BudgetSpec) -> Budget:
         return spec.resolve(mean_norm(part, spec.norm) if spec.needs_training_set else None)
@@ -74,8 +74,8 @@ def harden(
 
     given = Training(
         module=module,
-        images=part.tensor(0, len(part), workspace.device),
-        labels=_on(part.labels, workspace.device),
+        images=part.tensor(0, len(part), context.device),
+        labels=_on(part.labels, context.device),
         ids=part.data.ids,
         classes=target.info.classes,
         recipe=model.recipe,
@@ -88,14 +88,14 @@ def harden(
     )
     iteration = done
     with torch.random.fork_rng(devices=[]):
-        for hardened in defense.harden(given):
+        for hardened in defense.train(given):
             iteration += 1
             history = json.dumps({"iteration": iteration})
             seconds = time.perf_counter() - begun
-            models.keep(target, target.weights_id(iteration), hardened, store, workspace, history, seconds)
+            models.keep(target, target.weights_id(iteration), hardened, store, context, history, seconds)
     field = cumulative_field(defense)
     if field is None:
-        models.keep(target, target.weights_id(), module, store, workspace, "{}", time.perf_counter() - begun)
+        models.keep(target, target.weights_id(), module, store, context, "{}", time.perf_counter() - begun)
     elif iteration < getattr(defense, field):
         raise PluginError(f"defense '{defense.title}' ended after {iteration} of {getattr(defense, field)} iterations")
 
