@@ -66,6 +66,10 @@ class SampleRNG:
                 fresh._keys = _mix(self._keys ^ _mix(np.full(1, times, dtype=np.uint64) * _GOLDEN))
         return fresh
 
+    def seed(self) -> int:
+        """A seed (63 bits) for generators that know no images, from the first of these streams."""
+        return int(self[:1]._bits(1)[0, 0] >> np.uint64(1))
+
     def _bits(self, count: int) -> _UINT:
         """`count` 64-bit words per image, shape (n, count); advances each image's counter by one draw."""
         draw = self._counters[self._index]

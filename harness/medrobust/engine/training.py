@@ -11,10 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..contracts import Perturb, Recipe, Task, cross_entropy, decide
+from ..contracts import Recipe, Task, TransformImages, cross_entropy, decide
 from ..errors import DataError, ModelError
 from .augment import augment, parse
-from .data import LoadedPart, convert
+from .data import LoadedPart
 
 Epoch = dict[str, float]
 Progress = Callable[[int, int, str], None]
@@ -30,8 +30,8 @@ def train(
     *,
     device: str = "cpu",
     progress: Progress | None = None,
-    before: Perturb | None = None,
-    after: Perturb | None = None,
+    before: TransformImages | None = None,
+    after: TransformImages | None = None,
 ) -> list[Epoch]:
     """Train `module` in place; it ends with the weights of the selected epoch, in evaluation mode.
 
@@ -133,7 +133,7 @@ def predict(module: nn.Module, part: LoadedPart, *, device: str = "cpu", batch_s
     """Logits of a part on the CPU, float32 (n, outputs)."""
     module.eval()
     with torch.no_grad():
-        batches = (part.tensor(s, min(s + batch_size, len(part)), device) for s in range(0, len(part), batch_size))
+        batches = (part.tensor(slice(s, s + batch_size), device) for s in range(0, len(part), batch_size))
         return torch.cat([module(batch).float().cpu() for batch in batches])
 
 
@@ -144,7 +144,7 @@ def _labels(part: LoadedPart) -> Tensor:
 
 
 def _images(part: LoadedPart, index: Tensor) -> Tensor:
-    return convert(part.data.images[index.numpy()], part.shape)
+    return part.tensor(index.numpy())
 
 
 def _counts(labels: Tensor, classes: int) -> Tensor:
