@@ -19,12 +19,12 @@ from typing import Any, Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
-from medrobust.engine.batches import batch_size_for
 from problems import Problem
 from torch import Tensor
 
 from medrobust import IterativeAttack, Length, SampleRNG, Untargeted
 from medrobust.contracts import cumulative_field
+from medrobust.engine.batches import batch_size_for
 from medrobust.engine.classifier import TorchClassifier, activation_bytes
 from medrobust.engine.early import until_success
 from medrobust.engine.prepare import Acceleration

@@ -107,6 +107,9 @@ class TorchClassifier(Classifier):
             values = loss(logits)
         self.backward_passes += len(images)
         (gradient,) = torch.autograd.grad(values.sum(), leaf)
+        if 0 in gradient.stride():
+            # Of a model that sums its pixels, one number stands for many, and could not be changed in place.
+            gradient = gradient.clone()
         return Gradient(gradient, values.detach(), logits.detach())
 
     def confirm(self, images: Tensor) -> Tensor:

@@ -65,7 +65,9 @@ def train_defense(
 
     def classifier(*, live: bool = False) -> Classifier:
         sample = None if live else part.sample(context.device)
-        return TorchClassifier(module, part.info.task, len(part.info.classes), context.acceleration, sample)
+        return TorchClassifier(
+            module, part.info.task, len(part.info.classes), context.acceleration, sample, model.recipe.precision
+        )
 
     def budget(spec: BudgetSpec) -> Budget:
         return spec.resolve(mean_norm(part, spec.norm) if spec.needs_training_set else None)

@@ -37,4 +37,4 @@ def recorded(store: Store) -> History:
     cells = store.cells(["dataset", "model", "attack", "seconds"])
     attacks = cells[cells["status"] == "ok"].groupby(["dataset", "model", "attack"])["seconds"].median()
     trainings = store.rows("fits").groupby(["dataset", "model"])["seconds"].median()
-    return History(trainings.to_dict(), attacks.to_dict())
+    return History(dict(trainings.items()), dict(attacks.items()))  # type: ignore[arg-type]

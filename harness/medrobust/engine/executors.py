@@ -152,14 +152,19 @@ def work(handed: Step | bytes, context: RunContext, threads: int, listen: Listen
     def progress(done: int, total: int, text: str) -> None:
         tell(Event(step.id, done, total, text))
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        with ieee_float32():
-            progress(0, 1, "")
-            return run_step(step, context, progress)
-    finally:
-        torch.set_num_threads(before)
+    with _turn:
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        try:
+            with ieee_float32():
+                progress(0, 1, "")
+                return run_step(step, context, progress)
+        finally:
+            torch.set_num_threads(before)
+
+
+_turn = threading.Lock()
+"""Threads, switches, generators and the tracing of torch belong to a process, so steps in its threads take turns."""
 
 
 _events: Queue[Event | None] | None = None

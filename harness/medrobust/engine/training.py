@@ -87,7 +87,9 @@ def train(
                     images = after(images, truth, index)
                     module.train()
                 optimizer.zero_grad(set_to_none=True)
-                loss = criterion(module(images), truth)
+                with _arithmetic(recipe, device):
+                    logits = module(images)
+                loss = criterion(logits.float(), truth)
                 loss.backward()
                 optimizer.step()
                 if schedule is not None and recipe.schedule != "step":
@@ -102,10 +104,10 @@ def train(
                 )
             text = f"epoch {epoch}, loss {entry['train_loss']:.3f}"
             if validation is not None:
-                logits = predict(module, validation, device=device)
+                found = predict(module, validation, device=device)
                 expected = _labels(validation)
-                entry["val_loss"] = float(cross_entropy(logits, expected).mean())
-                hits = decide(logits, multilabel=part.info.task == "multilabel") == expected
+                entry["val_loss"] = float(cross_entropy(found, expected).mean())
+                hits = decide(found, multilabel=part.info.task == "multilabel") == expected
                 entry["val_accuracy"] = float(hits.float().mean())
                 text += f", val accuracy {entry['val_accuracy']:.3f}"
                 if entry["val_loss"] < best_loss:
@@ -119,6 +121,12 @@ def train(
     module.to(memory_format=torch.contiguous_format)
     module.eval()
     return history
+
+
+def _arithmetic(recipe: Recipe, device: str) -> contextlib.AbstractContextManager[Any]:
+    """What the forward pass of a training step computes in."""
+    kind = torch.device(device).type
+    return torch.autocast(kind, torch.bfloat16) if recipe.precision == "bfloat16" else contextlib.nullcontext()
 
 
 @contextlib.contextmanager

@@ -251,6 +251,8 @@ class Store:
                     samples.groups,
                     None if target is None or np.isnan(target) else int(target),
                     details[cell]["stop"] != "success",
+                    base.more_logits,
+                    samples.more_logits,
                 ),
             )
 
