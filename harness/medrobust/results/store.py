@@ -22,7 +22,7 @@ from torch import Tensor
 
 from ..errors import StoreError
 from ..grid.plan import Done
-from ..recent import Recent
+from ..lru import Kept
 from .files import TEMPORARY, write_atomic, write_text
 from .record import Record
 from .schema import KEYS, TABLES, VERSION
@@ -69,7 +69,7 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._tables: Recent[pa.Table] = Recent(KEPT, lambda table: int(table.nbytes))
+        self._tables: Kept[pa.Table] = Kept(KEPT, lambda table: int(table.nbytes))
         marker = path / "store.json"
         if path.exists() and not path.is_dir():
             raise StoreError(f"{path}: is a file, not a store")
