@@ -40,6 +40,8 @@ from medrobust.engine.craft import (
 )
 from medrobust.grid.blocks import GoalSpec
 
+pytestmark = pytest.mark.numerical
+
 MakeSession = Callable[..., Session]
 Ran = tuple[Outcome, dict[str, Record], Session]
 

@@ -139,12 +139,14 @@ def test_brightness_does_not_tell_the_classes_apart(name: str) -> None:
         assert max(area, 1 - area) < 0.65, label
 
 
+@pytest.mark.numerical
 @pytest.mark.parametrize("name", BALANCED)
 def test_a_small_network_learns_it_well_but_not_perfectly(name: str) -> None:
     accuracy = np.mean(logits(name).argmax(axis=1) == splits(name).test.labels)
     assert 0.85 <= accuracy <= 0.98
 
 
+@pytest.mark.numerical
 @pytest.mark.parametrize("name", BALANCED)
 def test_confidence_is_spread(name: str) -> None:
     confidence = torch.from_numpy(logits(name)).softmax(dim=1).amax(dim=1).numpy()
@@ -171,6 +173,7 @@ def test_rare_classes_are_learnt_by_the_network_only(name: str) -> None:
     assert linear <= by_network - 0.1
 
 
+@pytest.mark.numerical
 @pytest.mark.parametrize("name", MULTILABEL)
 def test_findings_are_recognised_one_by_one(name: str) -> None:
     labels, output = splits(name).test.labels, logits(name)
