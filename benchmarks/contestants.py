@@ -24,8 +24,8 @@ from torch import Tensor
 
 from medrobust import IterativeAttack, Length, SampleRNG, Untargeted
 from medrobust.contracts import cumulative_field
+from medrobust.engine.batches import batch_size_for
 from medrobust.engine.classifier import TorchClassifier, activation_bytes
-from medrobust.engine.craft import batch_size_for
 from medrobust.engine.early import until_success
 from medrobust.engine.prepare import Acceleration
 from medrobust.engine.process import set_up
@@ -110,7 +110,7 @@ def ours_until_success(problem: Problem, work: Work) -> Run:
         rng, parts, start = _draws(problem, seed), [], 0
         for images, labels in problem.batches():
             view = rng[torch.arange(start, start + len(images))]
-            made = until_success(attack, wanted, classifier, images, Untargeted(labels), problem.budget, view)
+            made = until_success(attack, wanted, [classifier], images, Untargeted(labels), problem.budget, view)
             parts += [adversarial for _, adversarial in made]
             start += len(images)
         return torch.cat(parts)

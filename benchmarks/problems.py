@@ -170,7 +170,7 @@ def load(network: Network, *, cache: Path | None = None, device: str = "cpu", ep
         save_file({k: v.contiguous() for k, v in module.state_dict().items()}, file)
     module = module.to(device).eval().requires_grad_(False)
     part = LoadedPart(data.load("test", DataSource(None)), info, shape)
-    images, labels = part.tensor(0, len(part), device), part.labels
+    images, labels = part.tensor(slice(None), device), part.labels
     assert labels is not None
     with torch.no_grad():
         right = torch.cat([module(x).argmax(dim=1) for x in images.split(16)]).cpu() == labels

@@ -29,6 +29,7 @@ from medrobust import (
     Model,
     Preprocessing,
     Probe,
+    RandomPreprocessing,
     Recipe,
     SampleRNG,
     Shape,
@@ -263,6 +264,44 @@ class Blur(Preprocessing):
 
     def wrap(self, module: nn.Module) -> nn.Module:
         return nn.Sequential(nn.AvgPool2d(self.width, stride=1, padding=self.width // 2), module)
+
+
+@dataclass(frozen=True)
+class Jitter(RandomPreprocessing):
+    """Uniform noise in front of the model, by the host's streams.
+
+    Attributes:
+        amount: largest change of a pixel.
+    """
+
+    name: ClassVar[str] = "jitter"
+    revision: ClassVar[int] = 1
+    amount: float = 0.2
+
+    def transform(self, images: Tensor, rng: SampleRNG) -> Tensor:
+        return images + rng.uniform(images.shape[1:], -self.amount, self.amount)
+
+
+class _Shaken(nn.Module):
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, images: Tensor) -> Tensor:
+        moved: Tensor = self.module(images + 0.2 * torch.rand_like(images) - 0.1 + 0.1 * np.random.rand())  # noqa: NPY002
+        return moved
+
+
+@dataclass(frozen=True)
+class Shaken(Preprocessing):
+    """Noise from the global generators of torch and numpy."""
+
+    name: ClassVar[str] = "shaken"
+    revision: ClassVar[int] = 1
+    stochastic: ClassVar[bool] = True
+
+    def wrap(self, module: nn.Module) -> nn.Module:
+        return _Shaken(module)
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from rich.table import Table
 from rich.text import Text
 
 from .contracts import Dataset
+from .engine.estimate import estimate
 from .engine.progress import Terminal, human_time
 from .errors import MedrobustError
-from .estimate import estimate
 from .grid.cells import Entry
 from .grid.identity import difference, flatten
 from .options import (
@@ -109,7 +109,7 @@ def plan(
     plan_ = session.plan(grid, profile=profile, images=images)
     done = session.store.done()
     finished = set(done.cells)
-    steps = plan_.steps(done)
+    steps = session.steps(plan_)
     cached = sum(1 for c in plan_.cells if c in finished)
     guess = estimate(steps, session.store)
     if as_json:

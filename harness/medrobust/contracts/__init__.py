@@ -14,7 +14,16 @@ from .attack import (
 from .budget import Budget, BudgetSpec, Length, Norm
 from .classifier import Classifier, Gradient, Loss, Task
 from .dataset import SPLITS, DataInfo, Dataset, DataSource, ImageData, fingerprint_files
-from .defense import Defense, Detector, Fit, Perturb, Preprocessing, Training, TrainingDefense
+from .defense import (
+    Defense,
+    Detector,
+    Fit,
+    Preprocessing,
+    RandomPreprocessing,
+    Training,
+    TrainingDefense,
+    TransformImages,
+)
 from .goal import Goal, Targeted, Untargeted, cross_entropy, decide, decisions, predictions
 from .model import Model, Pretraining, Recipe, Shape
 from .plugin import Plugin, Preset, cumulative, cumulative_field
@@ -48,13 +57,13 @@ __all__ = [
     "Loss",
     "Model",
     "Norm",
-    "Perturb",
     "Plugin",
     "Precision",
     "Preprocessing",
     "Preset",
     "Pretraining",
     "Probe",
+    "RandomPreprocessing",
     "Recipe",
     "SampleRNG",
     "Shape",
@@ -63,6 +72,7 @@ __all__ = [
     "ThreatModel",
     "Training",
     "TrainingDefense",
+    "TransformImages",
     "UniversalAttack",
     "Untargeted",
     "cross_entropy",

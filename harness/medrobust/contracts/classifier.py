@@ -32,6 +32,8 @@ class Classifier(ABC):
 
     task: Task
     num_classes: int
+    stochastic: bool = False
+    """Whether equal images may give different logits, of a random model or defense."""
     forward_passes: int
     """Images passed forward so far."""
     backward_passes: int
@@ -47,8 +49,13 @@ class Classifier(ABC):
         """Logits (n, outputs), without gradient."""
 
     @abstractmethod
-    def gradient(self, images: Tensor, loss: Loss) -> Gradient:
-        """Gradient of `loss` with respect to the images."""
+    def gradient(self, images: Tensor, loss: Loss, *, draws: int = 1) -> Gradient:
+        """Gradient of `loss` with respect to the images.
+
+        Of a random model, gradient, loss and logits are means over `draws` passes, each with random numbers of its own
+        (expectation over transformation, Athalye et al., "Synthesizing robust adversarial examples", ICML 2018). Of any
+        other model, one pass says it all.
+        """
 
     @abstractmethod
     def features(self, images: Tensor, layer: str) -> Tensor:

@@ -15,6 +15,7 @@ from .budget import Budget, BudgetSpec
 from .classifier import Classifier
 from .model import Recipe
 from .plugin import Plugin
+from .rng import SampleRNG
 
 
 class Defense(Plugin):
@@ -22,7 +23,10 @@ class Defense(Plugin):
 
     kind: ClassVar[str] = "defense"
     stochastic: ClassVar[bool] = False
-    """Whether the defended model may give different logits for equal images."""
+    """Whether the defended model may give different logits for equal images: the host judges each by several draws.
+
+    Prefer :class:`RandomPreprocessing`: numbers from the global generators of torch, numpy or random depend on the
+    batch."""
 
 
 class Preprocessing(Defense):
@@ -33,7 +37,22 @@ class Preprocessing(Defense):
         """A module that transforms its images (n, c, h, w) in [0, 1] and passes them on to `module`."""
 
 
-class Perturb(Protocol):
+class RandomPreprocessing(Defense):
+    """An input transformation that draws random numbers.
+
+    The host gives the numbers, a stream for each image and each pass, so that a record can be made again. It judges
+    every image by several draws, and attacks may average gradients over draws (`Classifier.gradient`).
+    """
+
+    stochastic: ClassVar[bool] = True
+
+    @abstractmethod
+    def transform(self, images: Tensor, rng: SampleRNG) -> Tensor:
+        """Images (n, c, h, w) for the model, from images in [0, 1] of that shape; gradients pass through where they
+        can. `rng` is the only source of randomness: one stream for each image."""
+
+
+class TransformImages(Protocol):
     """Changes a batch of training images: float32 (n, c, h, w) in [0, 1], labels, and the images' numbers (n,)."""
 
     def __call__(self, images: Tensor, labels: Tensor, index: Tensor) -> Tensor: ...
@@ -47,7 +66,7 @@ class Fit(Protocol):
     """
 
     def __call__(
-        self, recipe: Recipe, seed: int, *, before: Perturb | None = None, after: Perturb | None = None
+        self, recipe: Recipe, seed: int, *, before: TransformImages | None = None, after: TransformImages | None = None
     ) -> None: ...
 
 

@@ -12,6 +12,7 @@ from torch import nn
 from ..errors import ModelError
 from .dataset import Dataset, DataSource
 from .plugin import Plugin
+from .precision import Arithmetic
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Recipe:
         gamma: factor of a `step` schedule.
         epochs: passes over the training images.
         batch_size: images a step.
+        precision: `float32`, or `bfloat16`: torch's automatic mixed precision, where the weights stay float32.
         augment: names with an optional amount: `hflip`, `vflip`, `shift:0.05` (share of the side), `rotate:5`
             (degrees), `scale:0.1`, `shear:0.2`, `brightness:0.1`, `contrast:0.1`.
         balance: `none`, `oversample` minority classes, or `weights` in the loss by inverse frequency.
@@ -45,6 +47,7 @@ class Recipe:
     gamma: float = 0.1
     epochs: int = 10
     batch_size: int = 64
+    precision: Arithmetic = "float32"
     augment: tuple[str, ...] = ()
     balance: Literal["none", "oversample", "weights"] = "none"
     select_on: str = "val"

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 _UINT = NDArray[np.uint64]
+_SEED = 1 << 42
+"""The restart from which seeds come; no attack restarts so often."""
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -65,6 +67,10 @@ class SampleRNG:
             with np.errstate(over="ignore"):
                 fresh._keys = _mix(self._keys ^ _mix(np.full(1, times, dtype=np.uint64) * _GOLDEN))
         return fresh
+
+    def seed(self) -> int:
+        """A seed (63 bits) for generators that know no images, from the first of these streams, which does not move."""
+        return int(self[:1].restarted(_SEED)._bits(1)[0, 0] >> np.uint64(1))
 
     def _bits(self, count: int) -> _UINT:
         """`count` 64-bit words per image, shape (n, count); advances each image's counter by one draw."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..contracts import Classifier, Gradient, Loss, Task
+from ..contracts import Arithmetic, Classifier, Gradient, Loss, SampleRNG, Task
 from ..errors import PluginError, did_you_mean
 from .prepare import PLAIN, Acceleration, Prepared, prepare
+from .random_models import AttackNumbers, RandomInput, drawing
 
 
 class TorchClassifier(Classifier):
@@ -23,6 +27,8 @@ class TorchClassifier(Classifier):
         num_classes: number of outputs.
         acceleration: what of the fast path to use.
         sample: a few images by which the prepared module is checked; needed unless `acceleration` is plain.
+        arithmetic: in which passes of attacks are computed.
+        stochastic: whether the module is random; `begin` then says which images the passes of a batch are about.
     """
 
     def __init__(
@@ -32,48 +38,79 @@ class TorchClassifier(Classifier):
         num_classes: int,
         acceleration: Acceleration = PLAIN,
         sample: Tensor | None = None,
+        arithmetic: Arithmetic = "float32",
+        *,
+        stochastic: bool = False,
     ) -> None:
         self.task = task
         self.num_classes = num_classes
+        self.arithmetic = arithmetic
+        self.stochastic = stochastic
         self.forward_passes = 0
         self.backward_passes = 0
-        self.last_logits: Tensor | None = None
-        """Logits (n, outputs) of the last pass: by them the host sees for nothing which images look broken."""
         self.original = module.eval().requires_grad_(False)
         self._counted = _Counted(module, self)
-        self._prepared = Prepared(module, torch.contiguous_format, None)
+        self._numbers = AttackNumbers()
         self.activation_bytes = 0 if sample is None else activation_bytes(module, sample[:1])
         """What the layers put out for one image, in bytes."""
-        if sample is not None and acceleration != PLAIN:
-            self._prepared = prepare(module, str(sample.device), acceleration, sample)
+        if stochastic and not isinstance(module, RandomInput):
+            # Traced, the numbers that the module draws would become constants.
+            acceleration = replace(acceleration, fold=False)
+        if sample is None or (acceleration == PLAIN and arithmetic == "float32"):
+            autocast = torch.bfloat16 if arithmetic == "bfloat16" else None
+            self._prepared = Prepared(module, torch.contiguous_format, autocast)
+        else:
+            self._prepared = prepare(module, str(sample.device), acceleration, sample, arithmetic)
 
     @property
     def module(self) -> nn.Module:
         return self._counted
 
+    def begin(self, rng: SampleRNG) -> None:
+        """A batch begins: of a random model, its passes draw numbers that follow from these streams."""
+        self._numbers.begin(rng)
+
+    @contextmanager
+    def numbers(self, module: nn.Module, images: Tensor) -> Iterator[None]:
+        """Fresh random numbers for one pass of a random module."""
+        if not self.stochastic:
+            yield
+            return
+        with drawing(module, self._numbers.next(images)):
+            yield
+
     def _forward(self, images: Tensor) -> Tensor:
         prepared = self._prepared
         self.forward_passes += len(images)
-        if prepared.autocast is None:
-            logits: Tensor = prepared.module(images)
-            return logits
-        with torch.autocast(images.device.type, prepared.autocast):
-            return prepared.module(images).float()  # type: ignore[no-any-return]
+        with self.numbers(prepared.module, images):
+            if prepared.autocast is None:
+                logits: Tensor = prepared.module(images)
+                return logits
+            with torch.autocast(images.device.type, prepared.autocast):
+                return prepared.module(images).float()  # type: ignore[no-any-return]
 
     def logits(self, images: Tensor) -> Tensor:
         with torch.no_grad():
-            self.last_logits = self._forward(images.contiguous(memory_format=self._prepared.memory_format))
-        return self.last_logits
+            return self._forward(images.contiguous(memory_format=self._prepared.memory_format))
 
-    def gradient(self, images: Tensor, loss: Loss) -> Gradient:
+    def gradient(self, images: Tensor, loss: Loss, *, draws: int = 1) -> Gradient:
+        if draws == 1 or not self.stochastic:
+            return self._gradient(images, loss)
+        found = [self._gradient(images, loss) for _ in range(draws)]
+        gradient, values, logits = (torch.stack(list(each)).mean(dim=0) for each in zip(*found, strict=True))
+        return Gradient(gradient, values, logits)
+
+    def _gradient(self, images: Tensor, loss: Loss) -> Gradient:
         leaf = images.detach().contiguous(memory_format=self._prepared.memory_format).requires_grad_(True)
         with torch.enable_grad():
             logits = self._forward(leaf)
             values = loss(logits)
         self.backward_passes += len(images)
         (gradient,) = torch.autograd.grad(values.sum(), leaf)
-        self.last_logits = logits.detach()
-        return Gradient(gradient, values.detach(), self.last_logits)
+        if 0 in gradient.stride():
+            # Of a model that sums its pixels, one number stands for many, and could not be changed in place.
+            gradient = gradient.clone()
+        return Gradient(gradient, values.detach(), logits.detach())
 
     def confirm(self, images: Tensor) -> Tensor:
         """Logits of the original module in float32: what decides whether an image is broken."""
@@ -121,7 +158,7 @@ def activation_bytes(module: nn.Module, image: Tensor) -> int:
 class _Counted(nn.Module):
     """The original module for adapters of other libraries, counting images passed forward and backward."""
 
-    def __init__(self, inner: nn.Module, counter: Classifier) -> None:
+    def __init__(self, inner: nn.Module, counter: TorchClassifier) -> None:
         super().__init__()
         self.inner = inner
         self._counter = [counter]  # in a list, so that torch does not take it for a submodule
@@ -129,7 +166,8 @@ class _Counted(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         counter, n = self._counter[0], len(images)
         counter.forward_passes += n
-        logits: Tensor = self.inner(images)
+        with counter.numbers(self.inner, images):
+            logits: Tensor = self.inner(images)
         if logits.requires_grad:
 
             def count(gradient: Any) -> None:

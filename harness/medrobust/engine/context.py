@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
+import psutil
 import torch
 
 from ..contracts import DataSource
@@ -116,3 +118,23 @@ def _processor() -> str:
     except OSError:
         return platform.processor() or platform.machine()
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def peak_memory(device: str) -> int:
+    """Largest memory use so far in bytes: of the device for CUDA, else of this process."""
+    if device.startswith("cuda"):
+        return torch.cuda.max_memory_allocated(device)
+    memory = psutil.Process().memory_info()
+    if (peak := getattr(memory, "peak_wset", None)) is not None:  # Windows
+        return int(peak)
+    return _peak_rss() or int(memory.rss)
+
+
+def _peak_rss() -> int:
+    """Largest resident set of this process in bytes where the system keeps it, else 0."""
+    try:
+        import resource
+    except ImportError:
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -23,6 +23,7 @@ from ..grid.cells import Part
 from ..grid.identity import digest
 from ..grid.slices import cut
 from ..recent import Recent
+from ..results.verdict import canonical
 from .context import RunContext
 
 CACHE_FORMAT = 1
@@ -42,9 +43,13 @@ class LoadedPart:
     def __len__(self) -> int:
         return len(self.data)
 
-    def tensor(self, start: int, stop: int, device: str = "cpu") -> Tensor:
-        """Images [start, stop) as float32 (n, c, h, w) in [0, 1]."""
-        return convert(self.data.images[start:stop], self.shape, device)
+    def tensor(self, positions: NDArray[Any] | slice, device: str = "cpu") -> Tensor:
+        """The images at these places as float32 (n, c, h, w) in [0, 1]."""
+        return convert(np.asarray(self.data.images[positions]), self.shape, device)
+
+    def sample(self, device: str = "cpu", *, images: int = 8) -> Tensor:
+        """The first few images, for looking at a model."""
+        return self.tensor(slice(images), device)
 
     @cached_property
     def labels(self) -> Tensor | None:
@@ -86,15 +91,6 @@ def convert(images: NDArray[Any], shape: tuple[int, int, int], device: str = "cp
     if tensor.shape[2:] != (height, width):
         tensor = F.interpolate(tensor, size=(height, width), mode="bilinear", antialias=True).clamp_(0, 1)
     return canonical(tensor)
-
-
-def canonical(tensor: Tensor) -> Tensor:
-    """The same values with the strides of a fresh tensor.
-
-    Convolutions choose their arithmetic by strides, even by those of axes of length one; so equal pixels give equal
-    logits, to the last bit.
-    """
-    return tensor.reshape(-1).view(tensor.shape)
 
 
 def load_part(
@@ -198,6 +194,6 @@ def mean_norm(part: LoadedPart, norm: Norm) -> float:
     order = {"linf": float("inf"), "l2": 2.0, "l1": 1.0, "l0": 0.0}[norm]
     total = 0.0
     for start in range(0, len(part), 256):
-        batch = part.tensor(start, min(start + 256, len(part))).flatten(1)
+        batch = part.tensor(slice(start, start + 256)).flatten(1)
         total += float(torch.linalg.vector_norm(batch.double(), ord=order, dim=1).sum())
     return total / len(part)

@@ -13,10 +13,10 @@ from ..contracts import (
     BudgetSpec,
     Classifier,
     Model,
-    Perturb,
     Recipe,
     Training,
     TrainingDefense,
+    TransformImages,
     cumulative_field,
 )
 from ..errors import DataError, PluginError
@@ -48,7 +48,9 @@ def train_defense(
     module = models.load_weights(target, target.weights_id(done) if done else target.fit_id, store)
     module.to(context.device)
 
-    def fit(recipe: Recipe, seed: int, *, before: Perturb | None = None, after: Perturb | None = None) -> None:
+    def fit(
+        recipe: Recipe, seed: int, *, before: TransformImages | None = None, after: TransformImages | None = None
+    ) -> None:
         def attacked(images: Tensor, labels: Tensor, index: Tensor) -> Tensor:
             assert after is not None
             module.eval().requires_grad_(False)
@@ -62,8 +64,10 @@ def train_defense(
         training.train(module, part, None, recipe, seed, device=context.device, before=before, after=changed)
 
     def classifier(*, live: bool = False) -> Classifier:
-        sample = None if live else part.tensor(0, min(len(part), 8), context.device)
-        return TorchClassifier(module, part.info.task, len(part.info.classes), context.acceleration, sample)
+        sample = None if live else part.sample(context.device)
+        return TorchClassifier(
+            module, part.info.task, len(part.info.classes), context.acceleration, sample, model.recipe.precision
+        )
 
     def budget(spec: BudgetSpec) -> Budget:
         return spec.resolve(mean_norm(part, spec.norm) if spec.needs_training_set else None)
@@ -74,7 +78,7 @@ def train_defense(
 
     given = Training(
         module=module,
-        images=part.tensor(0, len(part), context.device),
+        images=part.tensor(slice(None), context.device),
         labels=_on(part.labels, context.device),
         ids=part.data.ids,
         classes=target.info.classes,

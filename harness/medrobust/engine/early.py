@@ -6,17 +6,67 @@ would let images go that are not broken.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from ..contracts import Attack, Budget, Goal, IterativeAttack, SampleRNG
+from ..contracts import Attack, Budget, Classifier, Goal, Gradient, IterativeAttack, Loss, SampleRNG
 from ..errors import PluginError
 from .classifier import TorchClassifier
 
+Crafted = Iterator[tuple[int | None, Tensor]]
+"""(cumulative value, adversarial images) for every value wanted."""
+
 
 def until_success(
+    attack: Attack,
+    wanted: set[int | None],
+    classifiers: Sequence[TorchClassifier],
+    images: Tensor,
+    goal: Goal,
+    budget: Budget,
+    rng: SampleRNG,
+) -> Crafted:
+    """(cumulative value, adversarial images) for every value wanted, each image attacked until it is broken.
+
+    What the first classifier leaves unbroken is attacked by the next, from the start and with the same random numbers
+    as if there had been no other. An image that is broken when clean stays clean. What the attack returns is not
+    trusted: images and norms are verified by the caller.
+
+    Raises:
+        PluginError: if the attack ends before its last iteration while images are in play.
+    """
+    first, *others = classifiers
+    made = _stopping(attack, wanted, first, images, goal, budget, rng)
+    for other in others:
+        made = iter(_again(attack, dict(made), other, images, goal, budget, rng).items())
+    yield from made
+
+
+def _again(
+    attack: Attack,
+    found: dict[int | None, Tensor],
+    classifier: TorchClassifier,
+    images: Tensor,
+    goal: Goal,
+    budget: Budget,
+    rng: SampleRNG,
+) -> dict[int | None, Tensor]:
+    """Attack once more what was left unbroken, at each cumulative value."""
+    unbroken = {value: ~goal.reached(classifier.confirm(x)) for value, x in found.items()}
+    # What breaks stays broken, so fewer steps leave more; a search may still lose an image again.
+    left = torch.stack(list(unbroken.values())).any(dim=0).nonzero().flatten()
+    if not len(left):
+        return found
+    second = _stopping(attack, set(found), classifier, images[left], goal[left], budget, rng[left].restarted())
+    for value, adversarial in second:
+        mine = unbroken[value][left]
+        found[value] = found[value].index_copy(0, left[mine], adversarial[mine])
+    return found
+
+
+def _stopping(
     attack: Attack,
     wanted: set[int | None],
     classifier: TorchClassifier,
@@ -24,15 +74,8 @@ def until_success(
     goal: Goal,
     budget: Budget,
     rng: SampleRNG,
-) -> Iterator[tuple[int | None, Tensor]]:
-    """(cumulative value, adversarial images) for every value wanted, each image attacked until it is broken.
-
-    An image that is broken when clean stays clean. What the attack returns is not trusted: images and norms are judged
-    by the caller.
-
-    Raises:
-        PluginError: if the attack ends before its last iteration while images are in play.
-    """
+) -> Crafted:
+    """As :func:`until_success`, with one classifier."""
     result = images.clone()
     left = (~goal.reached(classifier.confirm(images))).nonzero().flatten()
     if not isinstance(attack, IterativeAttack) or wanted == {None}:
@@ -44,7 +87,7 @@ def until_success(
     last = max(v for v in wanted if v is not None)
     number, in_play = 0, len(left)
     if in_play:
-        run = _shrinking(attack, classifier, images, goal, budget, rng, left, result)
+        run = _shrinking(attack, classifier, images, goal, budget, rng, left, result, last)
         for number, remaining in enumerate(run, 1):
             in_play = remaining
             if number in wanted:
@@ -53,6 +96,39 @@ def until_success(
         raise PluginError(f"attack '{attack.title}' ended after {number} of {last} iterations")
     for value in sorted(v for v in wanted if v is not None and number < v <= last):
         yield value, result.clone()
+
+
+class _Watched(Classifier):
+    """A classifier that remembers the logits of its last pass: by them the host knows which images may be broken."""
+
+    def __init__(self, inner: TorchClassifier) -> None:
+        self._inner = inner
+        self.task, self.num_classes, self.stochastic = inner.task, inner.num_classes, inner.stochastic
+        self.last_logits: Tensor | None = None
+
+    @property
+    def forward_passes(self) -> int:  # type: ignore[override]
+        return self._inner.forward_passes
+
+    @property
+    def backward_passes(self) -> int:  # type: ignore[override]
+        return self._inner.backward_passes
+
+    @property
+    def module(self) -> nn.Module:
+        return self._inner.module
+
+    def logits(self, images: Tensor) -> Tensor:
+        self.last_logits = self._inner.logits(images)
+        return self.last_logits
+
+    def gradient(self, images: Tensor, loss: Loss, *, draws: int = 1) -> Gradient:
+        found = self._inner.gradient(images, loss, draws=draws)
+        self.last_logits = found.logits
+        return found
+
+    def features(self, images: Tensor, layer: str) -> Tensor:
+        return self._inner.features(images, layer)
 
 
 def _shrinking(
@@ -64,6 +140,7 @@ def _shrinking(
     rng: SampleRNG,
     left: Tensor,
     result: Tensor,
+    last: int,
 ) -> Iterator[int]:
     """Run an attack on the images `left` and write each step into `result`; images leave as they break.
 
@@ -74,13 +151,14 @@ def _shrinking(
     confirmed at the point after the step.
     """
     goal, rng = goal[left], rng[left]
-    steps = attack.iterates(classifier, images[left], goal, budget, rng)
+    watched = _Watched(classifier)
+    steps = attack.iterates(watched, images[left], goal, budget, rng)
     rows = torch.arange(len(left), device=left.device)
     """Rows of the attack's batch that are still in play; the others are there to fill it."""
     before = images[left]
     answer: Tensor | None = None
     while len(left):
-        classifier.last_logits = None
+        watched.last_logits = None
         try:
             point = next(steps) if answer is None else steps.send(answer)
         except StopIteration:
@@ -89,7 +167,7 @@ def _shrinking(
             rows = answer.cumsum(0).sub_(1)[rows]
         current = point[rows]
         seen = current if attack.sees_result else before
-        broken = _broken(classifier, classifier.last_logits, goal, seen, rows, len(point))
+        broken = _broken(classifier, watched.last_logits, goal, seen, rows, len(point))
         keep, some = ~broken, bool(broken.any())
         result[left[keep]] = current[keep]
         result[left[broken]] = seen[broken]

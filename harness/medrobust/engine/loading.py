@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 
+import numpy as np
 from torch import nn
 
-from ..contracts import Budget
+from ..contracts import Arithmetic, Budget, Precision
 from ..grid.cells import Cell, Part, Target
 from ..recent import Recent
 from ..results.store import Store
@@ -39,16 +40,33 @@ def module_of(target: Target, store: Store, context: RunContext) -> nn.Module:
     return _modules.get(key, lambda: models.load(target, store, context))
 
 
-def classifier_of(module: nn.Module, source: Target, part: LoadedPart, context: RunContext) -> TorchClassifier:
-    """The classifier that attacks see, prepared once for each model and process."""
+def classifiers_of(
+    module: nn.Module, source: Target, precision: Precision, part: LoadedPart, context: RunContext
+) -> tuple[TorchClassifier, ...]:
+    """The classifiers that attacks see, one for each arithmetic of the precision; prepared once for each process."""
+    each: tuple[Arithmetic, ...] = ("bfloat16", "float32") if precision == "mixed" else (precision,)
+    return tuple(_classifier_of(module, source, arithmetic, part, context) for arithmetic in each)
+
+
+def _classifier_of(
+    module: nn.Module, source: Target, arithmetic: Arithmetic, part: LoadedPart, context: RunContext
+) -> TorchClassifier:
     info = source.info
 
     def make() -> TorchClassifier:
-        sample = part.tensor(0, min(len(part), 8), context.device)
-        # A copy: whatever an attack does to the module it is handed, the one that judges it stays as it is.
-        return TorchClassifier(copy.deepcopy(module), info.task, len(info.classes), context.acceleration, sample)
+        return TorchClassifier(
+            # A copy: whatever an attack does to the module it is handed, the one that judges it stays as it is.
+            copy.deepcopy(module),
+            info.task,
+            len(info.classes),
+            context.acceleration,
+            part.sample(context.device),
+            arithmetic,
+            stochastic=source.stochastic,
+        )
 
-    classifier = _classifiers.get((context.store, source.id, context.device, context.acceleration), make)
+    key = (context.store, source.id, context.device, context.acceleration, arithmetic)
+    classifier = _classifiers.get(key, make)
     classifier.forward_passes = classifier.backward_passes = 0
     return classifier
 
@@ -63,6 +81,29 @@ def budget_of(cell: Cell, context: RunContext, progress: Progress | None) -> Bud
     key = (cell.target.train.id, models.input_shape(cell.target), norm)
     mean = _mean_norms.get(key, lambda: mean_norm(part_of(cell.target.train, cell.target, context, progress), norm))
     return cell.budget.resolve(mean)
+
+
+def write_part(part: Part, store: Store, context: RunContext) -> None:
+    """Record what a slice holds, for each class; once."""
+    if store.has_part(part.id):
+        return
+    loaded = load_part(part, context)
+    data, info = loaded.data, loaded.info
+    rows = []
+    for index, name in enumerate(info.classes):
+        if data.labels is None:
+            break
+        mask = data.labels == index if data.labels.ndim == 1 else data.labels[:, index] == 1
+        groups = None if data.groups is None else len(np.unique(data.groups[mask]))
+        rows.append({"class": name, "images": int(mask.sum()), "groups": groups})
+    rows = rows or [{"class": "", "images": len(data), "groups": None}]
+    common = {
+        "part": part.id,
+        "dataset": part.dataset.name,
+        "fingerprint": loaded.fingerprint,
+        "slice": str(part.slice),
+    }
+    store.write_rows("parts", part.id, [{**common, **row} for row in rows])
 
 
 _mean_norms: Recent[float] = Recent(64)

@@ -11,7 +11,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from ..contracts import Model, Preprocessing, Shape
+from ..contracts import Model, Preprocessing, RandomPreprocessing, Shape
 from ..errors import ModelError, StoreError
 from ..grid.cells import Part, Target
 from ..grid.slices import Slice
@@ -19,6 +19,7 @@ from ..results.store import Store
 from . import training
 from .context import RunContext, hardware, versions
 from .data import load_part
+from .random_models import RandomInput
 
 
 def input_shape(target: Target) -> Shape:
@@ -166,6 +167,8 @@ def load(target: Target, store: Store, context: RunContext) -> nn.Module:
     plugin = target.defense.plugin
     if isinstance(plugin, Preprocessing):
         module = plugin.wrap(module)
+    elif isinstance(plugin, RandomPreprocessing):
+        module = RandomInput(plugin, module)
     return module.to(context.device).float().eval().requires_grad_(False)
 
 

@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, fields, replace
-from typing import Literal
 
 import torch
 from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from ..contracts import Arithmetic
 from ..errors import MedrobustError, did_you_mean
 from .first_conv import with_fast_first_convolutions
 from .frozen_norm import with_frozen_batch_norms
-
-Precision = Literal["auto", "float32", "bfloat16"]
+from .random_models import RandomInput
 
 AGREEMENT = 1e-3
 """Largest difference of logits, relative to their size, at which a prepared model counts as the same function."""
@@ -30,20 +29,18 @@ class Acceleration:
     Attributes:
         fold: fold batch norms into the convolutions before them; others become affine maps.
         channels_last: keep images and weights in the memory format that convolutions prefer.
-        precision: `bfloat16` autocast, `float32`, or `auto`: bfloat16 where the hardware computes in it.
         compile: compile with torch.compile; costs up to minutes once for each model, so it is off by default.
-        stem: compute the input gradient of convolutions on few channels as a convolution forward (on a CPU).
+        first_conv: compute the input gradient of convolutions on few channels as a convolution forward (on a CPU).
     """
 
     fold: bool = True
     channels_last: bool = True
-    precision: Precision = "auto"
     compile: bool = False
-    stem: bool = True
+    first_conv: bool = True
 
     @classmethod
     def parse(cls, text: str) -> Acceleration:
-        """Read `auto`, `none`, or a list such as `fold,stem,channels-last,bfloat16,compile`.
+        """Read `auto`, `none`, or a list such as `fold,first-conv,channels-last,compile`.
 
         Raises:
             MedrobustError: for an unknown part, with the nearest valid one.
@@ -51,14 +48,17 @@ class Acceleration:
         if text == "auto":
             return cls()
         chosen = PLAIN
-        parts = {"fold": "fold", "stem": "stem", "channels-last": "channels_last", "compile": "compile"}
+        parts = {
+            "fold": "fold",
+            "first-conv": "first_conv",
+            "channels-last": "channels_last",
+            "compile": "compile",
+        }
         for part in text.split(",") if text != "none" else ():
-            if part == "bfloat16":
-                chosen = replace(chosen, precision="bfloat16")
-            elif part in parts:
-                chosen = replace(chosen, **{parts[part]: True})  # type: ignore[arg-type]
+            if part in parts:
+                chosen = replace(chosen, **{parts[part]: True})
             else:
-                valid = ("auto", "none", "bfloat16", *parts)
+                valid = ("auto", "none", *parts)
                 raise MedrobustError(f"acceleration: unknown part '{part}'{did_you_mean(part, valid)}")
         return chosen
 
@@ -66,7 +66,7 @@ class Acceleration:
         return ",".join(f"{f.name}={getattr(self, f.name)}" for f in fields(self))
 
 
-PLAIN = Acceleration(fold=False, stem=False, channels_last=False, precision="float32")
+PLAIN = Acceleration(fold=False, first_conv=False, channels_last=False)
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,9 @@ class Prepared:
     autocast: torch.dtype | None
 
 
-def prepare(module: nn.Module, device: str, acceleration: Acceleration, sample: Tensor) -> Prepared:
+def prepare(
+    module: nn.Module, device: str, acceleration: Acceleration, sample: Tensor, arithmetic: Arithmetic = "float32"
+) -> Prepared:
     """The module to craft with.
 
     Args:
@@ -86,32 +88,35 @@ def prepare(module: nn.Module, device: str, acceleration: Acceleration, sample: 
         device: where it runs.
         acceleration: which parts to use; a part that does not apply to this module is left out.
         sample: a few images (n, c, h, w) on which the folded module must agree with the original.
+        arithmetic: `bfloat16` computes by torch's automatic mixed precision, emulated where the hardware lacks it.
     """
     prepared = module
     if acceleration.fold:
-        folded = fold_batch_norms(module)
-        if folded is not None and agree(folded, module, sample):
-            prepared = folded
+        prepared = _folded(module, sample)
     memory_format = torch.channels_last if acceleration.channels_last else torch.contiguous_format
-    if prepared is module and (acceleration.channels_last or acceleration.stem):
+    if prepared is module and (acceleration.channels_last or acceleration.first_conv):
         prepared = copy.deepcopy(module)
-    if acceleration.stem and not device.startswith("cuda"):
+    if acceleration.first_conv and not device.startswith("cuda"):
         with_fast_first_convolutions(prepared)
     if acceleration.channels_last:
         prepared = prepared.to(memory_format=torch.channels_last)
-    autocast = torch.bfloat16 if _use_bfloat16(device, acceleration.precision) else None
+    autocast = torch.bfloat16 if arithmetic == "bfloat16" else None
     if acceleration.compile:
         prepared = torch.compile(prepared)  # type: ignore[assignment]
     return Prepared(prepared, memory_format, autocast)
 
 
-def _use_bfloat16(device: str, precision: Precision) -> bool:
-    """Whether to compute in bfloat16: emulated, on a CPU without the instructions, it is ten times slower."""
-    if precision != "auto":
-        return precision == "bfloat16"
-    if device.startswith("cuda"):
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+def _folded(module: nn.Module, sample: Tensor) -> nn.Module:
+    """The module with its batch norms folded, or itself where that is not the same function.
+
+    Of a random model only what stands behind its random transformation is folded: traced, its numbers would become
+    constants.
+    """
+    if isinstance(module, RandomInput):
+        inner = _folded(module.inner, sample)
+        return module if inner is module.inner else RandomInput(module.defense, inner)
+    folded = fold_batch_norms(module)
+    return folded if folded is not None and agree(folded, module, sample) else module
 
 
 def agree(candidate: nn.Module, original: nn.Module, sample: Tensor) -> bool:

@@ -7,6 +7,8 @@ import os
 import sys
 from functools import cache
 
+from .numerics import LIBRARY_SWITCHES
+
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3
 """Numbers of glibc's mallopt(3)."""
 
@@ -25,6 +27,7 @@ KERNELS = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
 def set_up() -> None:
     """Prepare this process for many passes on its CPU."""
     keep_freed_memory()
+    os.environ.update(LIBRARY_SWITCHES)
     # A kernel belongs to a layer and a batch size. A network of a hundred layers at a few sizes, as an early stop meets
     # them, is more than oneDNN's usual thousand, so that each pass would make its kernels again: half of its time.
     os.environ.setdefault(KERNELS, "16384")

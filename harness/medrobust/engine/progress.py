@@ -12,9 +12,8 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
-from ..grid.plan import CraftStep, ProbeStep, Step, UniversalStep
 from .executors import Event
-from .steps import Report
+from .steps import Step, StepReport
 
 
 class Watcher(Protocol):
@@ -22,7 +21,7 @@ class Watcher(Protocol):
 
     def begin(self, steps: list[Step]) -> None: ...
     def event(self, event: Event) -> None: ...
-    def finished(self, step: Step, report: Report) -> None: ...
+    def finished(self, step: Step, report: StepReport) -> None: ...
     def end(self) -> None: ...
 
 
@@ -31,28 +30,15 @@ class Silent:
 
     def begin(self, steps: list[Step]) -> None: ...
     def event(self, event: Event) -> None: ...
-    def finished(self, step: Step, report: Report) -> None: ...
+    def finished(self, step: Step, report: StepReport) -> None: ...
     def end(self) -> None: ...
 
 
-def weight(step: Step) -> float:
-    """Rough cost of a step in image passes, for the time left; training counts three passes an image and epoch."""
-    if isinstance(step, CraftStep):
-        steps = getattr(step.root, "steps", 1) if step.root else 0
-        return 1.0 + 3.0 * float(steps if isinstance(steps, int) else 1)
-    if isinstance(step, UniversalStep):
-        return 100.0
-    if isinstance(step, ProbeStep):
-        return 2.0
-    epochs = getattr(getattr(step.target.model.plugin, "recipe", None), "epochs", 10)
-    return 12.0 * float(epochs) + 10.0
-
-
-class Estimate:
+class TimeLeft:
     """Time left, from the weight done in the time gone by."""
 
     def __init__(self, steps: list[Step]) -> None:
-        self.total = sum(map(weight, steps))
+        self.total = sum(step.weight for step in steps)
         self.begun = time.monotonic()
         self.done = 0.0
 
@@ -81,8 +67,8 @@ class Terminal:
 
     def begin(self, steps: list[Step]) -> None:
         self._names = {s.id: s.describe() for s in steps}
-        self._weights = {s.id: weight(s) for s in steps}
-        self._estimate = Estimate(steps)
+        self._weights = {s.id: s.weight for s in steps}
+        self._time = TimeLeft(steps)
         self._bar = Progress(
             TextColumn("cells"),
             BarColumn(bar_width=30),
@@ -90,7 +76,7 @@ class Terminal:
             TextColumn("{task.fields[left]}"),
             console=self.console,
         )
-        self._task = self._bar.add_task("", total=sum(s.passes for s in steps if isinstance(s, CraftStep)), left="")
+        self._task = self._bar.add_task("", total=sum(len(s.cells) for s in steps), left="")
         if self.console.is_terminal:
             self._live = Live(get_renderable=self._render, console=self.console, refresh_per_second=4, transient=True)
             self._live.start()
@@ -100,12 +86,11 @@ class Terminal:
             self._running[event.step] = event
         self._line()
 
-    def finished(self, step: Step, report: Report) -> None:
+    def finished(self, step: Step, report: StepReport) -> None:
         with self._lock:
             self._running.pop(step.id, None)
-            self._estimate.done += self._weights[step.id]
-            if isinstance(step, CraftStep):
-                self._bar.advance(self._task, step.passes)
+            self._time.done += self._weights[step.id]
+            self._bar.advance(self._task, len(step.cells))
         if report.error:
             self.console.print(Text(f"failed: {step.describe()}: {report.error}", style="red"))
         for _, status, reason in () if report.error else report.cells:
@@ -119,7 +104,7 @@ class Terminal:
 
     def _left(self) -> str:
         underway = sum(self._weights.get(i, 0) * e.done / max(e.total, 1) for i, e in self._running.items())
-        left = self._estimate.left(underway)
+        left = self._time.left(underway)
         return "" if left is None else f"about {human_time(left)} left"
 
     def _render(self) -> Group:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,11 +13,10 @@ from ..grid.blocks import Grid
 from ..grid.evidence_cells import with_evidence
 from ..grid.expansion import expand
 from ..grid.metadata import MetadataCache
-from ..grid.plan import CraftStep, Plan, Step
+from ..grid.plan import Done, Plan
 from ..grid.reader import read_grid
 from ..plugins.registry import Registry
 from ..results.store import Store
-from . import executors
 from .context import (
     RunContext,
     checked_data_root,
@@ -31,10 +27,12 @@ from .context import (
     default_device,
 )
 from .evidence import collect
-from .executors import InlineExecutor, process_pool
+from .executors import GivenExecutor, Processes, ThisProcess, Workers
+from .planner import steps_of
 from .prepare import Acceleration
 from .progress import Silent, Watcher
-from .steps import Report, record_failure
+from .schedule import Schedule
+from .steps import Step
 
 
 @dataclass(frozen=True)
@@ -76,6 +74,8 @@ class Session:
         workers: processes; one a core if not given, 1 runs in this process, and never more than a GPU serves.
         strict: raise at the first broken plugin.
         acceleration: what of the fast path crafting uses.
+        executor: where steps run instead: any `concurrent.futures.Executor` (with `workers` steps at once), or
+            :class:`Workers` that say more of it.
 
     Raises:
         MedrobustError: if a named place does not exist.
@@ -89,6 +89,7 @@ class Session:
     workers: int | None = None
     strict: bool = False
     acceleration: Acceleration = Acceleration()  # noqa: RUF009 - frozen
+    executor: Executor | Workers | None = None
     registry: Registry = field(init=False)
     context: RunContext = field(init=False)
     store: Store = field(init=False)
@@ -143,6 +144,25 @@ class Session:
         """The evidence that the store keeps, under the store's own names."""
         return [{str(k): v for k, v in row.items()} for row in self.store.rows("evidence").to_dict("records")]
 
+    def done(self) -> Done:
+        """What the store holds already."""
+        return self.store.done()
+
+    def steps(self, plan: Plan) -> list[Step]:
+        """The steps that make what the store lacks of a plan."""
+        return steps_of(plan, self.done())
+
+    def _workers(self, steps: Sequence[Step]) -> Workers:
+        """Where steps run: the executor that was given, else a process a core, a GPU or this process."""
+        if isinstance(self.executor, Executor):
+            return GivenExecutor(self.executor, self.workers or cores())
+        if self.executor is not None:
+            return self.executor
+        threads = max(s.threads for s in steps)
+        count = self.workers or (1 if self.device.startswith("cuda") else max(cores() // threads, 1))
+        count = min(count, len(steps))
+        return ThisProcess() if count == 1 else Processes(count, threads)
+
     def run(self, plan: Plan, watcher: Watcher | None = None) -> Outcome:
         """Compute every cell of a plan that the store lacks.
 
@@ -155,12 +175,12 @@ class Session:
         watcher = watcher or Silent()
         finished = self.store.finished()
         cached = sum(1 for c in plan.cells if c in finished)
-        steps = plan.steps(self.store.done())
+        steps = self.steps(plan)
         failed: Mapping[str, str] = {}
         if steps:
             watcher.begin(steps)
             try:
-                failed = _Schedule(steps, self, watcher).run()
+                failed = Schedule(steps, self._workers(steps), self.store, self.context, watcher).run()
             finally:
                 watcher.end()
             self.store.compact()
@@ -182,116 +202,3 @@ class Session:
             impossible=tuple(dict.fromkeys(e.impossible for e in plan.impossible)),
             seconds=time.perf_counter() - begun,
         )
-
-
-class _Schedule:
-    """Hands out steps whose needs are met, until all are done or given up."""
-
-    RETRIES = 1
-
-    def __init__(self, steps: list[Step], session: Session, watcher: Watcher) -> None:
-        self.steps = {s.id: s for s in steps}
-        self.session = session
-        self.watcher = watcher
-        self.waiting = list(steps)
-        self.failed: dict[str, str] = {}
-        self.met: set[str] = set()
-        self.deaths: dict[str, int] = {}
-
-    def run(self) -> Mapping[str, str]:
-        """Run all steps; the reasons of those that failed, by step."""
-        threads = max(s.threads for s in self.steps.values())
-        workers = self.session.workers or (1 if self.session.device.startswith("cuda") else max(cores() // threads, 1))
-        workers = min(workers, len(self.steps))
-        if workers == 1:
-            self.serve(InlineExecutor(), 1)
-            return self.failed
-        while self.waiting:
-            with (
-                _worker_environment(threads),
-                process_pool(workers, self.session.context.plugin_files, self.watcher.event) as pool,
-            ):
-                try:
-                    self.serve(pool, workers)
-                except BrokenProcessPool:
-                    continue
-        return self.failed
-
-    def ready(self) -> Iterable[Step]:
-        """Steps whose needs are met; those that need a failed step fail with its reason."""
-        for step in list(self.waiting):
-            broken = next((n for n in step.needs if n in self.failed), None)
-            if broken is not None:
-                self.waiting.remove(step)
-                self.fail(step, self.failed[broken])
-            elif all(n in self.met or n not in self.steps for n in step.needs):
-                yield step
-
-    def serve(self, executor: Executor, workers: int) -> None:
-        """Run steps on an executor until none is left.
-
-        Raises:
-            BrokenProcessPool: if a worker died; the steps that were in flight wait again, once.
-        """
-        inline = isinstance(executor, InlineExecutor)
-        running: dict[Future[Report], Step] = {}
-        while self.waiting or running:
-            for step in self.ready():
-                # A few steps more than workers keep every worker busy without fixing the order far ahead.
-                if len(running) >= (1 if inline else workers + 1):
-                    break
-                self.waiting.remove(step)
-                arguments = (step, self.session.context, step.threads)
-                listen = (self.watcher.event,) if inline else ()
-                running[executor.submit(executors.work, *arguments, *listen)] = step
-            if not running:
-                if self.waiting:
-                    continue
-                return
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                step = running.pop(future)
-                try:
-                    report = future.result()
-                except BrokenProcessPool:
-                    for lost in (step, *running.values()):
-                        self.died(lost)
-                    raise
-                except Exception as error:  # noqa: BLE001 - for instance a step that cannot be sent to a process
-                    self.fail(step, f"{type(error).__name__}: {error}")
-                    continue
-                self.close(step, report)
-
-    def died(self, step: Step) -> None:
-        """A worker died while this step was in flight: try again once, then give it up."""
-        self.deaths[step.id] = self.deaths.get(step.id, 0) + 1
-        if self.deaths[step.id] > self.RETRIES:
-            self.fail(step, "the worker process died twice while it ran, for lack of memory perhaps; try --workers 1")
-        else:
-            self.waiting.insert(0, step)
-
-    def fail(self, step: Step, reason: str) -> None:
-        record_failure(self.session.store, self.session.context, step, reason)
-        cells = tuple((o.cell.id, "failed", reason) for o in step.outputs) if isinstance(step, CraftStep) else ()
-        self.close(step, Report(step.id, 0.0, reason, cells))
-
-    def close(self, step: Step, report: Report) -> None:
-        if report.error:
-            self.failed[step.id] = report.error
-        self.met.add(step.id)
-        self.watcher.finished(step, report)
-
-
-@contextlib.contextmanager
-def _worker_environment(threads: int) -> Iterator[None]:
-    """Libraries read these when a worker imports them; workers times threads must not exceed the cores."""
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    before = {n: os.environ.get(n) for n in names}
-    os.environ.update(dict.fromkeys(names, str(threads)))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

@@ -11,10 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..contracts import Perturb, Recipe, Task, cross_entropy, decide
+from ..contracts import Recipe, Task, TransformImages, cross_entropy, decide
 from ..errors import DataError, ModelError
 from .augment import augment, parse
-from .data import LoadedPart, convert
+from .data import LoadedPart
 
 Epoch = dict[str, float]
 Progress = Callable[[int, int, str], None]
@@ -30,8 +30,8 @@ def train(
     *,
     device: str = "cpu",
     progress: Progress | None = None,
-    before: Perturb | None = None,
-    after: Perturb | None = None,
+    before: TransformImages | None = None,
+    after: TransformImages | None = None,
 ) -> list[Epoch]:
     """Train `module` in place; it ends with the weights of the selected epoch, in evaluation mode.
 
@@ -87,7 +87,9 @@ def train(
                     images = after(images, truth, index)
                     module.train()
                 optimizer.zero_grad(set_to_none=True)
-                loss = criterion(module(images), truth)
+                with _arithmetic(recipe, device):
+                    logits = module(images)
+                loss = criterion(logits.float(), truth)
                 loss.backward()
                 optimizer.step()
                 if schedule is not None and recipe.schedule != "step":
@@ -102,10 +104,10 @@ def train(
                 )
             text = f"epoch {epoch}, loss {entry['train_loss']:.3f}"
             if validation is not None:
-                logits = predict(module, validation, device=device)
+                found = predict(module, validation, device=device)
                 expected = _labels(validation)
-                entry["val_loss"] = float(cross_entropy(logits, expected).mean())
-                hits = decide(logits, multilabel=part.info.task == "multilabel") == expected
+                entry["val_loss"] = float(cross_entropy(found, expected).mean())
+                hits = decide(found, multilabel=part.info.task == "multilabel") == expected
                 entry["val_accuracy"] = float(hits.float().mean())
                 text += f", val accuracy {entry['val_accuracy']:.3f}"
                 if entry["val_loss"] < best_loss:
@@ -121,6 +123,12 @@ def train(
     return history
 
 
+def _arithmetic(recipe: Recipe, device: str) -> contextlib.AbstractContextManager[Any]:
+    """What the forward pass of a training step computes in."""
+    kind = torch.device(device).type
+    return torch.autocast(kind, torch.bfloat16) if recipe.precision == "bfloat16" else contextlib.nullcontext()
+
+
 @contextlib.contextmanager
 def _seeded(seed: int, device: str) -> Iterator[None]:
     """What layers draw by themselves (dropout) follows from the seed, and leaves the caller's generators alone."""
@@ -133,7 +141,7 @@ def predict(module: nn.Module, part: LoadedPart, *, device: str = "cpu", batch_s
     """Logits of a part on the CPU, float32 (n, outputs)."""
     module.eval()
     with torch.no_grad():
-        batches = (part.tensor(s, min(s + batch_size, len(part)), device) for s in range(0, len(part), batch_size))
+        batches = (part.tensor(slice(s, s + batch_size), device) for s in range(0, len(part), batch_size))
         return torch.cat([module(batch).float().cpu() for batch in batches])
 
 
@@ -144,7 +152,7 @@ def _labels(part: LoadedPart) -> Tensor:
 
 
 def _images(part: LoadedPart, index: Tensor) -> Tensor:
-    return convert(part.data.images[index.numpy()], part.shape)
+    return part.tensor(index.numpy())
 
 
 def _counts(labels: Tensor, classes: int) -> Tensor:

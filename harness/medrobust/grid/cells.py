@@ -115,6 +115,11 @@ class Target:
         base = self.pretrained.weights if self.pretrained else ()
         return tuple(dict.fromkeys((*base, self.fit_id, self.weights_id())))
 
+    @property
+    def stochastic(self) -> bool:
+        """Whether the model or its defense is random, by its own declaration."""
+        return any(plugin.stochastic for plugin in (self.model.plugin, self.defense.plugin))  # type: ignore[attr-defined]
+
     def describe(self) -> str:
         """For progress and messages."""
         defense = "" if self.defense.offer.name == "none" else f" + {self.defense.label}"
@@ -156,6 +161,12 @@ class Cell:
             chain.append(plugin)
             plugin = plugin.of
         return tuple(reversed(chain))
+
+    @cached_property
+    def cumulative_value(self) -> int | None:
+        """What the attack's cumulative field is at, or None where it has none."""
+        field = cumulative_field(self.root) if self.root is not None else None
+        return getattr(self.root, field) if field else None
 
     @property
     def _attack_fields(self) -> Fields:

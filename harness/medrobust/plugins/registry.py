@@ -125,8 +125,7 @@ class Registry:
         """
         if not file.is_file():
             raise PluginError(f"--plugin {file}: no such file")
-        # The name is the file's own, so that classes defined there can be found again in another process.
-        name = f"medrobust_local_{file.stem.replace('-', '_')}"
+        name = local_module(file)
         specification = importlib.util.spec_from_file_location(name, file)
         if specification is None or specification.loader is None:
             raise PluginError(f"--plugin {file}: not a Python file")
@@ -267,6 +266,18 @@ class Registry:
             if offer.plugin is type(plugin) and all(getattr(plugin, k) == v for k, v in offer.preset):
                 return offer
         raise PluginError(f"{plugin.kind} '{plugin.title}' is offered by no plugin")
+
+
+def load_local_files(files: Iterable[Path]) -> None:
+    """Load local plugin files that this process has not loaded yet, so that their classes can be unpickled."""
+    for file in files:
+        if local_module(file) not in sys.modules:
+            Registry().load_file(file)
+
+
+def local_module(file: Path) -> str:
+    """The name of the module of a local plugin file: the file's own, so that another process finds its classes."""
+    return f"medrobust_local_{file.stem.replace('-', '_')}"
 
 
 def _classes_of(module: ModuleType) -> list[type[Plugin]]:

@@ -84,6 +84,8 @@ def take(record: Record, index: NDArray[np.intp]) -> Record:
         l2=record.l2[index],
         linf=record.linf[index],
         groups=None if record.groups is None else record.groups[index],
+        clean_more=None if record.clean_more is None else record.clean_more[index],
+        adversarial_more=None if record.adversarial_more is None else record.adversarial_more[index],
     )
 
 

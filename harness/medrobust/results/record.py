@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ class Record:
         linf: realised linf norm per image (n,), pixels in [0, 1].
         groups: group ids (patients) (n,), or None where unknown.
         target: the class a targeted attack asked for (an index, or a 0/1 vector for multi-label), else None.
+        clean_more, adversarial_more: of a random model, logits of the draws after the first (n, draws - 1, outputs).
         full: whether every image met the attack at full strength; False where it left once broken (`stop = "success"`).
     """
 
@@ -38,6 +39,22 @@ class Record:
     groups: NDArray[np.str_] | None = None
     target: Any = None
     full: bool = True
+    clean_more: NDArray[np.float32] | None = None
+    adversarial_more: NDArray[np.float32] | None = None
+
+    @property
+    def draws(self) -> int:
+        """Verdicts on each image: more than one of a random model."""
+        return 1 if self.adversarial_more is None else 1 + self.adversarial_more.shape[1]
+
+    def draw(self, number: int) -> Record:
+        """The record of one draw alone."""
+        if self.clean_more is None or self.adversarial_more is None:
+            return self
+        single = replace(self, clean_more=None, adversarial_more=None)
+        if number == 0:
+            return single
+        return replace(single, clean=self.clean_more[:, number - 1], adversarial=self.adversarial_more[:, number - 1])
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -158,6 +158,10 @@ class Store:
         """What a plan need not make again."""
         return Done(self.finished(), self.fitted().keys(), set(self.rows("artifacts")["artifact"]))
 
+    def has_part(self, part: str) -> bool:
+        """Whether what a slice holds is recorded in a file of its own."""
+        return (self.path / "parts" / f"{part}.parquet").exists()
+
     def weights_of(self, fit: str) -> str | None:
         """Content hash of the weights of one fit, by the one file it wrote; None if it is not there."""
         file = self.path / "fits" / f"{fit}.parquet"
@@ -247,6 +251,8 @@ class Store:
                     samples.groups,
                     None if target is None or np.isnan(target) else int(target),
                     details[cell]["stop"] != "success",
+                    base.more_logits,
+                    samples.more_logits,
                 ),
             )
 

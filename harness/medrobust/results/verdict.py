@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..contracts import Budget
+from ..errors import PluginError
 
 Status = Literal["ok", "invalid", "failed", "skipped"]
 
@@ -25,6 +26,43 @@ class Norms:
     linf: Tensor
     bounded: Tensor
     """The norm that the budget bounds."""
+
+
+class InvalidImagesError(PluginError):
+    """What an attack returned breaks its budget or the contract; the message says which rule, and by how much."""
+
+
+@dataclass(frozen=True)
+class Verified:
+    """Adversarial images that keep the rules: float32 (n, c, h, w), with their realised norms."""
+
+    images: Tensor
+    norms: Norms
+
+
+def canonical(tensor: Tensor) -> Tensor:
+    """The same values with the strides of a fresh tensor.
+
+    Convolutions choose their arithmetic by strides, even by those of axes of length one; so equal pixels give equal
+    logits, to the last bit.
+    """
+    return tensor.reshape(-1).view(tensor.shape)
+
+
+def verify(adversarial: object, images: Tensor, budget: Budget, what: str = "image") -> Verified:
+    """Check what an attack returned: type, shape, dtype, finiteness, box and norm; `what` each of them is called.
+
+    Raises:
+        InvalidImagesError: naming the rule.
+    """
+    if fault := form_fault(adversarial, images):
+        raise InvalidImagesError(fault)
+    assert isinstance(adversarial, Tensor)
+    adversarial = canonical(adversarial.detach())
+    measured = norms(images, adversarial, budget.norm)
+    if fault := budget_fault(adversarial, images, measured, budget, what):
+        raise InvalidImagesError(fault)
+    return Verified(adversarial, measured)
 
 
 def norms(images: Tensor, adversarial: Tensor, norm: str) -> Norms:
@@ -51,7 +89,9 @@ def form_fault(adversarial: Any, images: Tensor) -> str | None:
     return None
 
 
-def budget_fault(adversarial: Tensor, images: Tensor, measured: Norms, budget: Budget) -> str | None:
+def budget_fault(
+    adversarial: Tensor, images: Tensor, measured: Norms, budget: Budget, what: str = "image"
+) -> str | None:
     """Which images leave box or budget, with the worst value. None if none does."""
     if budget.box is not None:
         # An image may already lie outside the box of a data set's own making; only what the attack added counts.
@@ -61,7 +101,7 @@ def budget_fault(adversarial: Tensor, images: Tensor, measured: Norms, budget: B
         outside = (flat.amin(dim=1) < low) | (flat.amax(dim=1) > high)
         if outside.any():
             return (
-                f"{int(outside.sum())} of {len(images)} images leave the box [{budget.box[0]:g}, {budget.box[1]:g}]: "
+                f"{_leaving(outside, what)} the box [{budget.box[0]:g}, {budget.box[1]:g}]: "
                 f"pixels from {float(flat.min()):.6g} to {float(flat.max()):.6g}"
             )
     if budget.eps is not None:
@@ -69,10 +109,14 @@ def budget_fault(adversarial: Tensor, images: Tensor, measured: Norms, budget: B
         beyond = measured.bounded > allowed
         if beyond.any():
             return (
-                f"{int(beyond.sum())} of {len(images)} images leave the budget: {budget.norm} up to "
+                f"{_leaving(beyond, what)} the budget: {budget.norm} up to "
                 f"{float(measured.bounded.max()):.6g}, allowed {budget.eps:.6g}"
             )
     return None
+
+
+def _leaving(those: Tensor, what: str) -> str:
+    return f"{int(those.sum())} of {len(those)} {what}s leave" if len(those) > 1 else f"the {what} leaves"
 
 
 def _slack(budget: Budget, images: Tensor) -> float:

@@ -12,7 +12,7 @@ from torch import Tensor
 from medrobust import Budget, Classifier, Goal, Gradient, IterativeAttack, Loss, SampleRNG, ThreatModel, cumulative
 
 from .geometry import NORMS, laid_out_as, project, radius, random_point, steepest
-from .gradient import Steps
+from .gradient import Draws, Steps
 from .margin import dlr_loss, rival_classes
 
 _MOMENTUM = 0.25
@@ -36,6 +36,7 @@ class APGD(IterativeAttack):
             targeted form of `dlr` (section 5).
         schedule: number of steps that the checks are laid out for. It does not follow `steps`, so that fewer of them
             are a prefix.
+        draws: gradients of a random model are means over so many draws (expectation over transformation).
     """
 
     name: ClassVar[str] = "apgd"
@@ -46,6 +47,7 @@ class APGD(IterativeAttack):
     loss: Literal["ce", "dlr"] = "ce"
     rank: Annotated[int, Field(ge=0)] = 0
     schedule: Annotated[int, Field(ge=1)] = 100
+    draws: Draws = 1
 
     def __post_init__(self) -> None:
         if self.rank and self.loss != "dlr":
@@ -54,13 +56,13 @@ class APGD(IterativeAttack):
     def iterates(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Steps:
         rivals = rival_classes(classifier.logits(images), goal, self.rank) if self.rank else None
         start = random_point(images, budget, rng)
-        at_start = classifier.gradient(start, self._loss(goal, rivals))
+        at_start = classifier.gradient(start, self._loss(goal, rivals), draws=self.draws)
         state = _State.begin(images, start, at_start, goal.reached(at_start.logits), 2 * radius(budget), rivals)
         window, least, less = (max(1, int(share * self.schedule)) for share in (0.22, 0.06, 0.03))
         since = 0
         for number in range(self.steps):
             state.move(budget, _MOMENTUM if number else 0.0)
-            found = classifier.gradient(state.point, self._loss(goal, state.rivals))
+            found = classifier.gradient(state.point, self._loss(goal, state.rivals), draws=self.draws)
             state.learn(found, goal.reached(found.logits))
             since += 1
             if since == window:

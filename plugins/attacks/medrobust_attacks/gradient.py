@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
+from pydantic import Field
 from torch import Tensor
 
 from medrobust import (
@@ -23,6 +24,9 @@ from medrobust import (
 
 from .geometry import NORMS, corners, laid_out_as, project, radius, random_point, steepest
 
+Draws = Annotated[int, Field(ge=1)]
+"""Draws of a random model that a gradient is averaged over."""
+
 Steps = Generator[Tensor, Tensor | None, None]
 """Points after each step; answered with a mask of the images still in play, or with nothing."""
 
@@ -36,6 +40,7 @@ def ascend(
     step_size: float,
     steps: int,
     loss: Callable[[Goal], Loss] = lambda goal: goal.loss,
+    draws: int = 1,
 ) -> Steps:
     """Projected steepest ascent of a loss from `start`; yields the point after each step (overwritten by the next).
 
@@ -48,12 +53,13 @@ def ascend(
         step_size: length of a step in the budget's norm, pixels in [0, 1].
         steps: number of steps.
         loss: the per-image loss of logits that is ascended for a goal.
+        draws: of a random model, over how many draws each gradient is averaged.
     """
     point = start.clone()
     # The corners of an linf ball are the same in every step.
     centres: tuple[Tensor, ...] = corners(images, budget) if budget.norm == "linf" else (images,)
     for _ in range(steps):
-        direction = steepest(classifier.gradient(point, loss(goal)).gradient, budget.norm)
+        direction = steepest(classifier.gradient(point, loss(goal), draws=draws).gradient, budget.norm)
         centres = tuple(laid_out_as(c, direction) for c in centres)
         point = laid_out_as(point, direction).add_(direction, alpha=step_size)
         point = point.clamp_(*centres) if budget.norm == "linf" else project(point, centres[0], budget)
@@ -68,15 +74,19 @@ class FGSM(Attack):
 
     Goodfellow, Shlens, Szegedy, "Explaining and harnessing adversarial examples", ICLR 2015. For l2, the step follows
     the normalised gradient (fast gradient method).
+
+    Attributes:
+        draws: gradients of a random model are means over so many draws (expectation over transformation).
     """
 
     name: ClassVar[str] = "fgsm"
     revision: ClassVar[int] = 1
     threat: ClassVar[ThreatModel] = ThreatModel(norms=NORMS)
+    draws: Draws = 1
 
     def perturb(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Tensor:
         eps = radius(budget)
-        return next(ascend(classifier, images, images, goal, budget, eps, 1))
+        return next(ascend(classifier, images, images, goal, budget, eps, 1, draws=self.draws))
 
 
 @dataclass(frozen=True)
@@ -89,6 +99,7 @@ class BIM(IterativeAttack):
     Attributes:
         steps: number of steps (cumulative).
         step_size: length of a step in the budget's norm.
+        draws: gradients of a random model are means over so many draws (expectation over transformation).
     """
 
     name: ClassVar[str] = "bim"
@@ -96,10 +107,11 @@ class BIM(IterativeAttack):
     threat: ClassVar[ThreatModel] = ThreatModel(norms=NORMS)
     steps: int = cumulative(40)
     step_size: Length = Length.parse("eps/40")
+    draws: Draws = 1
 
     def iterates(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Steps:
         step = self.step_size.resolve(eps=radius(budget))
-        return ascend(classifier, images, images, goal, budget, step, self.steps)
+        return ascend(classifier, images, images, goal, budget, step, self.steps, draws=self.draws)
 
 
 @dataclass(frozen=True)
@@ -113,6 +125,7 @@ class PGD(IterativeAttack):
         steps: number of steps (cumulative).
         step_size: length of a step in the budget's norm.
         random_start: begin at a uniformly drawn point of the ball, else at the clean image.
+        draws: gradients of a random model are means over so many draws (expectation over transformation).
     """
 
     name: ClassVar[str] = "pgd"
@@ -121,8 +134,9 @@ class PGD(IterativeAttack):
     steps: int = cumulative(20)
     step_size: Length = Length.parse("eps/10")
     random_start: bool = True
+    draws: Draws = 1
 
     def iterates(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Steps:
         start = random_point(images, budget, rng) if self.random_start else images
         step = self.step_size.resolve(eps=radius(budget))
-        return ascend(classifier, images, start, goal, budget, step, self.steps)
+        return ascend(classifier, images, start, goal, budget, step, self.steps, draws=self.draws)

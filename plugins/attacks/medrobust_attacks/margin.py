@@ -24,7 +24,7 @@ from medrobust import (
 )
 
 from .geometry import NORMS, radius
-from .gradient import Steps, ascend
+from .gradient import Draws, Steps, ascend
 
 _TINY = 1e-12
 
@@ -107,6 +107,7 @@ class CWLinf(IterativeAttack):
         step_size: length of a step in the budget's norm.
         kappa: margin beyond which an image is left alone, in logits.
         zero_own: let 0 stand for the own class among the others, as ma2020's code does; a fidelity switch.
+        draws: gradients of a random model are means over so many draws (expectation over transformation).
     """
 
     name: ClassVar[str] = "cw-linf"
@@ -116,6 +117,7 @@ class CWLinf(IterativeAttack):
     step_size: Length = Length.parse("eps/10")
     kappa: float = 100.0
     zero_own: bool = False
+    draws: Draws = 1
 
     def iterates(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Steps:
         step = self.step_size.resolve(eps=radius(budget))
@@ -123,4 +125,4 @@ class CWLinf(IterativeAttack):
         def loss(goal: Goal) -> Loss:
             return margin_loss(goal, self.kappa, zero_own=self.zero_own)
 
-        return ascend(classifier, images, images, goal, budget, step, self.steps, loss)
+        return ascend(classifier, images, images, goal, budget, step, self.steps, loss, self.draws)

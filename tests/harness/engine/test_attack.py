@@ -30,7 +30,7 @@ from medrobust import (
 from medrobust.engine.attack import run_attack
 from medrobust.engine.classifier import TorchClassifier
 from medrobust.results.statistics import worst_case
-from medrobust_attacks import FGSM, PGD, CWLinf, Square, WorstCase
+from medrobust_attacks import FGSM, PGD, CWLinf, RandomUAP, Square, WorstCase
 
 pytestmark = pytest.mark.numerical
 
@@ -100,7 +100,7 @@ class Case:
         judge = classifier or TorchClassifier(self.module, "multiclass", 3)
         wanted = {getattr(attack, "steps", getattr(attack, "queries", None))}
         draws = SampleRNG.for_ids(3, IDS)
-        ((_, found),) = run_attack(attack, wanted, stop, judge, self.images, self.goal, BUDGET, draws)  # type: ignore[arg-type]
+        ((_, found),) = run_attack(attack, wanted, stop, [judge], self.images, self.goal, BUDGET, draws)  # type: ignore[arg-type]
         return found.clone()
 
     def broken(self, adversarial: Tensor) -> Tensor:
@@ -240,3 +240,21 @@ def test_an_ensemble_is_a_cell_of_a_grid(session: Callable[..., Session]) -> Non
         assert accuracy[name, stop] <= min(a for a in alone if a is not None)  # type: ignore[operator]
         assert accuracy[name, stop] < accuracy[f"halved(of={name})", stop] <= accuracy["none", stop] + ONE  # type: ignore[operator]
     assert accuracy[name, "success"] <= accuracy[name, "full"]  # type: ignore[operator]
+
+
+def test_a_universal_attack_and_one_that_ends_early_are_named() -> None:
+    class Short(PGD):
+        def iterates(self, *arguments):  # type: ignore[no-untyped-def]
+            steps = super().iterates(*arguments)
+            yield next(steps)
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        classifier = TorchClassifier(nn.Sequential(nn.Flatten(), nn.Linear(64, 3)), "multiclass", 3)
+    images = torch.rand(6, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    goal, draws = Untargeted(torch.zeros(6, dtype=torch.int64)), SampleRNG.for_ids(0, list("abcdef"))
+    rest = ([classifier], images, goal, Budget("linf", 0.1), draws)
+    with pytest.raises(PluginError, match="attack 'random-uap' is universal; it is not crafted per image"):
+        list(run_attack(RandomUAP(), {None}, "full", *rest))
+    with pytest.raises(PluginError, match="attack 'pgd' ended after 1 of 5 iterations"):
+        list(run_attack(Short(steps=5), {1, 5}, "full", *rest))

@@ -14,7 +14,7 @@ from medrobust.engine.prepare import PLAIN, Acceleration
 pytestmark = pytest.mark.numerical
 
 Images = tuple[Tensor, Tensor]
-FAST = Acceleration(precision="float32")
+FAST = Acceleration()
 
 
 def classifier(module: nn.Module, images: Tensor, acceleration: Acceleration = FAST) -> TorchClassifier:
@@ -52,7 +52,7 @@ def test_logits_and_gradients_are_the_modules(trained: nn.Module, shadows: Image
 
 def test_low_precision_stays_inside(trained: nn.Module, shadows: Images) -> None:
     images, labels = shadows[0][:8], shadows[1][:8]
-    fast = classifier(trained, images, Acceleration(precision="bfloat16"))
+    fast = TorchClassifier(trained, "multiclass", 3, FAST, images[:8], "bfloat16")
     logits = fast.logits(images)
     assert logits.dtype == fast.gradient(images, Untargeted(labels).loss).gradient.dtype == torch.float32
     assert not torch.equal(logits, trained(images))
@@ -82,18 +82,6 @@ def test_passes_of_other_libraries_are_counted(trained: nn.Module, shadows: Imag
     assert torch.equal(logits.detach(), trained(shadows[0][:7]))
     counted.module(shadows[0][:4])
     assert passes(counted) == (11, 7)
-
-
-def test_it_remembers_the_last_logits_for_early_stop(trained: nn.Module, shadows: Images) -> None:
-    images, labels = shadows[0][:6], shadows[1][:6]
-    remembering = classifier(trained, images)
-    assert remembering.last_logits is None
-    scores = remembering.logits(images[:3])
-    assert remembering.last_logits is not None
-    assert torch.equal(remembering.last_logits, scores)
-    logits = remembering.gradient(images, Untargeted(labels).loss).logits
-    assert remembering.last_logits is not None
-    assert torch.equal(remembering.last_logits, logits)
 
 
 def test_features_are_those_of_the_named_layer(trained: nn.Module, shadows: Images) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from medrobust import Budget, MedrobustError, SampleRNG, Shape, Untargeted
+from medrobust import Arithmetic, Budget, MedrobustError, SampleRNG, Shape, Untargeted
 from medrobust.engine.classifier import TorchClassifier
 from medrobust.engine.prepare import PLAIN, Acceleration, agree, fold_batch_norms, prepare
 from medrobust_attacks import PGD
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.numerical
 Images = tuple[Tensor, Tensor]
 Randomise = Callable[[nn.Module], nn.Module]
 
-EXACT = Acceleration(precision="float32")
+EXACT = Acceleration()
 
 
 def images(count: int = 4, channels: int = 3, size: int = 32) -> Tensor:
@@ -139,14 +139,14 @@ def test_agreement_is_of_shape_and_value_and_finite() -> None:
 def test_each_part_can_be_turned_off() -> None:
     module = made(block())
     assert prepare(module, "cpu", PLAIN, images()).module is module
-    with_norms = prepare(module, "cpu", Acceleration(fold=False, precision="float32"), images())
+    with_norms = prepare(module, "cpu", Acceleration(fold=False), images())
     assert norms(with_norms.module) == 1
     assert with_norms.memory_format == torch.channels_last
-    contiguous = prepare(module, "cpu", Acceleration(channels_last=False, precision="float32"), images())
+    contiguous = prepare(module, "cpu", Acceleration(channels_last=False), images())
     assert norms(contiguous.module) == 0
     assert contiguous.memory_format == torch.contiguous_format
     assert contiguous.autocast is None
-    assert prepare(module, "cpu", Acceleration(precision="bfloat16"), images()).autocast == torch.bfloat16
+    assert prepare(module, "cpu", Acceleration(), images(), "bfloat16").autocast == torch.bfloat16
 
 
 def test_a_module_is_compiled_only_where_asked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,24 +161,14 @@ def test_a_module_is_compiled_only_where_asked(monkeypatch: pytest.MonkeyPatch) 
     assert norms(compiled[0]) == 0
 
 
-@pytest.mark.parametrize(("avx512", "amx"), [(False, False), (True, False), (False, True)])
-def test_bfloat16_is_chosen_where_the_processor_computes_in_it(
-    avx512: bool, amx: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512)
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
-    chosen = prepare(made(block()), "cpu", Acceleration(), images()).autocast
-    assert chosen == (torch.bfloat16 if avx512 or amx else None)
-
-
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("auto", Acceleration()),
         ("none", PLAIN),
         ("fold", replace(PLAIN, fold=True)),
-        ("fold,stem,channels-last", EXACT),
-        ("bfloat16,compile", replace(PLAIN, precision="bfloat16", compile=True)),
+        ("fold,first-conv,channels-last", EXACT),
+        ("fold,compile", replace(PLAIN, fold=True, compile=True)),
     ],
 )
 def test_the_switch_is_read(text: str, expected: Acceleration) -> None:
@@ -189,7 +179,7 @@ def test_the_switch_is_read(text: str, expected: Acceleration) -> None:
     ("text", "message"),
     [
         ("chanels-last", "acceleration: unknown part 'chanels-last'.*did you mean 'channels-last'"),
-        ("fold,bfloat32", "unknown part 'bfloat32'.*'bfloat16'"),
+        ("fold,first", "unknown part 'first'.*'first-conv'"),
         ("fold,", "unknown part ''"),
     ],
 )
@@ -198,15 +188,15 @@ def test_a_misspelt_switch_is_answered_with_the_nearest(text: str, message: str)
         Acceleration.parse(text)
 
 
-@pytest.mark.parametrize("fast", [EXACT, Acceleration(precision="bfloat16")], ids=["float32", "bfloat16"])
+@pytest.mark.parametrize("arithmetic", ["float32", "bfloat16"])
 def test_fast_and_plain_path_give_the_same_robust_accuracy(
-    trained: nn.Module, shadows: Images, fast: Acceleration
+    trained: nn.Module, shadows: Images, arithmetic: Arithmetic
 ) -> None:
     batch, labels = shadows
     budget = Budget("linf", 6 / 255)
 
-    def robust(acceleration: Acceleration) -> float:
-        classifier = TorchClassifier(trained, "multiclass", 3, acceleration, batch[:8])
+    def robust(acceleration: Acceleration, arithmetic: Arithmetic = "float32") -> float:
+        classifier = TorchClassifier(trained, "multiclass", 3, acceleration, batch[:8], arithmetic)
         rng = SampleRNG.for_ids(0, [str(i) for i in range(len(batch))])
         adversarial = PGD(steps=10, random_start=False).perturb(classifier, batch, Untargeted(labels), budget, rng)
         return float((trained(adversarial).argmax(1) == labels).float().mean())
@@ -214,4 +204,4 @@ def test_fast_and_plain_path_give_the_same_robust_accuracy(
     plain = robust(PLAIN)
     # Measured over six seeds and two instruction sets: 0.41 to 0.64; float32 differs by 0, bfloat16 by 0.006 at most.
     assert 0.25 < plain < 0.8
-    assert robust(fast) == pytest.approx(plain, abs=0.005 if fast.precision == "float32" else 0.02)
+    assert robust(EXACT, arithmetic) == pytest.approx(plain, abs=0.005 if arithmetic == "float32" else 0.02)

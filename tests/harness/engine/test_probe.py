@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from medrobust import Classifier, Outcome, Plan, Probe, Session, parse_grid
-from medrobust.grid.plan import ProbeStep
+from medrobust.engine.steps import ProbeStep
 from medrobust.plugins.builtin import Examples
 
 MakeSession = Callable[..., Session]
@@ -102,9 +102,9 @@ def test_what_is_there_is_not_measured_again(made: Session) -> None:
     more = 'attack = "sign"\nprobe = "examples"'
     run(made, more)
     planned = made.plan(parse_grid(tomllib.loads(GRID + more), made.registry))
-    assert planned.steps(made.store.done()) == []
+    assert made.steps(planned) == []
     another = made.plan(parse_grid(tomllib.loads(GRID + more.replace("examples", "difference")), made.registry))
-    (step,) = another.steps(made.store.done())
+    (step,) = made.steps(another)
     assert isinstance(step, ProbeStep)
     assert step.describe().startswith("difference of sign linf:16/255")
 

@@ -43,7 +43,7 @@ class Network(Classifier):
         with torch.no_grad():
             return self._net(images)
 
-    def gradient(self, images: Tensor, loss: Loss) -> Gradient:
+    def gradient(self, images: Tensor, loss: Loss, *, draws: int = 1) -> Gradient:
         leaf = images.detach().clone().requires_grad_(True)
         logits = self._net(leaf)
         values = loss(logits)

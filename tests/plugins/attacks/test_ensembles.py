@@ -50,7 +50,7 @@ def test_autoattack_runs_for_any_number_of_classes_and_is_at_least_as_strong_as_
 
     def broken(attack, stop) -> torch.Tensor:
         draws = SampleRNG.for_ids(0, [str(i) for i in range(30)])
-        ((_, found),) = run_attack(attack, {None}, stop, classifier, x, goal, budget, draws)
+        ((_, found),) = run_attack(attack, {None}, stop, [classifier], x, goal, budget, draws)
         return goal.reached(net.logits(found))
 
     pgd = broken(PGD(), "full")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal, get_args
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...contracts import Task
 from ..record import Record
+from ..statistics.combine import mean_of
 from ..statistics.rates import group_count
 from ..statistics.value import Value, undefined
 
@@ -32,7 +33,8 @@ class Metric:
         full_strength: whether it needs a record made with stop = "full", since images that an attack left once broken
             would change it.
         axis: the axes of its value: none for a scalar.
-        hits: for a rate over all images, which of them count (n,); pairs of rates are compared image by image.
+        hits: for a rate over all images, which of them count (n,); pairs of rates are compared image by image (of
+            random models, by their first draw).
         tasks: the tasks it is defined for.
     """
 
@@ -60,7 +62,7 @@ class Metric:
         """The metric of `record`, or why it is undefined there."""
         if reason := self._obstacle(record):
             return undefined(reason, n=len(record), groups=group_count(record.groups))
-        return self.function(record)
+        return self.function(record) if record.draws == 1 else over_draws(self, record)
 
     def _obstacle(self, record: Record) -> str:
         if len(record) == 0:
@@ -74,3 +76,41 @@ class Metric:
         if not (np.isfinite(record.clean).all() and np.isfinite(record.adversarial).all()):
             return "logits that are not finite"
         return ""
+
+
+def over_draws(metric: Metric, record: Record) -> Value:
+    """The mean of a metric over the draws of a random model; the note says what is left at worst.
+
+    The interval is the mean of the draws' intervals, since all draws are about the same images. At worst, a rate counts
+    an image against the model if any draw does; any other metric is that of the worst draw.
+    """
+    each = [metric.function(record.draw(number)) for number in range(record.draws)]
+    note = f"mean of {record.draws} draws of a random model"
+    if any(isinstance(value.value, np.ndarray) for value in each):
+        return _mean_of_arrays(each, note)
+    found = mean_of(each)
+    if found.scalar is None:
+        return found
+    worst = _worst(metric, record, [value.scalar for value in each if value.scalar is not None])
+    if worst is not None:
+        note += f", {f'{worst:.1%}' if metric.unit == 'fraction' else f'{worst:.3f}'} at worst"
+    return replace(found, note="; ".join(text for text in (found.note, note) if text))
+
+
+def _worst(metric: Metric, record: Record, values: list[float]) -> float | None:
+    if metric.higher_is_robust is None:
+        return None
+    if metric.hits is not None:
+        hits = np.stack([metric.hits(record.draw(number)) for number in range(record.draws)])
+        return float((hits.all(axis=0) if metric.higher_is_robust else hits.any(axis=0)).mean())
+    return min(values) if metric.higher_is_robust else max(values)
+
+
+def _mean_of_arrays(each: list[Value], note: str) -> Value:
+    """Entry by entry; an entry that one draw leaves undefined is undefined."""
+
+    def mean(name: str) -> Any:
+        columns = [getattr(value, name) for value in each]
+        return None if any(column is None for column in columns) else np.mean(columns, axis=0)
+
+    return replace(each[0], value=mean("value"), low=mean("low"), high=mean("high"), note=note)

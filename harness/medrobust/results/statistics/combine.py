@@ -57,12 +57,14 @@ def pooled(records: Sequence[Record]) -> Record:
     """The images of several records (such as seeds) in one, each image or patient a group across them.
 
     A rate of it has an interval for the images, averaged over the models. Decisions may be pooled, scores not: an AUC
-    of it would rank the scores of different models among each other. Take `mean_of` for that.
+    of it would rank the scores of different models among each other. Take `mean_of` for that. Of random models, the
+    first draw counts.
     """
     if not records:
         raise MedrobustError("no records to pool")
     if len({(record.task, record.clean.shape[1:]) for record in records}) > 1:
         raise MedrobustError("records of different tasks or numbers of classes cannot be pooled")
+    records = [record.draw(0) for record in records]
     first = records[0]
     if any(not np.array_equal(record.target, first.target) for record in records):
         raise MedrobustError("records of different target classes cannot be pooled")

@@ -9,54 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
 
 from medrobust import (
-    Budget,
-    DataError,
-    MedrobustError,
     Outcome,
-    PluginError,
     Record,
-    SampleRNG,
     Session,
-    Targeted,
-    Untargeted,
     parse_grid,
 )
-from medrobust.engine.attack import run_attack
-from medrobust.engine.classifier import TorchClassifier
-from medrobust.engine.craft import (
-    CACHE_BYTES,
-    DEVICE_BYTES,
-    USUAL,
-    USUAL_BYTES,
-    CellAccumulator,
-    batch_size_for,
-    explain,
-    goal_for,
-    judge,
-    out_of_memory,
-)
-from medrobust.grid.blocks import GoalSpec
+from medrobust.engine.batches import CACHE_BYTES, DEVICE_BYTES, USUAL, USUAL_BYTES, batch_size_for, out_of_memory
 
 pytestmark = pytest.mark.numerical
 
 MakeSession = Callable[..., Session]
 Ran = tuple[Outcome, dict[str, Record], Session]
-
-CLASSES = ("a", "b", "c")
-
-
-def images(count: int = 6) -> Tensor:
-    return torch.rand(count, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-
-
-def classifier(outputs: int = 3, task: str = "multiclass") -> TorchClassifier:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        module = nn.Sequential(nn.Flatten(), nn.Linear(64, outputs))
-    return TorchClassifier(module, task, outputs)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -159,63 +124,3 @@ def test_a_model_too_large_for_the_batch_is_judged_in_halves(session: MakeSessio
         pairs.setdefault("attacked" if plan.cells[cell].attack else "clean", []).append(record)
     for first, second in pairs.values():
         equal(first, second)
-
-
-def test_goals_from_labels_predictions_and_targets() -> None:
-    batch, labels = images(), torch.tensor([0, 1, 2, 0, 1, 2])
-    seen = classifier()
-    goal = goal_for(GoalSpec("untargeted"), labels, seen, batch, CLASSES)
-    assert isinstance(goal, Untargeted)
-    assert torch.equal(goal.labels, labels)
-    predicted = goal_for(GoalSpec("predicted"), None, seen, batch, CLASSES)
-    assert torch.equal(predicted.labels, seen.logits(batch).argmax(1))
-    targeted = goal_for(GoalSpec("target", "c"), None, seen, batch, CLASSES)
-    assert isinstance(targeted, Targeted)
-    assert targeted.labels.tolist() == [2] * 6
-    several = goal_for(GoalSpec("target", "b"), None, classifier(task="multilabel"), batch, CLASSES)
-    assert several.labels.tolist() == [[0, 1, 0]] * 6
-    own = goal_for(GoalSpec("predicted"), None, classifier(task="multilabel"), batch, CLASSES)
-    assert own.labels.shape == (6, 3)
-    with pytest.raises(DataError, match='no labels; use goal = "predicted" or a target class'):
-        goal_for(GoalSpec("untargeted"), None, seen, batch, CLASSES)
-
-
-def test_a_universal_attack_and_one_that_ends_early_are_named(tiny: Path) -> None:
-    from medrobust_attacks import PGD, RandomUAP
-
-    class Short(PGD):
-        def iterates(self, *arguments):  # type: ignore[no-untyped-def]
-            steps = super().iterates(*arguments)
-            yield next(steps)
-
-    goal, draws = Untargeted(torch.zeros(6, dtype=torch.int64)), SampleRNG.for_ids(0, list("abcdef"))
-    rest = (classifier(), images(), goal, Budget("linf", 0.1), draws)
-    with pytest.raises(PluginError, match="attack 'random-uap' is universal; it is not crafted per image"):
-        list(run_attack(RandomUAP(), {None}, "full", *rest))
-    with pytest.raises(PluginError, match="attack 'pgd' ended after 1 of 5 iterations"):
-        list(run_attack(Short(steps=5), {1, 5}, "full", *rest))
-
-
-def test_what_is_judged_can_be_cut_back_and_given_up() -> None:
-    seen = classifier()
-    collected = CellAccumulator()
-    for _ in range(3):
-        judge(collected, images(), images(), Budget("linf", 0.1), seen.logits, 3)
-    collected.cut(2)
-    logits, l2, linf = collected.arrays()
-    assert logits.shape == (12, 3)
-    assert not l2.any()
-    assert not linf.any()
-    judge(collected, images() + 0.2, images(), Budget("linf", 0.1), seen.logits, 3)
-    assert not collected.alive
-    assert collected.status == "invalid"
-    assert collected.logits == []
-
-
-def test_people_read_why_a_cell_failed() -> None:
-    assert explain(MedrobustError("put it there"), "attack 'x'") == "put it there"
-    try:
-        raise KeyError("a\n  long   story")
-    except KeyError as error:
-        line = explain(error, "attack 'x'")
-    assert line.startswith("attack 'x' raised KeyError: 'a\\n long story' at test_craft.py:")

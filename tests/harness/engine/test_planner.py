@@ -7,9 +7,11 @@ from collections.abc import Callable
 import pytest
 
 from medrobust import DataSource, Grid, Plan, Registry
+from medrobust.engine.planner import steps_of
+from medrobust.engine.steps import CraftStep, FitStep, Step
 from medrobust.grid.expansion import expand
 from medrobust.grid.metadata import MetadataCache
-from medrobust.grid.plan import CraftStep, Done, FitStep, Step
+from medrobust.grid.plan import Done
 
 MakeGrid = Callable[..., Grid]
 MakePlan = Callable[[str], Plan]
@@ -34,33 +36,33 @@ def fits(steps: list[Step]) -> list[FitStep]:
 
 def test_a_sweep_over_a_cumulative_field_is_one_run(plan: MakePlan) -> None:
     found = plan('attack = { name = "steps", steps = [1, 5, 3] }\nbudget = ["linf:1/255", "linf:2/255"]')
-    made = [c for c in crafts(found.steps(Done())) if c.root is not None]
+    made = [c for c in crafts(steps_of(found, Done())) if c.root is not None]
     assert len(found.cells) == 2 * 3 + 1
     assert [c.root.steps for c in made] == [5, 5]  # type: ignore[union-attr]
-    assert [[o.value for o in c.outputs] for c in made] == [[1, 5, 3], [1, 5, 3]]
-    assert [[o.cell.root.steps for o in c.outputs] for c in made] == [[1, 5, 3]] * 2  # type: ignore[union-attr]
+    assert [[x.cumulative_value for x in c.makes] for c in made] == [[1, 5, 3], [1, 5, 3]]
+    assert [[x.root.steps for x in c.makes] for c in made] == [[1, 5, 3]] * 2  # type: ignore[union-attr]
 
 
 def test_a_sweep_over_another_field_is_not(plan: MakePlan) -> None:
     found = plan('attack = { name = "steps", step_size = ["eps/2", "eps/4"] }\nbudget = "linf:1/255"')
-    assert len([c for c in crafts(found.steps(Done())) if c.root is not None]) == 2
+    assert len([c for c in crafts(steps_of(found, Done())) if c.root is not None]) == 2
 
 
 def test_what_is_there_shortens_the_run(plan: MakePlan) -> None:
     found = plan('attack = { name = "steps", steps = [1, 3, 5] }\nbudget = "linf:1/255"')
     largest = next(c for c in found.cells.values() if c.attack and c.attack.plugin.steps == 5)  # type: ignore[attr-defined]
-    (step,) = [c for c in crafts(found.steps(Done(cells={largest.id}))) if c.root is not None]
+    (step,) = [c for c in crafts(steps_of(found, Done(cells={largest.id}))) if c.root is not None]
     assert step.root.steps == 3  # type: ignore[union-attr]
-    assert [o.value for o in step.outputs] == [1, 3]
+    assert [x.cumulative_value for x in step.makes] == [1, 3]
 
 
 def test_derived_attacks_share_the_run_of_what_they_derive_from(plan: MakePlan) -> None:
     found = plan(
         'attack = ["steps", { name = "halved", of = { name = "steps", steps = [2, 4] } }]\nbudget = "linf:1/255"'
     )
-    (step,) = [c for c in crafts(found.steps(Done())) if c.root is not None]
+    (step,) = [c for c in crafts(steps_of(found, Done())) if c.root is not None]
     assert step.root.steps == 4  # type: ignore[union-attr]
-    chains = [(o.value, [d.name for d in o.cell.chain]) for o in step.outputs]
+    chains = [(c.cumulative_value, [d.name for d in c.chain]) for c in step.makes]
     assert chains == [(4, []), (2, ["halved"]), (4, ["halved"])]
 
 
@@ -69,16 +71,16 @@ def test_one_surrogate_serves_every_target(plan: MakePlan) -> None:
         'train_set = ["train[:50%]", "train"]\nattack = "sign"\nbudget = "linf:1/255"\n'
         'surrogate = { train_set = "train[50%:]", model = { name = "tiny-net", instance = 9 } }'
     )
-    steps = found.steps(Done())
+    steps = steps_of(found, Done())
     (shared,) = [c for c in crafts(steps) if c.root is not None]
-    assert len(shared.outputs) == 2
+    assert len(shared.makes) == 2
     assert len(fits(steps)) == 3
     assert set(shared.needs) == {s.id for s in fits(steps)}
 
 
 def test_steps_wait_for_the_models_they_use_and_for_no_others(plan: MakePlan) -> None:
     found = plan('attack = "sign"\nbudget = "linf:1/255"\nseed = [0, 1]')
-    steps = found.steps(Done())
+    steps = steps_of(found, Done())
     ids = [s.id for s in steps]
     assert len(set(ids)) == len(ids)
     by_id = {s.id: s for s in steps}
@@ -89,21 +91,21 @@ def test_steps_wait_for_the_models_they_use_and_for_no_others(plan: MakePlan) ->
 
 def test_weights_that_are_there_are_not_fitted_again(plan: MakePlan) -> None:
     found = plan('attack = "sign"\nbudget = "linf:1/255"\nseed = [0, 1]')
-    (first, second) = fits(found.steps(Done()))
-    steps = found.steps(Done(weights={first.id}))
+    (first, second) = fits(steps_of(found, Done()))
+    steps = steps_of(found, Done(weights={first.id}))
     assert fits(steps)[0].id == second.id
     assert {c.needs for c in crafts(steps)} == {(), (second.id,)}
 
 
 def test_a_wrapping_defense_needs_no_training_of_its_own(plan: MakePlan) -> None:
     found = plan('defense = ["none", "blur"]\nattack = "sign"\nbudget = "linf:1/255"')
-    assert len(fits(found.steps(Done()))) == 1
+    assert len(fits(steps_of(found, Done()))) == 1
     assert len(found.cells) == 4
 
 
 def test_nothing_is_left_to_do_when_every_cell_is_there(plan: MakePlan) -> None:
     found = plan('attack = ["sign", "steps"]\nbudget = "linf:1/255"')
-    assert found.steps(Done(cells=set(found.cells))) == []
+    assert steps_of(found, Done(cells=set(found.cells))) == []
 
 
 def test_reasons_for_what_is_not_planned_are_kept(plan: MakePlan) -> None:
@@ -115,4 +117,4 @@ def test_reasons_for_what_is_not_planned_are_kept(plan: MakePlan) -> None:
 
 
 def test_no_step_at_all_is_a_value_too(plan: MakePlan) -> None:
-    plan('attack = { name = "steps", steps = 0 }\nbudget = "linf:1/255"').steps(Done())
+    steps_of(plan('attack = { name = "steps", steps = 0 }\nbudget = "linf:1/255"'), Done())

@@ -1,0 +1,104 @@
+"""From the cells of a plan to the steps that make those a store lacks."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+from ..contracts import AnyAttack, TrainingDefense, UniversalAttack, cumulative_field
+from ..grid.cells import Cell, Target
+from ..grid.expansion import without_collector
+from ..grid.plan import Done, Plan
+from ..plugins.specs import Spec
+from .steps import CraftStep, DefenseStep, FitStep, ProbeStep, Step, UniversalStep
+
+
+def steps_of(plan: Plan, done: Done) -> list[Step]:
+    """The steps that make every cell that is not there, with the models and perturbations they need."""
+    with without_collector():
+        return _Planner(done).steps(plan)
+
+
+class _Planner:
+    """Builds steps; what several need is made once."""
+
+    def __init__(self, done: Done) -> None:
+        self.done = done
+        self.shared: dict[str, Step] = {}
+        """Trainings and perturbations by identity, each after those that it needs."""
+
+    def steps(self, plan: Plan) -> list[Step]:
+        groups: dict[str, list[Cell]] = {}
+        for cell in plan.cells.values():
+            if cell.id not in self.done.cells:
+                groups.setdefault(cell.craft_id, []).append(cell)
+        crafts = [self.craft(key, cells) for key, cells in groups.items()]
+        probes = [
+            self.probe(key, cell, probe) for key, (cell, probe) in plan.probes.items() if key not in self.done.artifacts
+        ]
+        return [*self.shared.values(), *crafts, *probes]
+
+    def craft(self, key: str, cells: list[Cell]) -> Step:
+        """The step of cells that share a run of an attack."""
+        root = cells[0].root
+        if root is not None and (field := cumulative_field(root)):
+            root = at_value(root, field, max(c.cumulative_value or 0 for c in cells))
+        needs = {n for cell in cells for target in _models(cell) for n in self.weights(target)}
+        if isinstance(root, UniversalAttack):
+            needs |= self.perturbation(root, cells)
+        return CraftStep(id=key, needs=tuple(sorted(needs)), root=root, makes=tuple(cells))
+
+    def probe(self, key: str, cell: Cell, probe: Spec) -> Step:
+        """The step that measures a cell."""
+        needs = {n for target in _models(cell) for n in self.weights(target)}
+        if isinstance(cell.root, UniversalAttack):
+            needs |= self.perturbation(cell.root, [cell])
+        return ProbeStep(id=key, needs=tuple(sorted(needs)), cell=cell, probe=probe)
+
+    def weights(self, target: Target) -> Iterator[str]:
+        """Steps that a target's weights wait for; added if the weights are not there."""
+        if target.weights_id() in self.done.weights:
+            return
+        if target.fit_id not in self.done.weights and target.fit_id not in self.shared:
+            needs = tuple(self.weights(target.pretrained)) if target.pretrained else ()
+            self.shared[target.fit_id] = FitStep(id=target.fit_id, needs=needs, target=target)
+        if isinstance(target.defense.plugin, TrainingDefense):
+            needs = (target.fit_id,) if target.fit_id in self.shared else ()
+            step = self.shared.get(target.defense_id)
+            if not isinstance(step, DefenseStep) or _iterations(target) > _iterations(step.target):
+                self.shared[target.defense_id] = DefenseStep(id=target.defense_id, needs=needs, target=target)
+            yield target.defense_id
+        elif target.fit_id in self.shared:
+            yield target.fit_id
+
+    def perturbation(self, root: UniversalAttack, cells: list[Cell]) -> set[str]:
+        """The step that perturbations wait for; one run gives every value of the attack's cumulative field."""
+        missing = [c for c in cells if c.perturbation_id not in self.done.artifacts]
+        if not missing:
+            return set()
+        key = missing[0].universal_id
+        step = self.shared.get(key)
+        known = step.wanted if isinstance(step, UniversalStep) else ()
+        wanted = {c.perturbation_id: c for c in (*known, *missing)}
+        field = cumulative_field(root)
+        largest: AnyAttack = root
+        if isinstance(step, UniversalStep) and field and getattr(step.root, field) > getattr(root, field):
+            largest = step.root
+        assert missing[0].source is not None
+        needs = tuple(sorted(self.weights(missing[0].source)))
+        self.shared[key] = UniversalStep(id=key, needs=needs, root=largest, wanted=tuple(wanted.values()))
+        return {key}
+
+
+def _models(cell: Cell) -> tuple[Target, ...]:
+    return (cell.source or cell.target, cell.target)
+
+
+def _iterations(target: Target) -> int:
+    field = cumulative_field(target.defense.plugin)
+    return getattr(target.defense.plugin, field) if field else 1
+
+
+def at_value(attack: AnyAttack, field: str, value: int) -> AnyAttack:
+    """The same attack at another value of its cumulative field."""
+    return dataclasses.replace(attack, **{field: value})  # type: ignore[type-var]

@@ -1,0 +1,210 @@
+"""Recording: adversarial images crafted once, judged by every target that wants them, and written as cells."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ...contracts import AnyAttack
+from ...grid.cells import Cell, Target
+from ...results.store import Samples, StepRecord, Store
+from ...results.verdict import Status, Verified, logits_fault
+from ..context import RunContext, peak_memory
+from ..data import LoadedPart
+from ..diagnose import diagnose
+from ..loading import module_of, write_part
+from ..random_models import VERDICT_DRAWS, verdict_logits
+from ..stream import AdversarialStream, Batch, Variant, crafting_of
+from ..training import Progress
+from .base import History, Outcome, Step
+from .rows import cell_row
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CraftStep(Step):
+    """Make cells that share a run of an attack.
+
+    Attributes:
+        root: the attack at the largest cumulative value asked for; None evaluates the clean images.
+        makes: the cells.
+    """
+
+    kind: ClassVar[str] = "craft"
+    root: AnyAttack | None
+    makes: tuple[Cell, ...]
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        return self.makes
+
+    @property
+    def source(self) -> Target:
+        """The model that the attack sees."""
+        return self.makes[0].source or self.makes[0].target
+
+    @property
+    def threads(self) -> int:
+        return self.source.threads
+
+    @property
+    def weight(self) -> float:
+        steps = getattr(self.root, "steps", 1) if self.root else 0
+        return 1.0 + 3.0 * float(steps if isinstance(steps, int) else 1)
+
+    def seconds(self, history: History) -> float | None:
+        axes = [cell.axes() for cell in self.makes]
+        found = [history.cells.get((a["dataset"], a["model"], a["attack"])) for a in axes]
+        return None if None in found else sum(s for s in found if s is not None)
+
+    def describe(self) -> str:
+        return self.makes[0].describe()
+
+    def run(self, store: Store, context: RunContext, progress: Progress | None) -> tuple[Outcome, ...]:
+        begun = time.perf_counter()
+        crafting, variants = crafting_of(self.makes, self.root)
+        stream = AdversarialStream(crafting, store, context, progress)
+        recording = Recording(self, stream, variants, store, context)
+        recording.collect()
+        rows, samples = recording.rows(time.perf_counter() - begun)
+        store.write_step(StepRecord(self.id, rows, samples))
+        write_part(self.makes[0].part, store, context)
+        return tuple((row["cell"], row["status"], row["reason"]) for row in rows)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What one batch left of one cell: logits (n, draws, outputs), realised norms (n,), all on the CPU."""
+
+    logits: Tensor
+    l2: Tensor
+    linf: Tensor
+
+
+@dataclass
+class CellRecord:
+    """What has been collected of one cell so far, and its status."""
+
+    cell: Cell
+    variant: Variant
+    module: nn.Module
+    status: Status = "ok"
+    reason: str = ""
+    judged: list[Judged] = field(default_factory=list)
+    diagnosis: str | None = None
+
+    @property
+    def draws(self) -> int:
+        """Verdicts on each image."""
+        return VERDICT_DRAWS if self.cell.target.stochastic else 1
+
+    def stop(self, status: Status, reason: str) -> None:
+        """Give the cell up: what it has so far is no result."""
+        self.status, self.reason, self.judged = status, reason, []
+
+    def samples(self, part: LoadedPart) -> Samples:
+        """The cell's samples, in the order of the part."""
+        logits, l2, linf = (
+            torch.cat([getattr(each, name) for each in self.judged]).numpy() for name in ("logits", "l2", "linf")
+        )
+        groups = None if part.data.groups is None else np.asarray(part.data.groups)
+        more: NDArray[np.float32] | None = logits[:, 1:] if logits.shape[1] > 1 else None
+        return Samples(np.asarray(part.data.ids), groups, part.data.labels, logits[:, 0], l2, linf, more)
+
+
+class Recording:
+    """Judges what a stream gives by the targets of the cells that a step makes."""
+
+    def __init__(
+        self,
+        step: CraftStep,
+        stream: AdversarialStream,
+        variants: dict[str, Variant],
+        store: Store,
+        context: RunContext,
+    ) -> None:
+        self.step = step
+        self.stream = stream
+        self.context = context
+        self.records = [
+            CellRecord(cell, variants[cell.id], module_of(cell.target, store, context)) for cell in step.makes
+        ]
+
+    @property
+    def open(self) -> Sequence[CellRecord]:
+        """Cells that nothing is wrong with so far."""
+        return [record for record in self.records if record.status == "ok"]
+
+    def collect(self) -> None:
+        """Consume the stream."""
+        for found in self.stream.batches(self._judge):
+            for record, judged in found:
+                if isinstance(judged, str):
+                    record.stop("failed", judged)
+                else:
+                    record.judged.append(judged)
+            for record in self.open:
+                if fault := self.stream.faults.get(record.variant):
+                    record.stop(fault.status, fault.reason)
+            if not self.open:
+                return
+
+    def _judge(self, batch: Batch) -> list[tuple[CellRecord, Judged | str]]:
+        """The verdict on each open cell's images of one batch, or what is wrong with the target's logits."""
+        if self.step.root is None:
+            for record in self.open:
+                self._diagnose(record, batch.images)
+        found: list[tuple[CellRecord, Judged | str]] = []
+        for variant, adversarial in batch.adversarial():
+            found += [(r, self._verdict(r, adversarial, batch)) for r in self.open if r.variant == variant]
+        return found
+
+    def _verdict(self, record: CellRecord, adversarial: Verified, batch: Batch) -> Judged | str:
+        logits = verdict_logits(record.module, adversarial.images, batch.rng, record.draws)
+        outputs = len(record.cell.target.info.classes)
+        for draw in range(record.draws):
+            if fault := logits_fault(logits[:, draw], len(batch.images), outputs):
+                return fault
+        norms = adversarial.norms
+        return Judged(logits.float().cpu(), norms.l2.float().cpu(), norms.linf.float().cpu())
+
+    def _diagnose(self, record: CellRecord, images: Tensor) -> None:
+        if record.diagnosis is None:
+            target = record.cell.target
+            found = diagnose(record.module, images, target.info.task, declared_random=target.stochastic)
+            record.diagnosis = json.dumps(found)
+
+    def rows(self, seconds: float) -> tuple[list[dict[str, Any]], dict[str, Samples]]:
+        """The rows of the cells, and the samples of those that are ok."""
+        step, stream = self.step, self.stream
+        passes = round(stream.backward_passes / max(len(stream.part), 1))
+        rows = [
+            cell_row(
+                record.cell,
+                step.id,
+                self.context,
+                record.status,
+                record.reason,
+                eps=stream.budget.eps if step.root else None,
+                control=step.root is not None and step.root.threat.knowledge == "none",
+                white_box=step.source.id == record.cell.target.id,
+                iterations=record.cell.cumulative_value or passes,
+                diagnosis=record.diagnosis,
+                images=len(stream.part),
+                batch_size=stream.batch_size,
+                draws=record.draws,
+                seconds=seconds / len(self.records),
+                forward_passes=stream.forward_passes,
+                backward_passes=stream.backward_passes,
+                peak_memory=peak_memory(self.context.device),
+            )
+            for record in self.records
+        ]
+        return rows, {record.cell.id: record.samples(stream.part) for record in self.open}

@@ -1,0 +1,42 @@
+"""Training a defended model, iteration by iteration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ...grid.cells import Target
+from ...results.store import Store
+from ..context import RunContext
+from ..defend import train_defense
+from ..loading import part_of
+from ..training import Progress
+from .base import Outcome, Step
+from .fit import training_weight
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class DefenseStep(Step):
+    """Run a training defense on a trained model.
+
+    `target` is at the last iteration asked for; earlier ones are kept on the way.
+    """
+
+    kind: ClassVar[str] = "defense"
+    target: Target
+
+    @property
+    def threads(self) -> int:
+        return self.target.threads
+
+    @property
+    def weight(self) -> float:
+        return training_weight(self.target)
+
+    def describe(self) -> str:
+        return f"train {self.target.describe()}"
+
+    def run(self, store: Store, context: RunContext, progress: Progress | None) -> tuple[Outcome, ...]:
+        part = part_of(self.target.train, self.target, context, progress)
+        train_defense(self.target, part, store, context, progress)
+        return ()

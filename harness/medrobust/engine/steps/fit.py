@@ -1,0 +1,45 @@
+"""Training a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ...grid.cells import Target
+from ...results.store import Store
+from .. import models
+from ..context import RunContext
+from ..training import Progress
+from .base import History, Outcome, Step
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FitStep(Step):
+    """Train the model of a target by its recipe and keep the weights."""
+
+    kind: ClassVar[str] = "fit"
+    target: Target
+
+    @property
+    def threads(self) -> int:
+        return self.target.threads
+
+    @property
+    def weight(self) -> float:
+        return training_weight(self.target)
+
+    def seconds(self, history: History) -> float | None:
+        return history.fits.get((self.target.train.dataset.name, self.target.model.name))
+
+    def describe(self) -> str:
+        return f"fit {self.target.model.label} on {self.target.train.dataset.label}, seed {self.target.seed}"
+
+    def run(self, store: Store, context: RunContext, progress: Progress | None) -> tuple[Outcome, ...]:
+        models.fit(self.target, store, context, progress)
+        return ()
+
+
+def training_weight(target: Target) -> float:
+    """Passes of a training: three for each image and epoch, of a training set about four times the test set."""
+    epochs = getattr(getattr(target.model.plugin, "recipe", None), "epochs", 10)
+    return 12.0 * float(epochs) + 10.0

@@ -1,0 +1,56 @@
+"""Fitting a universal perturbation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ...contracts import AnyAttack
+from ...grid.cells import Cell, Target
+from ...results.store import Store
+from ..context import RunContext
+from ..loading import budget_of, classifiers_of, module_of, part_of
+from ..training import Progress
+from ..universal import fit_universal
+from .base import Outcome, Step
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class UniversalStep(Step):
+    """Fit a universal perturbation and keep it.
+
+    Attributes:
+        root: the attack at the largest cumulative value.
+        wanted: one cell for each cumulative value.
+    """
+
+    kind: ClassVar[str] = "universal"
+    root: AnyAttack
+    wanted: tuple[Cell, ...]
+
+    @property
+    def source(self) -> Target:
+        """The model it is fitted against."""
+        assert self.wanted[0].source is not None
+        return self.wanted[0].source
+
+    @property
+    def threads(self) -> int:
+        return self.source.threads
+
+    @property
+    def weight(self) -> float:
+        return 100.0
+
+    def describe(self) -> str:
+        return f"perturbation of {self.wanted[0].describe()}"
+
+    def run(self, store: Store, context: RunContext, progress: Progress | None) -> tuple[Outcome, ...]:
+        cell = self.wanted[0]
+        assert cell.craft_on is not None
+        part = part_of(cell.craft_on, self.source, context, progress)
+        module = module_of(self.source, store, context)
+        classifier = classifiers_of(module, self.source, cell.precision, part, context)[-1]
+        budget = budget_of(cell, context, progress)
+        fit_universal(self.root, self.wanted, classifier, part, budget, store, context.device)
+        return ()
