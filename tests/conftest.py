@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from medrobust import Grid, Registry, Session, parse_grid
+from medrobust import Arithmetic, Grid, Registry, Session, parse_grid
 
 HERE = Path(__file__).parent
 TINY = HERE / "tiny.py"
@@ -36,6 +36,31 @@ class Finished:
 
 
 Program = Callable[..., Finished]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--precision",
+        choices=["float32", "bfloat16"],
+        default="float32",
+        help="Arithmetic in which tests of crafting craft; with bfloat16, only those that take the fixture run.",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In another precision than the usual one, the tests that do not depend on it would only be repeated."""
+    if config.getoption("--precision") == "float32":
+        return
+    taken = [item for item in items if "precision" in getattr(item, "fixturenames", ())]
+    config.hook.pytest_deselected(items=[item for item in items if item not in taken])
+    items[:] = taken
+
+
+@pytest.fixture(scope="session")
+def precision(request: pytest.FixtureRequest) -> Arithmetic:
+    """The arithmetic to craft in (`--precision`); pass it to the classifier, or to a grid as its key `precision`."""
+    named: Arithmetic = request.config.getoption("--precision")
+    return named
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -17,7 +17,10 @@ from medrobust import Budget
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 MODULES = ("problems", "contestants", "measuring", "attacks")
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+pytestmark = [
+    pytest.mark.numerical,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +64,8 @@ def test_all_contestants_reach_the_same_robust_accuracy(benchmark, problem, kind
         name: problem.robust_accuracy(make(problem, work)(0)) for name, make in contestants(benchmark, kind).items()
     }
     assert accuracy.pop("limit") == 1.0  # it attacks nothing
-    # Squares are drawn, each library draws its own.
+    # Squares are drawn, each library draws its own. Measured over six seeds of the network and two instruction sets:
+    # apart by 0.104 at most for squares, else by 0.021, which is one image; the most robust is at 0.31 to 0.69.
     tolerance = 0.2 if kind == "square" else 0.05
     assert max(accuracy.values()) - min(accuracy.values()) <= tolerance, accuracy
     assert 0.1 < max(accuracy.values()) < 0.9
@@ -74,8 +78,9 @@ def test_from_the_clean_image_all_contestants_end_at_the_same_pixels(benchmark, 
     for name in ("foolbox", "ART", "torchattacks"):
         if name in made:
             same = ((made[name](problem, work)(0) - ours).abs() < 1e-5).float().mean()
-            # A gradient at rounding may point the other way in a pixel.
-            assert float(same) > 0.98, name
+            # A gradient at rounding may point the other way in a pixel. Measured over six seeds of the network and two
+            # instruction sets: 0.99997 at least (in bfloat16 it was 0.89).
+            assert float(same) > 0.995, name
 
 
 def test_images_out_of_budget_or_box_are_no_result(benchmark, problem) -> None:
@@ -97,7 +102,7 @@ def test_the_limit_makes_as_many_passes_as_the_attack(benchmark, problem) -> Non
     classifier = made.make_classifier(problem)
     handle = classifier._prepared.module.register_forward_pre_hook(count)
     original = made.make_classifier
-    made.make_classifier = lambda _: classifier
+    made.make_classifier = lambda *_: classifier
     try:
         made.limit(problem, made.Work("pgd", 7))(0)
         limit = sum(passes)

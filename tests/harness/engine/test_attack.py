@@ -32,6 +32,8 @@ from medrobust.engine.classifier import TorchClassifier
 from medrobust.results.statistics import worst_case
 from medrobust_attacks import FGSM, PGD, CWLinf, RandomUAP, Square, WorstCase
 
+pytestmark = pytest.mark.numerical
+
 Images = tuple[Tensor, Tensor]
 
 BUDGET = Budget("linf", 6 / 255)
@@ -125,7 +127,8 @@ def test_at_full_strength_it_is_the_worst_case_of_its_members_run_alone(case: Ca
     found = case.run(Listed(of=MEMBERS), "full")
     expected = worst_case([case.record(a) for a in alone])
     robust = [(~case.broken(a)).float().mean().item() for a in alone]
-    assert (expected.adversarial.argmax(1) == expected.labels).mean() < min(robust)
+    # Measured over six seeds and two instruction sets: lower by 1 to 9 of 180 images, so no more than this is certain.
+    assert (expected.adversarial.argmax(1) == expected.labels).mean() <= min(robust) + 1e-6
     np.testing.assert_array_equal(
         case.broken(found).numpy(),
         expected.adversarial.argmax(1) != expected.labels,
@@ -147,7 +150,8 @@ def test_until_success_as_many_images_break_for_fewer_passes(case: Case) -> None
     apart = torch.stack([case.broken(case.run(member, "success")) for member in MEMBERS])
     assert torch.equal(case.broken(found), apart.any(dim=0))
     assert (case.broken(found) | ~full).all()
-    assert early.forward_passes + early.backward_passes < 0.85 * (whole.forward_passes + whole.backward_passes)
+    # Measured over six seeds and two instruction sets: 0.69 to 0.86 of the passes.
+    assert early.forward_passes + early.backward_passes < 0.93 * (whole.forward_passes + whole.backward_passes)
 
 
 def test_members_get_what_those_before_them_have_left(case: Case) -> None:
@@ -158,7 +162,8 @@ def test_members_get_what_those_before_them_have_left(case: Case) -> None:
     assert torch.equal(first.given[0][: int((~clean).sum())], case.images[~clean])
     single = case.run(FGSM(), "full")
     left = ~(clean | case.broken(single))
-    assert 0.1 < float(left.float().mean()) < 0.9
+    # Measured over six seeds and two instruction sets: 0.61 to 0.78.
+    assert 0.4 < float(left.float().mean()) < 0.9
     assert torch.equal(second.given[0][: int(left.sum())], case.images[left])
     assert len(second.given[0]) < len(first.given[0])
     assert torch.equal(found[clean], case.images[clean])
@@ -188,7 +193,8 @@ def test_a_member_listed_twice_starts_elsewhere(case: Case) -> None:
     pair = case.run(Listed(of=(PGD(steps=3), PGD(steps=3))), "full")
     alone = case.run(PGD(steps=3), "full")
     moved = (pair != alone).flatten(1).any(dim=1)
-    assert 0.2 < float(moved.float().mean()) < 0.9
+    # Measured over six seeds and two instruction sets: 0.45 to 0.56.
+    assert 0.2 < float(moved.float().mean()) < 0.8
     broken = case.broken(alone)
     assert case.broken(pair)[broken].all()
     assert (case.goal.loss(case.module(pair)) >= case.goal.loss(case.module(alone)) - 1e-6)[broken].all()
@@ -213,6 +219,8 @@ attack = ["sign", "steps", { name = "all-of", of = ["sign", "steps"] }, { name =
 budget = ["linf:20/255", "l2:1"]
 stop = "%s"
 """
+ONE = 1.5 / 24
+"""An image or so of the 24 that are evaluated, which half a perturbation may put right by chance."""
 ALL = '{ name = "all-of", of = ["sign", "steps"] }'
 
 
@@ -232,7 +240,7 @@ def test_an_ensemble_is_a_cell_of_a_grid(session: Callable[..., Session]) -> Non
     for stop in ("full", "success"):
         alone = [accuracy[a, stop] for a in ("sign", "steps")]
         assert accuracy[name, stop] <= min(a for a in alone if a is not None)  # type: ignore[operator]
-        assert accuracy[name, stop] < accuracy[f"halved(of={name})", stop] <= accuracy["none", stop]  # type: ignore[operator]
+        assert accuracy[name, stop] < accuracy[f"halved(of={name})", stop] <= accuracy["none", stop] + ONE  # type: ignore[operator]
     assert accuracy[name, "success"] <= accuracy[name, "full"]  # type: ignore[operator]
 
 

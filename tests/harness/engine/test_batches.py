@@ -18,6 +18,8 @@ from medrobust import (
 )
 from medrobust.engine.batches import CACHE_BYTES, DEVICE_BYTES, USUAL, USUAL_BYTES, batch_size_for, out_of_memory
 
+pytestmark = pytest.mark.numerical
+
 MakeSession = Callable[..., Session]
 Ran = tuple[Outcome, dict[str, Record], Session]
 

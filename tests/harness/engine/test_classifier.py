@@ -11,6 +11,8 @@ from medrobust import PluginError, Untargeted
 from medrobust.engine.classifier import TorchClassifier, activation_bytes
 from medrobust.engine.prepare import PLAIN, Acceleration
 
+pytestmark = pytest.mark.numerical
+
 Images = tuple[Tensor, Tensor]
 FAST = Acceleration()
 

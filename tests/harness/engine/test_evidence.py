@@ -11,6 +11,8 @@ import pytest
 
 from medrobust import Plan, Session, parse_grid
 
+pytestmark = pytest.mark.numerical
+
 MakeSession = Callable[..., Session]
 
 BLIND = "gradients are neither zero nor NaN"

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from medrobust.engine.first_conv import FewChannelConvolution, with_fast_first_convolutions
 
+pytestmark = pytest.mark.numerical
+
 
 def gradient(module: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
     leaf = images.clone().requires_grad_(True)

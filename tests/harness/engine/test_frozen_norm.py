@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 from medrobust.engine.frozen_norm import FrozenBatchNorm, with_frozen_batch_norms
 
+pytestmark = pytest.mark.numerical
+
 
 def norm(channels: int, **options: bool) -> nn.BatchNorm2d:
     made = nn.BatchNorm2d(channels, **options).double()

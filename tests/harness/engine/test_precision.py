@@ -17,6 +17,8 @@ from medrobust.engine.early import until_success
 from medrobust.engine.prepare import Acceleration
 from medrobust_attacks import FGSM, PGD
 
+pytestmark = pytest.mark.numerical
+
 MakeSession = Callable[..., Session]
 Images = tuple[Tensor, Tensor]
 

@@ -15,6 +15,8 @@ from medrobust.engine.augment import affine_grid, augment, parse
 from medrobust.engine.data import LoadedPart
 from medrobust.engine.training import Epoch, predict, train
 
+pytestmark = pytest.mark.numerical
+
 
 def part(labels: list[int], *, seed: int = 0, classes: int = 2, noise: int = 40) -> LoadedPart:
     rng = np.random.default_rng(seed)
@@ -63,6 +65,7 @@ def test_it_learns_and_keeps_a_history() -> None:
     history = train(module, BALANCED, BALANCED, QUICK, 0, progress=lambda *a: told.append(a))
     assert [e["epoch"] for e in history] == [1, 2, 3, 4, 5]
     assert history[-1]["train_loss"] < history[0]["train_loss"]
+    # Measured over six seeds and two instruction sets: 0.9 or 1.
     assert history[-1]["val_accuracy"] > 0.8
     assert [t[:2] for t in told] == [(i, 5) for i in range(1, 6)]
     assert "val accuracy" in told[-1][2]
@@ -101,6 +104,7 @@ def test_oversampling_and_weights_serve_the_minority() -> None:
         module, _ = run(data=uneven, learning_rate=0.05, epochs=10, batch_size=40, **fields)
         return float((predict(module, uneven).argmax(1) == truth)[truth == 1].float().mean())
 
+    # Measured over six seeds and two instruction sets: 0 without, 1 with either remedy.
     assert recall() < 0.5
     assert recall(balance="oversample") > 0.5
     assert recall(balance="weights") > 0.5
@@ -132,7 +136,7 @@ def test_multilabel_training_learns_each_label() -> None:
     data = ImageData(images.astype(np.uint8), labels.astype(np.int64), np.array([f"{i}" for i in range(60)]))
     loaded = LoadedPart(data, info, (1, 4, 4))
     _, history = run(data=loaded, validation=loaded, epochs=20, balance="weights")
-    assert history[-1]["val_accuracy"] > 0.9
+    assert history[-1]["val_accuracy"] > 0.9  # measured over six seeds and two instruction sets: 1
 
 
 def test_a_class_without_an_image_is_named() -> None:

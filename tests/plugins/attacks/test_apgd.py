@@ -13,6 +13,8 @@ from medrobust_attacks import APGD, PGD
 from medrobust_attacks.geometry import random_point
 from medrobust_attacks.margin import dlr_loss, rival_classes
 
+pytestmark = pytest.mark.numerical
+
 BUDGETS = [Budget("linf", 0.02), Budget("l2", 0.15)]
 by_budget = pytest.mark.parametrize("budget", BUDGETS, ids=["linf", "l2"])
 KINDS = [APGD(steps=12, schedule=12), APGD(steps=12, schedule=12, loss="dlr"), APGD(steps=12, loss="dlr", rank=2)]

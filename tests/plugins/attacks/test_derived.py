@@ -8,6 +8,8 @@ import torch
 from medrobust import Budget, Untargeted
 from medrobust_attacks import FGSM, Noise, Rounded, Shuffled
 
+pytestmark = pytest.mark.numerical
+
 FREE = Budget("linf", 0.03, box=None)
 
 

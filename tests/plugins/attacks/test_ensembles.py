@@ -12,6 +12,8 @@ from medrobust.plugins.specs import build
 from medrobust_attacks import APGD, BIM, FAB, FGSM, PGD, AutoAttack, CWLinf, Noise, Rounded, Square, WorstCase
 from medrobust_attacks.ensembles import passes
 
+pytestmark = pytest.mark.numerical
+
 
 def test_cheapest_first_and_equal_ones_in_the_order_given() -> None:
     worst = WorstCase(of=(Square(queries=300), PGD(steps=40), CWLinf(steps=40), FGSM(), Noise(), BIM(steps=5)))

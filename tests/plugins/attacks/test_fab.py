@@ -12,6 +12,8 @@ from medrobust import Budget, Untargeted
 from medrobust_attacks import FAB, PGD
 from medrobust_attacks.fab import nearest_on_plane
 
+pytestmark = pytest.mark.numerical
+
 NORMS = pytest.mark.parametrize("norm", ["linf", "l2"])
 
 

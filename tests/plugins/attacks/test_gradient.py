@@ -9,6 +9,8 @@ import torch
 from medrobust import Attack, Budget, Goal, IterativeAttack, Length, Targeted, Untargeted, decide
 from medrobust_attacks import BIM, FGSM, PGD, CWLinf, Noise
 
+pytestmark = pytest.mark.numerical
+
 BUDGETS = [Budget("linf", 0.03), Budget("l2", 0.25)]
 ATTACKS: list[Attack] = [FGSM(), BIM(steps=6), PGD(steps=6), CWLinf(steps=6), Noise(), Noise(distribution="uniform")]
 ITERATIVE = [a for a in ATTACKS if isinstance(a, IterativeAttack)]

@@ -8,6 +8,8 @@ import torch
 from medrobust import Budget, Targeted, Untargeted
 from medrobust_attacks import Noise, Square
 
+pytestmark = pytest.mark.numerical
+
 BUDGET = Budget("linf", 0.03)
 
 

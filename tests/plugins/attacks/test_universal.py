@@ -16,6 +16,8 @@ from medrobust_attacks.universal import craft
 from medrobust_attacks.universal_crafting import Crafting, image_orders, own_goal, shrink
 from medrobust_attacks.universal_passes import BatchedPasses, SequentialPasses
 
+pytestmark = pytest.mark.numerical
+
 STEP = Length.parse("0.03").resolve()
 BUDGETS = [Budget("linf", 0.15, box=None), Budget("l2", 0.9, box=None)]
 by_budget = pytest.mark.parametrize("budget", BUDGETS, ids=lambda b: b.norm)

@@ -8,6 +8,8 @@ import torch
 from medrobust import Budget, Targeted, Untargeted, decide
 from medrobust_attacks import RandomUAP, StochasticUAP
 
+pytestmark = pytest.mark.numerical
+
 BUDGETS = [Budget("linf", 0.15, box=None), Budget("l2", 1.2, box=None)]
 by_budget = pytest.mark.parametrize("budget", BUDGETS, ids=lambda b: b.norm)
 by_optimizer = pytest.mark.parametrize("optimizer", ["sgd", "adam"])

@@ -1,6 +1,11 @@
 """Phantoms behave like images: a small network learns them well and not perfectly, a linear classifier does not.
 
 A phantom that one pixel, or the brightness, gives away would make every attack look alike.
+
+What training makes differs between processors, so bounds on it keep a distance from what was measured: over all
+phantoms, six seeds of the network, each with the processor's own instructions (AVX-512) and with SSE 4.1 only. At one
+seed the instructions change an accuracy by 0.018 at most, and a quantile of the confidence by 0.035; for the seven
+classes of `phantom-derm` the accuracy by 0.045. The linear classifier is the same to the last prediction.
 """
 
 from __future__ import annotations
@@ -139,17 +144,21 @@ def test_brightness_does_not_tell_the_classes_apart(name: str) -> None:
         assert max(area, 1 - area) < 0.65, label
 
 
+@pytest.mark.numerical
 @pytest.mark.parametrize("name", BALANCED)
 def test_a_small_network_learns_it_well_but_not_perfectly(name: str) -> None:
     accuracy = np.mean(logits(name).argmax(axis=1) == splits(name).test.labels)
-    assert 0.85 <= accuracy <= 0.98
+    # Measured: 0.853 to 0.953, so 0.027 and more are left on either side.
+    assert 0.82 <= accuracy <= 0.98
 
 
+@pytest.mark.numerical
 @pytest.mark.parametrize("name", BALANCED)
 def test_confidence_is_spread(name: str) -> None:
     confidence = torch.from_numpy(logits(name)).softmax(dim=1).amax(dim=1).numpy()
     low, median, high = np.quantile(confidence, [0.1, 0.5, 0.9])
-    assert low < 0.8
+    # Measured: 0.49 to 0.81, 0.84 to 0.99 and 0.990 to 1, so 0.04 and more are left.
+    assert low < 0.86
     assert median > 0.75
     assert high > 0.95
 
@@ -159,7 +168,8 @@ def test_pixels_alone_do_not_suffice(name: str) -> None:
     labels = splits(name).test.labels
     network_accuracy = np.mean(logits(name).argmax(axis=1) == labels)
     linear_accuracy = max(np.mean(predicted == labels) for predicted in linear_predictions(name))
-    assert linear_accuracy <= network_accuracy - 0.08
+    # Measured: at least 0.10 less (phantom-derm: 0.775 against 0.875), so 0.04 is left.
+    assert linear_accuracy <= network_accuracy - 0.06
 
 
 @pytest.mark.parametrize("name", IMBALANCED)
@@ -167,15 +177,18 @@ def test_rare_classes_are_learnt_by_the_network_only(name: str) -> None:
     labels = splits(name).test.labels
     by_network = balanced_accuracy_score(labels, logits(name).argmax(axis=1))
     linear = max(balanced_accuracy_score(labels, predicted) for predicted in linear_predictions(name))
+    # Measured: 0.681 to 0.814 against 0.576, so 0.05 and more are left.
     assert by_network > 0.6
-    assert linear <= by_network - 0.1
+    assert linear <= by_network - 0.05
 
 
+@pytest.mark.numerical
 @pytest.mark.parametrize("name", MULTILABEL)
 def test_findings_are_recognised_one_by_one(name: str) -> None:
     labels, output = splits(name).test.labels, logits(name)
     areas = [roc_auc_score(labels[:, k], output[:, k]) for k in range(labels.shape[1])]
-    assert np.mean(areas) > 0.82
+    # Measured: a mean of 0.845 and a least of 0.738, so 0.035 and more are left.
+    assert np.mean(areas) > 0.81
     assert np.min(areas) > 0.6
     findings = labels.sum(axis=1)
     assert np.mean(findings == 0) > 0.25
