@@ -158,7 +158,7 @@ def test_identity_follows_the_meaning_of_a_parameter(core: Registry) -> None:
 def test_identity_holds_origin_class_and_source(core: Registry) -> None:
     fields = spec(core, "attack", "steps").fields
     assert fields["plugin"] == "tiny:steps"
-    assert (fields["class"], fields["source"]) == ("Steps", "r1")
+    assert (fields["class"], fields["source"]) == ("medrobust_local_tiny.Steps", "r1")
 
 
 def test_nested_gives_the_contract_that_is_asked_for(core: Registry) -> None:
