@@ -133,7 +133,7 @@ class _Expansion:
                 names[_ATTACK] = ("none",) * len(self._attacks) if attack.clean else names[_ATTACK]
                 tails = [range(len(n)) for n in names[_ATTACK + 1 :]]
                 for tail in itertools.product(*tails):
-                    at = _At(*head, number, *tail)
+                    at = _At._make((*head, number, *tail))
                     yield at, tuple([labels[i] for labels, i in zip(names, at, strict=True)])
 
     def _entry(self, at: _At, labels: tuple[str, ...]) -> Entry:

@@ -276,15 +276,16 @@ class Registry:
         return lines
 
     def registered(self, plugin: Plugin) -> RegisteredPlugin:
-        """The offer that an instance was made from.
+        """The offer that an instance was made from; of several, the one that fixes most of its fields.
 
         Raises:
             PluginError: if nobody offers its class.
         """
-        for offer in self._offers.get(plugin.kind, ()):
-            if offer.plugin is type(plugin) and all(getattr(plugin, k) == v for k, v in offer.preset):
-                return offer
-        raise PluginError(f"{plugin.kind} '{plugin.title}' is offered by no plugin")
+        mine = [o for o in self._offers.get(plugin.kind, ()) if o.plugin is type(plugin)]
+        fitting = [o for o in mine if all(getattr(plugin, k) == v for k, v in o.preset)]
+        if not fitting:
+            raise PluginError(f"{plugin.kind} '{plugin.title}' is offered by no plugin")
+        return max(fitting, key=lambda o: len(o.preset))
 
 
 def _classes_of(module: ModuleType) -> list[type[Plugin]]:

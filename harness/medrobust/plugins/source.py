@@ -91,7 +91,10 @@ class _Closure:
                 self.follow(each, imported, syntax)
             for text, content in data_files(each, syntax, self.home):
                 self.found[f"{each.name}/{text}"] = content
-        return _digest(*(f"{name}={content}" for name, content in sorted(self.found.items())))
+        # What a package or a local file is called makes no difference.
+        own = self.home.top
+        named = ((name.removeprefix(own) if _is_in(name, own) else name, found) for name, found in self.found.items())
+        return _digest(*(f"{name}={content}" for name, content in sorted(named)))
 
     def whole(self, module: Module) -> None:
         """A module counts, and everything that it imports."""
@@ -179,6 +182,10 @@ class _Closure:
                 self.take(source, name)
                 return
         self.whole(module)
+
+
+def _is_in(name: str, top: str) -> bool:
+    return name.startswith(top) and name[len(top) : len(top) + 1] in ("", ".", ":", "/")
 
 
 def _syntax(module: Module) -> Syntax:

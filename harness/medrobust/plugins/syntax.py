@@ -113,7 +113,9 @@ def _scan(node: ast.AST, syntax: Syntax, *, toplevel: bool) -> None:
             _scan(each, syntax, toplevel=toplevel)
         return
     if isinstance(node, ast.Import | ast.ImportFrom):
-        syntax.imports += _imports(node, toplevel)
+        found = list(_imports(node, toplevel))
+        syntax.imports += found
+        syntax.anchored |= any(_ANCHORS & {*each.module.split("."), each.name} for each in found)
     elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         if toplevel:
             syntax.defines.add(node.name)
