@@ -37,6 +37,7 @@ from .options import (
     console,
     errors,
     open_session,
+    print_clashes,
     print_evidence,
     print_outcome,
 )
@@ -83,6 +84,7 @@ def run(
         acceleration=acceleration,
     )
     plan_ = session.plan(grid, profile=profile, images=images, evidence=evidence)
+    print_clashes(session)
     outcome = session.run(plan_, Terminal(console))
     if evidence:
         print_evidence(session.evidence(plan_))
@@ -107,6 +109,7 @@ def plan(
     """Show what a run would do: cells cached, missing, excluded and impossible, steps, and an estimate of the time."""
     session = open_session(store or DEFAULT_STORE, plugin=plugin, data_root=data_root)
     plan_ = session.plan(grid, profile=profile, images=images)
+    print_clashes(session)
     done = session.store.done()
     finished = set(done.cells)
     steps = session.steps(plan_)
@@ -211,7 +214,7 @@ def plugins(
 
 
 def _kinds() -> tuple[str, ...]:
-    from .plugins.registry import KINDS
+    from .plugins.hookspecs import KINDS
 
     return KINDS
 

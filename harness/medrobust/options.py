@@ -75,6 +75,12 @@ def open_session(
     return session
 
 
+def print_clashes(session: Session) -> None:
+    """Which of several plugins of one name the grids read so far have got, one line each on standard error."""
+    for line in session.registry.clashes():
+        errors.print(Text.assemble(("note: ", "yellow"), line), soft_wrap=True)
+
+
 def print_outcome(outcome: Outcome, store: Path) -> None:
     """What a run did, what is missing and why, and where it wrote."""
     from .engine.progress import human_time

@@ -10,12 +10,10 @@ from fnmatch import fnmatchcase
 from medrobust import AXES, MedrobustError, Plan, Store, Value
 
 from .claims import Finding, judge, read_claims
-from .labels import Row, Where, matches, ordered, tables
-from .selection import Numbers, Selected, check_unique, rows_of, rule_for, spread
+from .labels import CLEAN, Row, Where, agree, matches, ordered, tables
+from .selection import Numbers, Selected, check_unique, each_once, rows_of, rule_for, spread
 from .specs import BarsSpec, ConfusionSpec, CurvesSpec, ImagesSpec, Paper, Rule, Substitution, TableSpec
 from .table import State, Table, TableCell
-
-CLEAN = "none"
 
 
 class Report:
@@ -129,7 +127,7 @@ class Report:
         for cell in cells:
             wanted = {a: v for a, v in {**cell.row, **labels}.items() if a in AXES or a.startswith("tags.")}
             for each in self.rows:
-                if each.cell and all(each.row.get(a, "") == v for a, v in wanted.items()):
+                if each.cell and agree(each.row, wanted, wanted):
                     found[each.cell] = replace(each, index=cell.index)
         return list(found.values())
 
@@ -200,16 +198,12 @@ def table_cell(
 
 
 def at(key: Mapping[str, str], selected: Sequence[Selected]) -> list[Selected]:
-    """Entries at a place of a table; the clean record has no budget and so stands at every one."""
-
-    def here(row: Row) -> bool:
-        clean = row.get("attack") == CLEAN
-        return all(row.get(a, "") == v or (clean and row.get(a, "") == "") for a, v in key.items() if a != "value")
-
-    found = [s for s in selected if s.entry.excluded == "" and here(s.row)]
-    if "attack" in key:
-        return found
-    return [s for s in found if s.row.get("attack") != CLEAN] or found
+    """Cells at a place of a table, each once; the clean record has no budget and so stands at every one."""
+    axes = [axis for axis in key if axis != "value"]
+    found = [s for s in selected if s.entry.excluded == "" and agree(s.row, key, axes)]
+    if "attack" not in key:
+        found = [s for s in found if s.row.get("attack") != CLEAN] or found
+    return each_once(found)
 
 
 def labels_of(axis: str, where: Where, selected: Sequence[Selected], rules: Sequence[Rule] = ()) -> list[str]:

@@ -18,8 +18,8 @@ from matplotlib.figure import Figure
 from medrobust import Entry, MedrobustError, Record, StoreError, Value, decide
 
 from . import figures
-from .build import CLEAN, Report, at, labels_of
-from .labels import matches
+from .build import Report, at, labels_of
+from .labels import CLEAN, matches
 from .selection import Selected, check_unique, rule_for
 from .specs import BarsSpec, ConfusionSpec, CurvesSpec, FigureSpec, ImagesSpec, View
 

@@ -23,7 +23,7 @@ from medrobust import (
     over_seeds,
 )
 
-from .labels import Row, matches
+from .labels import Row, is_free, matches
 from .specs import Rule
 
 
@@ -41,7 +41,10 @@ class Selected:
 
 
 def rows_of(plan: Plan) -> list[Selected]:
-    """All entries of a plan but those added for evidence, with their labels, each cell once under equal labels."""
+    """All entries of a plan but those added for evidence, with their labels, each cell once under equal labels.
+
+    A cell that the grid names in several ways comes under each of its labels.
+    """
     rows: dict[tuple[object, ...], Selected] = {}
     for entry in plan.entries:
         if "evidence" in entry.tags:
@@ -77,6 +80,14 @@ def spread(selected: Iterable[Selected], axis: str) -> list[Selected]:
         if each.entry.cell is not None
         for index, label in enumerate(bins if axis == "bin" else each.entry.cell.target.info.classes)
     ]
+
+
+def each_once(selected: Iterable[Selected]) -> list[Selected]:
+    """Each cell (and class or bin of it) under the first of its labels: no mean counts one twice."""
+    first: dict[tuple[object, int | None], Selected] = {}
+    for each in selected:
+        first.setdefault((each.cell or tuple(sorted(each.row.items())), each.index), each)
+    return list(first.values())
 
 
 def rule_for(row: Row, rules: Sequence[Rule], label: str | None = None) -> Rule | None:
@@ -119,7 +130,7 @@ class Numbers:
     def combined(self, cells: Sequence[Selected], name: str) -> Value | None:
         """One value over seeds and over what a table averages; None if any of the cells has no record."""
         groups: dict[tuple[tuple[str, str], ...], list[Value]] = {}
-        for selected in cells:
+        for selected in each_once(cells):
             value = self.get(selected.cell, name) if selected.cell else None
             if value is None:
                 return None
@@ -141,7 +152,7 @@ def check_unique(cells: Sequence[Selected], varying: Sequence[str], where: str) 
     for axis in sorted({k for s in cells for k in s.row}):
         if axis in varying or axis in ("seed", "eps", "zeta") or "." in axis.removeprefix("tags."):
             continue
-        labels = {s.row.get(axis, "") for s in cells}
+        labels = {s.row.get(axis, "") for s in cells if not is_free(s.row, axis)}
         if len(labels) > 1:
             shown = ", ".join(sorted(labels)[:4])
             raise MedrobustError(

@@ -10,6 +10,10 @@ from .attack import (
     Knowledge,
     ThreatModel,
     UniversalAttack,
+    batch_of,
+    batch_sizes,
+    parts_of,
+    uses_global_rng,
 )
 from .budget import Budget, BudgetSpec, Length, Norm
 from .classifier import Classifier, Gradient, Loss, Task
@@ -75,11 +79,15 @@ __all__ = [
     "TransformImages",
     "UniversalAttack",
     "Untargeted",
+    "batch_of",
+    "batch_sizes",
     "cross_entropy",
     "cumulative",
     "cumulative_field",
     "decide",
     "decisions",
     "fingerprint_files",
+    "parts_of",
     "predictions",
+    "uses_global_rng",
 ]

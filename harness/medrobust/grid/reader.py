@@ -183,9 +183,8 @@ class _Reader:
             for each in definition:
                 yield from self.dealias(each, where, (*seen, name))
             return
-        for value, inner in self.dealias(definition, where, (*seen, name)):
+        for value, _ in self.dealias(definition, where, (*seen, name)):
             # Of a chain of aliases the outermost one is the label.
-            del inner
             yield value, name
 
     def expand_nested(self, item: Any, where: str, seen: tuple[str, ...]) -> Any:

@@ -20,6 +20,8 @@ import typer
 from ..contracts import AnyAttack, Dataset, Defense, Detector, Model, Preset, Probe
 
 GROUP = "medrobust"
+KINDS = ("dataset", "model", "attack", "defense", "detector", "probe")
+"""Kinds of plugins, in the order in which they are listed."""
 hookspec = pluggy.HookspecMarker(GROUP)
 hookimpl = pluggy.HookimplMarker(GROUP)
 

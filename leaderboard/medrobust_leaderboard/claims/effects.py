@@ -8,15 +8,13 @@ from itertools import pairwise
 
 from medrobust import METRICS, MedrobustError
 
-from ..labels import Row, matches
+from ..labels import Row, agree, matches
 from .estimates import RESAMPLES, Estimate, apart, difference, estimate, over_repetitions
-from .members import Item, agree, by_seed, chosen, missing_records, spread
+from .members import Family, Item, by_seed, cells_of, chosen, distinct, missing_records, spread
 from .specs import Bound, Claim, Comparison, Trend
 
 DRAWS_PER_MEMBER = 50
 """Bootstrap draws for each member of a family; fewer could never be significant after its correction."""
-
-Family = dict[str, Item]
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,7 @@ def _bound(claim: Bound, items: Sequence[Item]) -> Gathered:
     result = Gathered()
     selected = chosen(spread(items, claim.metric), claim.where)
     _note_missing(result, selected)
-    for family in by_seed(selected):
+    for family in distinct(by_seed(selected)):
         if _complete(family):
             found = [estimate(claim.metric, item) for item in family.values()]
             first = next(iter(family.values()))
@@ -100,10 +98,10 @@ def _comparison(claim: Comparison, items: Sequence[Item]) -> Gathered:
     lefts = by_seed(chosen(sides[0], claim.where, claim.left))
     rights = by_seed(chosen(sides[1], claim.where, claim.right))
     _note_missing(result, [item for family in (*lefts, *rights) for item in family.values()])
-    pairs = [(one, other) for one in lefts for other in rights if _paired(claim, one, other, names)]
-    alone = len(lefts) - len({id(one) for one, _ in pairs})
-    if alone and rights:
-        result.missing.append(f"a partner of equal {', '.join(claim.pair_on)} for {alone} of {len(lefts)} cells")
+    pairs = _pairs(claim, lefts, rights, names)
+    paired, all_lefts = {cells_of(one) for one, _ in pairs}, {cells_of(one) for one in lefts}
+    if (alone := len(all_lefts - paired)) and rights:
+        result.missing.append(f"a partner of equal {', '.join(claim.pair_on)} for {alone} of {len(all_lefts)} cells")
     resamples = max(RESAMPLES, DRAWS_PER_MEMBER * len(pairs))
     for one, other in pairs:
         seeds = [seed for seed in one if seed in other]
@@ -119,6 +117,17 @@ def _comparison(claim: Comparison, items: Sequence[Item]) -> Gathered:
     return result
 
 
+def _pairs(
+    claim: Comparison, lefts: Sequence[Family], rights: Sequence[Family], names: tuple[str, str]
+) -> list[tuple[Family, Family]]:
+    """The pairs to compare, each once however many names the grid has for its cells."""
+    first: dict[tuple[object, object], tuple[Family, Family]] = {}
+    for one, other in ((one, other) for one in lefts for other in rights):
+        if _paired(claim, one, other, names):
+            first.setdefault((cells_of(one), cells_of(other)), (one, other))
+    return list(first.values())
+
+
 def _paired(claim: Comparison, one: Family, other: Family, names: tuple[str, str]) -> bool:
     left, right = next(iter(one.values())), next(iter(other.values()))
     same = left.cell == right.cell and left.index == right.index and names[0] == names[1]
@@ -132,7 +141,7 @@ def _base(claim: Comparison, item: Item, items: Sequence[Item]) -> Item | None:
     # The radius follows the budget.
     kept = [axis for axis in item.row if axis not in claim.change_from and axis != "eps"]
     for other in items:
-        if matches(other.row, dict(claim.change_from)) and all(other.row.get(a) == item.row[a] for a in kept):
+        if matches(other.row, dict(claim.change_from)) and agree(other.row, item.row, kept):
             return other
     return None
 
@@ -169,7 +178,12 @@ def _trend(claim: Trend, items: Sequence[Item]) -> Gathered:
         row = next(iter(family.values())).row
         series.setdefault(tuple(row.get(axis, "") for axis in claim.pair_on), []).append(family)
     resamples = max(RESAMPLES, DRAWS_PER_MEMBER * sum(map(len, series.values())))
-    for families in series.values():
+    seen: set[frozenset[frozenset[object]]] = set()
+    for families in map(distinct, series.values()):
+        cells = frozenset(map(cells_of, families))
+        if cells in seen:
+            continue
+        seen.add(cells)
         ordered = sorted(families, key=lambda family: _place(claim, family))
         _check_places(claim, ordered)
         if len(ordered) < 2:
