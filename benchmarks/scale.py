@@ -62,7 +62,7 @@ def plan() -> dict[str, Any]:
         grid = parse_grid(GRID, session.registry)
         made = session.plan(grid)
         cells = len(made.cells)
-        steps = len(made.steps(session.store.done()))
+        steps = len(made.steps(session.done()))
         return {"seconds": time.perf_counter() - begun, "held": held, "cells": cells, "steps": steps}
 
 

@@ -4,6 +4,7 @@ This page lists the public names. Plugins and the leaderboard use these and noth
 """
 
 from .contracts import (
+    AXES,
     SPLITS,
     AnyAttack,
     Arithmetic,
@@ -60,7 +61,7 @@ __version__ = "0.1.0"
 from .engine.progress import Terminal, human_time
 from .engine.session import Outcome, Session
 from .errors import did_you_mean
-from .grid.blocks import AXES, Grid
+from .grid.blocks import Grid
 from .grid.cells import Cell, Entry
 from .grid.plan import Plan
 from .grid.reader import parse_grid, read_grid

@@ -107,7 +107,7 @@ def plan(
     """Show what a run would do: cells cached, missing, excluded and impossible, steps, and an estimate of the time."""
     session = open_session(store or DEFAULT_STORE, plugin=plugin, data_root=data_root)
     plan_ = session.plan(grid, profile=profile, images=images)
-    done = session.store.done()
+    done = session.done()
     finished = set(done.cells)
     steps = plan_.steps(done)
     cached = sum(1 for c in plan_.cells if c in finished)

@@ -17,7 +17,7 @@ def plan(made: Session, more: str) -> Plan:
 
 
 def guess(made: Session, more: str) -> float | None:
-    return estimate(plan(made, more).steps(made.store.done()), made.store)
+    return estimate(plan(made, more).steps(made.done()), made.store)
 
 
 def test_without_records_nothing_is_said(session: MakeSession) -> None:
@@ -42,7 +42,7 @@ def test_every_kind_of_step_can_be_estimated(session: MakeSession) -> None:
     made = session()
     made.run(plan(made, 'attack = "sign"'))
     more = 'attack = ["sign", "one-for-all"]\ndefense = ["none", "drilled"]\nprobe = "examples"'
-    kinds = {type(s).__name__ for s in plan(made, more).steps(made.store.done())}
+    kinds = {type(s).__name__ for s in plan(made, more).steps(made.done())}
     assert kinds == {"DefenseStep", "UniversalStep", "CraftStep", "ProbeStep"}
     found = guess(made, more)
     assert found is not None

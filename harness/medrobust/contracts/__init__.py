@@ -11,11 +11,13 @@ from .attack import (
     ThreatModel,
     UniversalAttack,
 )
+from .axes import AXES
 from .budget import Budget, BudgetSpec, Length, Norm
 from .classifier import Classifier, Gradient, Loss, Task
 from .dataset import SPLITS, DataInfo, Dataset, DataSource, ImageData, fingerprint_files
+from .decision import decide, decisions, predictions
 from .defense import Defense, Detector, Fit, Perturb, Preprocessing, Training, TrainingDefense
-from .goal import Goal, Targeted, Untargeted, cross_entropy, decide, decisions, predictions
+from .goal import Goal, Targeted, Untargeted, cross_entropy
 from .model import Model, Pretraining, Recipe, Shape
 from .plugin import Plugin, Preset, cumulative, cumulative_field
 from .precision import Arithmetic, Precision
@@ -23,6 +25,7 @@ from .probe import Probe
 from .rng import SampleRNG
 
 __all__ = [
+    "AXES",
     "SPLITS",
     "AnyAttack",
     "Arithmetic",

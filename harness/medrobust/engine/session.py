@@ -16,7 +16,7 @@ from ..grid.blocks import Grid
 from ..grid.evidence_cells import with_evidence
 from ..grid.expansion import expand
 from ..grid.metadata import MetadataCache
-from ..grid.plan import CraftStep, Plan, Step
+from ..grid.plan import CraftStep, Done, Plan, Step
 from ..grid.reader import read_grid
 from ..plugins.registry import Registry
 from ..results.store import Store
@@ -34,6 +34,7 @@ from .evidence import collect
 from .executors import InlineExecutor, process_pool
 from .prepare import Acceleration
 from .progress import Silent, Watcher
+from .requests import write_request
 from .steps import Report, record_failure
 
 
@@ -120,11 +121,14 @@ class Session:
         Raises:
             GridError: for a mistake in the grid.
         """
+        name = ""
         if isinstance(grid, Path):
+            # Most grid files are called grid.toml: their folder tells them apart.
+            name = f"{grid.absolute().parent.name}/{grid.stem}"
             grid = read_grid(grid, self.registry, profile=profile, images=images, precision=precision)
         if evidence:
             grid = with_evidence(grid, self.registry)
-        return Plan(grid.name, grid.profile, tuple(expand(grid, self.metadata)))
+        return Plan(name or grid.name, grid.profile, tuple(expand(grid, self.metadata)))
 
     def evidence(self, plan: Plan, *, stored: bool = False) -> list[dict[str, Any]]:
         """What the records say about believing them, per model and norm; kept in the store's table `evidence`.
@@ -143,6 +147,10 @@ class Session:
         """The evidence that the store keeps, under the store's own names."""
         return [{str(k): v for k, v in row.items()} for row in self.store.rows("evidence").to_dict("records")]
 
+    def done(self) -> Done:
+        """What a plan need not make again."""
+        return Done(self.store.finished(), self.store.fitted().keys(), self.store.artifacts())
+
     def run(self, plan: Plan, watcher: Watcher | None = None) -> Outcome:
         """Compute every cell of a plan that the store lacks.
 
@@ -152,10 +160,12 @@ class Session:
 
         begun = time.perf_counter()
         self.store.create()
+        # First of all, so that a store also knows what a run that was stopped did not come to.
+        write_request(plan, self.store)
         watcher = watcher or Silent()
         finished = self.store.finished()
         cached = sum(1 for c in plan.cells if c in finished)
-        steps = plan.steps(self.store.done())
+        steps = plan.steps(self.done())
         failed: Mapping[str, str] = {}
         if steps:
             watcher.begin(steps)
@@ -170,7 +180,7 @@ class Session:
         problems = [(c, str(s), str(r)) for c, s, r in zip(bad["cell"], bad["status"], bad["reason"], strict=True)]
         known = set(mine["cell"])
         problems += [(c, "missing", "not computed") for c in plan.cells if c not in known]
-        measured = self.store.done().artifacts
+        measured = self.store.artifacts()
         for key, (cell, probe) in plan.probes.items():
             if key not in measured:
                 problems.append((cell.id, "failed", f"{probe.label}: {failed.get(key, 'not measured')}"))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from ..contracts import (
+    AXES,
     AnyAttack,
     BudgetSpec,
     DataInfo,
@@ -17,7 +19,7 @@ from ..contracts import (
     cumulative_field,
 )
 from ..plugins.specs import Canonical, Spec, described, plain, without_value
-from .blocks import AXES, DetectorSpec, GoalSpec, Stop
+from .blocks import DetectorSpec, GoalSpec, Stop
 from .identity import REVISIONS, Fields, digest
 from .slices import Slice
 
@@ -47,6 +49,15 @@ class Part:
     @cached_property
     def slot(self) -> str:
         return digest(described(self.fields))
+
+
+def named_by_content(model: Spec, fields: Fields) -> str:
+    """The name of a model whose checkpoint, if it has one, is called `net.safetensors#1a2b3c` in place of its path."""
+    if "checkpoint" not in fields:
+        return model.name
+    init = f"{fields['init']}#{fields['checkpoint'][:6]}"
+    named = dataclasses.replace(model, plugin=dataclasses.replace(model.plugin, init=init))  # type: ignore[type-var]
+    return named.name
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +118,10 @@ class Target:
 
     @cached_property
     def slot(self) -> str:
-        return digest(described(self.fit_fields), self.defense.described)
+        # The model as the grid writes it, with the folder of a checkpoint: identity has the file's name and content.
+        model = {"threads": self.threads, "seed": self.seed, "shape": self.shape, "model": self.model.described}
+        base = self.pretrained.slot if self.pretrained else None
+        return digest(self.train.slot, model, self.defense.described, base)
 
     @property
     def weights(self) -> tuple[str, ...]:
@@ -115,10 +129,27 @@ class Target:
         base = self.pretrained.weights if self.pretrained else ()
         return tuple(dict.fromkeys((*base, self.fit_id, self.weights_id())))
 
+    @property
+    def earlier_weights(self) -> tuple[str, ...]:
+        """Identities of the iterations before the last of a defense that trains, from which training can go on."""
+        defense = self.defense.plugin
+        field = cumulative_field(defense) if isinstance(defense, TrainingDefense) else None
+        return tuple(self.weights_id(i) for i in range(1, getattr(defense, field))) if field else ()
+
+    @cached_property
+    def model_name(self) -> str:
+        """The model's name; a checkpoint is called by its file's name and the beginning of its content's hash."""
+        return named_by_content(self.model, self.model_fields)
+
+    @property
+    def model_label(self) -> str:
+        """The model as the grid calls it."""
+        return self.model_name if self.model.label == self.model.name else self.model.label
+
     def describe(self) -> str:
         """For progress and messages."""
         defense = "" if self.defense.offer.name == "none" else f" + {self.defense.label}"
-        return f"{self.model.label}{defense} on {self.train.dataset.label}, seed {self.seed}"
+        return f"{self.model_label}{defense} on {self.train.dataset.label}, seed {self.seed}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +213,7 @@ class Cell:
     @cached_property
     def id(self) -> str:
         if self.attack is None or self.source is None:
-            return digest("clean", self.target.id, self.part.id)
+            return self.clean_id
         detector = [self.detector.detector.fields, str(self.detector.fit_on)] if self.detector else None
         learns_from = self.detector.source.fields if self.detector and self.detector.source else None
         return digest(self.target.id, self.source.id, self.attack.canonical, self._attack_text, detector, learns_from)
@@ -247,6 +278,11 @@ class Cell:
         """The clean record this cell is compared with."""
         return Cell(self.target, self.part)
 
+    @property
+    def clean_id(self) -> str:
+        """Identity of the clean record."""
+        return digest("clean", self.target.id, self.part.id)
+
     def axes(self) -> dict[str, str]:
         """What stands on each axis, without the aliases of one grid."""
         target, source = self.target, self.source
@@ -254,7 +290,7 @@ class Cell:
         return {
             "dataset": target.train.dataset.name,
             "train_set": str(target.train.slice),
-            "model": target.model.name,
+            "model": target.model_name,
             "defense": target.defense.name,
             "attack": self.attack.name if self.attack else "none",
             "goal": str(self.goal or ""),

@@ -9,11 +9,11 @@ import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..contracts import AnyAttack, BudgetSpec, DataInfo, DerivedAttack, Model, Pretraining, UniversalAttack
+from ..contracts import AXES, AnyAttack, BudgetSpec, DataInfo, DerivedAttack, Model, Pretraining, UniversalAttack
 from ..errors import DataUnavailable, GridError, MedrobustError, did_you_mean
 from ..plugins.builtin import NoDefense
 from ..plugins.specs import Canonical, Spec, spec_of
-from .blocks import AXES, Block, GoalSpec, Grid, PartSpec, SurrogatePatch
+from .blocks import Block, GoalSpec, Grid, PartSpec, SurrogatePatch
 from .cells import Cell, Entry, Part, Target
 from .metadata import MetadataCache
 from .slices import Slice
@@ -131,7 +131,9 @@ class _Expansion:
                 yield Entry(ordered, self.block.tags, None, excluded=reason)
             elif cell.id not in seen:
                 seen.add(cell.id)
-                yield Entry(ordered, self.block.tags, cell, probes=() if clean else self.block.probes)
+                yield Entry(
+                    _without_paths(ordered, cell), self.block.tags, cell, probes=() if clean else self.block.probes
+                )
         self._check_attacks(spared)
 
     def _check_attacks(self, spared: set[str]) -> None:
@@ -272,6 +274,15 @@ class _Expansion:
         if key not in self._instances:
             self._instances[key] = with_instance(model, instance)
         return self._instances[key]
+
+
+def _without_paths(labels: tuple[str, ...], cell: Cell) -> tuple[str, ...]:
+    """Labels in which a checkpoint is called by its file's name and content, which tells more than where it lies."""
+    for target in (cell.target, cell.source):
+        if target is not None and "checkpoint" in target.model_fields:
+            written, named = target.model.name, target.model_name
+            labels = tuple([label.replace(written, named) for label in labels])
+    return labels
 
 
 def _root(plugin: AnyAttack) -> AnyAttack:

@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import StoreError
-from ..grid.plan import Done
 from ..recent import Recent
 from .files import TEMPORARY, write_atomic, write_text
 from .record import Record
@@ -154,9 +153,16 @@ class Store:
         pairs = zip(table["fit"].to_pylist(), table["weights"].to_pylist(), strict=True)
         return {fit: content for fit, content in pairs if self._blob(content).exists()}
 
-    def done(self) -> Done:
-        """What a plan need not make again."""
-        return Done(self.finished(), self.fitted().keys(), set(self.rows("artifacts")["artifact"]))
+    def artifacts(self) -> set[str]:
+        """Identities of the perturbations and of what probes measured."""
+        return set(self._read("artifacts", ["artifact"])["artifact"].to_pylist())
+
+    def requests(self) -> pd.DataFrame:
+        """What runs asked for, a row for each combination, in the order of grids; an equal request stands once."""
+        frame: pd.DataFrame = self._read("requests").to_pandas()
+        latest = frame.groupby("request", sort=False)["created"].transform("max")
+        frame = frame[frame["created"] == latest].drop_duplicates(["request", "position"])
+        return frame.sort_values(["created", "request", "position"], ignore_index=True)
 
     def weights_of(self, fit: str) -> str | None:
         """Content hash of the weights of one fit, by the one file it wrote; None if it is not there."""

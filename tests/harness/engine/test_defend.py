@@ -98,7 +98,7 @@ def test_each_iteration_is_a_target_of_its_own_from_one_run(make: Make) -> None:
     made = make("swept")
     text = grid(f'["none", {{ {RETRAINING}, iterations = [1, 2, 4] }}]', more='attack = "sign"')
     plan = made.plan(parse_grid(tomllib.loads(text), made.registry))
-    assert sum(isinstance(s, DefenseStep) for s in plan.steps(made.store.done())) == 1
+    assert sum(isinstance(s, DefenseStep) for s in plan.steps(made.done())) == 1
     assert made.run(plan).complete
     found = weights(made, plan)
     assert len(found) == 4
@@ -116,7 +116,7 @@ def test_each_iteration_is_a_target_of_its_own_from_one_run(make: Make) -> None:
 
 def _steps(made: Session, iterations: int) -> int:
     plan = made.plan(parse_grid(tomllib.loads(grid(f"{{ {RETRAINING}, iterations = {iterations} }}")), made.registry))
-    return sum(isinstance(s, DefenseStep) for s in plan.steps(made.store.done()))
+    return sum(isinstance(s, DefenseStep) for s in plan.steps(made.done()))
 
 
 def accuracy(record: Record) -> float:

@@ -102,9 +102,9 @@ def test_what_is_there_is_not_measured_again(made: Session) -> None:
     more = 'attack = "sign"\nprobe = "examples"'
     run(made, more)
     planned = made.plan(parse_grid(tomllib.loads(GRID + more), made.registry))
-    assert planned.steps(made.store.done()) == []
+    assert planned.steps(made.done()) == []
     another = made.plan(parse_grid(tomllib.loads(GRID + more.replace("examples", "difference")), made.registry))
-    (step,) = another.steps(made.store.done())
+    (step,) = another.steps(made.done())
     assert isinstance(step, ProbeStep)
     assert step.describe().startswith("difference of sign linf:16/255")
 

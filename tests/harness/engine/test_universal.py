@@ -45,7 +45,7 @@ def run(made: Session, more: str) -> tuple[Plan, Outcome, dict[str, Record]]:
 
 def fits(made: Session, more: str) -> int:
     """Perturbations that a plan would still fit."""
-    return sum(isinstance(s, UniversalStep) for s in plan(made, more).steps(made.store.done()))
+    return sum(isinstance(s, UniversalStep) for s in plan(made, more).steps(made.done()))
 
 
 def attacked(planned: Plan, records: dict[str, Record]) -> dict[str, Record]:
