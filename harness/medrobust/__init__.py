@@ -63,6 +63,7 @@ from .engine.session import Outcome, Session
 from .errors import did_you_mean
 from .grid.blocks import Grid
 from .grid.cells import Cell, Entry
+from .grid.differences import tell_apart
 from .grid.plan import Plan
 from .grid.reader import parse_grid, read_grid
 from .options import (
@@ -80,6 +81,7 @@ from .options import (
     print_outcome,
 )
 from .plugins.registry import Registry
+from .results.inventory import Inventory
 from .results.metrics import CONFIDENCE_BINS, METRICS, compare, evaluate, metric
 from .results.record import Record
 from .results.statistics import (
@@ -93,6 +95,7 @@ from .results.statistics import (
     paired_rates,
 )
 from .results.store import Store
+from .superseded import reasons_in_words, superseded_reasons
 
 __all__ = [
     "AXES",
@@ -126,6 +129,7 @@ __all__ = [
     "GridError",
     "ImageData",
     "ImagesOption",
+    "Inventory",
     "IterativeAttack",
     "IterativeUniversalAttack",
     "Length",
@@ -191,4 +195,7 @@ __all__ = [
     "print_evidence",
     "print_outcome",
     "read_grid",
+    "reasons_in_words",
+    "superseded_reasons",
+    "tell_apart",
 ]

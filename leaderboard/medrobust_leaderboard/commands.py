@@ -28,10 +28,10 @@ from medrobust import (
 )
 
 from . import render
-from .board import boards
-from .build import Report
-from .claims import Finding, as_entry, claims_to_terminal, read_claims, unplanned
+from .claims import Finding, as_facts, claims_to_terminal, read_claims, unplanned
+from .report import PaperReport
 from .specs import Paper, read_paper
+from .store_tables import boards
 from .table import Table
 
 Format = Literal["terminal", "markdown", "html", "latex", "csv"]
@@ -73,7 +73,7 @@ def reproduce(
     plan = session.plan(spec.folder / "grid.toml", profile=profile, images=images, evidence=True)
     outcome = session.run(plan, Terminal(console))
     evidence = session.evidence(plan)
-    report = Report(spec, profile, plan, session.store)
+    report = PaperReport(spec, profile, plan, session.store)
     tables = report.tables()
     for table in tables:
         console.print()
@@ -120,7 +120,7 @@ def leaderboard(
     if paper:
         spec = find_paper(paper, session)
         plan = session.plan(spec.folder / "grid.toml", profile=profile, images=images)
-        tables: Sequence[Table] = Report(spec, profile, plan, session.store).tables()
+        tables: Sequence[Table] = PaperReport(spec, profile, plan, session.store).tables()
         evidence: Sequence[Mapping[str, Any]] = session.evidence(plan, stored=True)
     else:
         tables = boards(session.store, metric)
@@ -166,7 +166,7 @@ def find_paper(name: str, session: Session) -> Paper:
 
 
 def write_report(
-    report: Report,
+    report: PaperReport,
     tables: Sequence[Table],
     session: Session,
     profile: str,
@@ -174,7 +174,7 @@ def write_report(
     evidence: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """Write page, tables and figures beside the records; returns the page's path, relative to here."""
-    from .drawing import draw_figures
+    from .figure_data import draw_figures
     from .page import page_figure, render_page
 
     folder = session.store.path / "report"
@@ -194,7 +194,7 @@ def write_report(
         tables,
         [page_figure(d.saved, id=d.spec.id, title=d.spec.title, caption=d.spec.caption) for d in drawn if d.saved],
         [{"paper": s.paper, "here": s.here, "reason": s.reason} for s in report.profile.substitutions],
-        [as_entry(finding) for finding in findings],
+        [as_facts(finding) for finding in findings],
         [
             {
                 "subject": f"{row['model']} on {row['dataset']}, {row['norm']}",

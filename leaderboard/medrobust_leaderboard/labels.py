@@ -13,21 +13,38 @@ Where = Labels | list[Labels]
 """Labels wanted; an entry that one of several tables matches is selected."""
 
 
+CLEAN = "none"
+"""The label of the attack that leaves images as they are."""
+
+
+def is_clean(row: Row) -> bool:
+    """Whether these are the labels of a clean record."""
+    return row.get("attack") == CLEAN
+
+
+def agrees(row: Row, axis: str, other: str) -> bool:
+    """Whether a row stands where this label of an axis does.
+
+    The one place that says so: a clean record has no label on axes that belong to attacks, such as the budget, and so
+    stands at every one of theirs.
+    """
+    label = row.get(axis, "")
+    return label == other or (label == "" and is_clean(row))
+
+
 def tables(where: Where) -> list[Labels]:
     """A selection as the list of its tables."""
     return where if isinstance(where, list) else [where]
 
 
 def matches(row: Row, where: Mapping[str, str | list[str]] | Where) -> bool:
-    """Whether labels match. A clean record has no budget, so it matches any."""
+    """Whether labels match."""
     if isinstance(where, list):
         return any(matches(row, table) for table in where)
     for axis, wanted in where.items():
         patterns = [wanted] if isinstance(wanted, str) else wanted
         label = row.get(axis, "")
-        if label == "" and row.get("attack") == "none":
-            continue
-        if not any(fnmatchcase(label, _literal(p)) for p in patterns):
+        if not any(agrees(row, axis, p) or fnmatchcase(label, _literal(p)) for p in patterns):
             return False
     return True
 

@@ -95,7 +95,12 @@ def _keep(step: ProbeStep, found: object, positions: np.ndarray, part: LoadedPar
         )
     tensors = {name: torch.as_tensor(np.ascontiguousarray(values)) for name, values in found.items()}
     content = store.save_tensors({**tensors, "positions": torch.as_tensor(positions.astype(np.int64))})
-    description = {**step.cell.axes(), "probe": step.probe.label, "samples": part.data.ids[positions].tolist()}
+    description = {
+        "cell": step.cell.id,
+        **step.cell.axes(),
+        "probe": step.probe.label,
+        "samples": part.data.ids[positions].tolist(),
+    }
     row = {
         "artifact": step.id,
         "kind": "probe",

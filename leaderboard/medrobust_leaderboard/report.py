@@ -9,16 +9,14 @@ from fnmatch import fnmatchcase
 
 from medrobust import AXES, MedrobustError, Plan, Store, Value
 
-from .claims import Finding, judge, read_claims
-from .labels import Row, Where, matches, ordered, tables
+from .claims import Finding, read_claims, verdicts_on
+from .labels import Row, Where, agrees, is_clean, matches, ordered, tables
 from .selection import Numbers, Selected, check_unique, rows_of, rule_for, spread
 from .specs import BarsSpec, ConfusionSpec, CurvesSpec, ImagesSpec, Paper, Rule, Substitution, TableSpec
 from .table import State, Table, TableCell
 
-CLEAN = "none"
 
-
-class Report:
+class PaperReport:
     """Tables and figures of one paper in one profile.
 
     Args:
@@ -150,7 +148,9 @@ class Report:
 
     def claims(self) -> list[Finding]:
         """The verdicts on the paper's claims."""
-        return judge(read_claims(self.paper.folder), self.rows, self.store, lambda row: bool(self.substitutions(row)))
+        return verdicts_on(
+            read_claims(self.paper.folder), self.rows, self.store, lambda row: bool(self.substitutions(row))
+        )
 
 
 def _metrics(spec: TableSpec | CurvesSpec | BarsSpec, row: Row, *, counterpart: bool) -> set[str]:
@@ -200,16 +200,12 @@ def table_cell(
 
 
 def at(key: Mapping[str, str], selected: Sequence[Selected]) -> list[Selected]:
-    """Entries at a place of a table; the clean record has no budget and so stands at every one."""
-
-    def here(row: Row) -> bool:
-        clean = row.get("attack") == CLEAN
-        return all(row.get(a, "") == v or (clean and row.get(a, "") == "") for a, v in key.items() if a != "value")
-
-    found = [s for s in selected if s.entry.excluded == "" and here(s.row)]
+    """Entries at a place of a table; the clean record only where no attack stands, unless the table names attacks."""
+    wanted = [(axis, label) for axis, label in key.items() if axis != "value"]
+    found = [s for s in selected if not s.entry.excluded and all(agrees(s.row, a, v) for a, v in wanted)]
     if "attack" in key:
         return found
-    return [s for s in found if s.row.get("attack") != CLEAN] or found
+    return [s for s in found if not is_clean(s.row)] or found
 
 
 def labels_of(axis: str, where: Where, selected: Sequence[Selected], rules: Sequence[Rule] = ()) -> list[str]:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from medrobust import Store, Value, evaluate, metric, over_seeds
 
-from .build import table_cell
+from .report import table_cell
 from .table import Key, Table, TableCell
 
 _TABLE = ["dataset", "train_set", "model", "defense", "evaluate_on"]
