@@ -42,16 +42,14 @@ def ls(store: StoreArgument, as_json: JsonOption = False) -> None:
         typer.echo(json.dumps(facts, indent=1))
         return
     table = Table("data set", "model", "attack", *STATES)
-    for (dataset, model, attack), row in counts.iterrows():  # type: ignore[misc]
+    for labels, row in zip(counts.index, counts.to_dict("records"), strict=True):
         numbers = (str(row[state]) if row[state] else "" for state in STATES)
-        table.add_row(*(Text(str(label)) for label in (dataset, model, attack)), *numbers)
+        table.add_row(*(Text(str(label)) for label in labels), *numbers)
     console.print(table)
     cells = ", ".join(f"{count} {state}" for state, count in totals.items())
     say(f"{sum(totals.values())} cells: {cells}; {human_bytes(sum(used.values()))}.")
     if totals["superseded"]:
-        say(
-            f"Superseded by: {reasons_in_words(superseded_reasons(opened, inventory.rows, inventory.having('superseded')))}."
-        )
+        say(f"Superseded by: {reasons_in_words(superseded_reasons(opened, inventory.rows).values())}.")
     if orphans:
         say(f"Nothing refers to: {_told(orphans)}.")
     where = os.path.relpath(opened.path)

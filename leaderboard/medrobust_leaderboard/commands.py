@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -31,10 +32,12 @@ from . import render
 from .claims import Finding, as_facts, claims_to_terminal, read_claims, unplanned
 from .report import PaperReport
 from .specs import Paper, read_paper
-from .store_tables import boards
+from .store_results import StoreResults, read_results
+from .store_tables import superseded_line, tables_of
 from .table import Table
+from .tidy import PAPER_COLUMNS, STORE_COLUMNS, Row, tidy_store, tidy_tables, to_csv, to_json
 
-Format = Literal["terminal", "markdown", "html", "latex", "csv"]
+Format = Literal["terminal", "markdown", "html", "latex", "csv", "json"]
 PaperProfile = Annotated[str, typer.Option("--profile", metavar="NAME", help="smoke, small or paper.")]
 FormatOption = Annotated[Format, typer.Option("--format", help="How tables are written.")]
 
@@ -109,11 +112,14 @@ def leaderboard(
         Path | None, typer.Option("--out", metavar="DIR", help="Write files here instead of printing.")
     ] = None,
     metric: Annotated[str, typer.Option("--metric", help="What to show where no paper says it.")] = "accuracy",
+    superseded: Annotated[
+        bool, typer.Option("--superseded", help="Also show results that later runs have replaced.")
+    ] = False,
     images: ImagesOption = None,
     plugin: PluginOption = None,
     data_root: DataRootOption = None,
 ) -> None:
-    """Show what a store holds, as tables; computes nothing."""
+    """Show what a store holds, as tables; computes nothing. csv and json are one tidy table for programs."""
     session = open_session(store, plugin=plugin, data_root=data_root)
     if not session.store.exists:
         raise MedrobustError(f"{store} holds no store; 'medrobust run GRID --store {store}' makes one")
@@ -122,12 +128,22 @@ def leaderboard(
         plan = session.plan(spec.folder / "grid.toml", profile=profile, images=images)
         tables: Sequence[Table] = PaperReport(spec, profile, plan, session.store).tables()
         evidence: Sequence[Mapping[str, Any]] = session.evidence(plan, stored=True)
+        rows, columns, line = tidy_tables(tables), PAPER_COLUMNS, ""
     else:
-        tables = boards(session.store, metric)
-        evidence = session.stored_evidence()
-    if not tables:
+        results = read_results(session.store, metric, superseded=superseded)
+        tables = tables_of(results)
+        evidence = evidence_on(results, session)
+        rows, columns, line = tidy_store(results), STORE_COLUMNS, superseded_line(results, str(store))
+    if not tables and not rows:
         raise MedrobustError(f"{store} holds no finished cell; 'medrobust run GRID --store {store}' computes some")
+    if output in ("csv", "json"):
+        show_tidy(rows, columns, output, out)
+        return
+    if line and tables and output != "terminal":
+        tables = [*tables[:-1], replace(tables[-1], notes=(*tables[-1].notes, line))]
     show(tables, output, out)
+    if output == "terminal" and line:
+        console.print(f"\n{line}", markup=False, highlight=False, soft_wrap=True)
     if output == "terminal" and evidence:
         console.print()
         print_evidence(evidence)
@@ -141,7 +157,7 @@ def show(tables: Sequence[Table], output: Format, out: Path | None) -> None:
                 console.print()
             render.to_terminal(table, console)
         return
-    suffix = {"markdown": "md", "html": "html", "latex": "tex", "csv": "csv"}[output]
+    suffix = {"markdown": "md", "html": "html", "latex": "tex"}[output]
     for table in tables:
         text = getattr(render, f"to_{output}")(table)
         if out is None:
@@ -151,6 +167,28 @@ def show(tables: Sequence[Table], output: Format, out: Path | None) -> None:
             file = out / f"{table.id}.{suffix}"
             file.write_text(text, encoding="utf-8")
             typer.echo(f"wrote {file}")
+
+
+def show_tidy(rows: Sequence[Row], columns: Sequence[str], output: Format, out: Path | None) -> None:
+    """Print the tidy table, or write it to one file."""
+    text = to_csv(rows, columns) if output == "csv" else to_json(rows, columns) + "\n"
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    file = out / f"leaderboard.{output}"
+    file.write_text(text, encoding="utf-8")
+    typer.echo(f"wrote {file}")
+
+
+def evidence_on(results: StoreResults, session: Session) -> list[dict[str, Any]]:
+    """The stored evidence on the models that the tables show, under the names that they have there."""
+    named = results.targets
+    return [
+        {**row, **{axis: named[row["target"]][axis] for axis in ("dataset", "model", "defense")}}
+        for row in session.stored_evidence()
+        if row["target"] in named
+    ]
 
 
 def find_paper(name: str, session: Session) -> Paper:

@@ -24,7 +24,7 @@ from medrobust_leaderboard.claims import (
     verdict_on,
     verdicts_on,
 )
-from medrobust_leaderboard.claims.estimates import Effect, apart
+from medrobust_leaderboard.claims.estimates import EffectEstimate, apart
 from medrobust_leaderboard.claims.members import Item
 from medrobust_leaderboard.claims.terminal import STYLES
 from medrobust_leaderboard.claims.verdicts import Verdict
@@ -193,7 +193,7 @@ def test_cells_that_share_images_are_compared_in_pairs() -> None:
     finding = verdict_on(comparison(), [item(strong), item(weak, attack="FGSM")])
     expected = compare("accuracy", strong, weak)
     assert finding.effect is not None
-    assert finding.effect == Effect(expected.difference, expected.low, expected.high, expected.p, expected.n)
+    assert finding.effect == EffectEstimate(expected.difference, expected.low, expected.high, expected.p, expected.n)
     assert finding.verdict == "holds"
 
 
@@ -238,7 +238,7 @@ def test_margins_factors_and_directions(keys: dict[str, Any], verdict: str) -> N
 
 
 def test_the_factor_scales_the_right_side_and_its_interval() -> None:
-    found = apart(Effect(0.5, 0.4, 0.6, n=10), Effect(0.2, 0.1, 0.3, n=8), 2.0)
+    found = apart(EffectEstimate(0.5, 0.4, 0.6, n=10), EffectEstimate(0.2, 0.1, 0.3, n=8), 2.0)
     assert found.effect == pytest.approx(0.1)
     assert found.low == pytest.approx(0.1 - (0.1**2 + 0.2**2) ** 0.5)
     assert found.high == pytest.approx(0.1 + (0.1**2 + 0.2**2) ** 0.5)

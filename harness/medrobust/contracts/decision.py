@@ -18,12 +18,13 @@ def predictions(logits: Logits) -> Logits:
     """
     if logits.shape[1] == 1:
         return _as_integers(logits[:, 0] > 0)
-    return logits.argmax(1)  # type: ignore[return-value]
+    largest: Logits = logits.argmax(1)
+    return largest
 
 
 def decisions(logits: Logits) -> Logits:
     """Multi-label decision at probability 0.5: 0/1 matrix, int64 (n, labels)."""
-    return _as_integers(logits > 0)  # type: ignore[arg-type]
+    return _as_integers(logits > 0)
 
 
 def decide(logits: Logits, *, multilabel: bool) -> Logits:

@@ -86,14 +86,17 @@ def tell_apart(
 
 def _differing(identities: Sequence[Mapping[str, Any]]) -> list[str]:
     names = dict.fromkeys(name for fields in identities for name in fields)
-    return [n for n in names if any(fields.get(n) != identities[0].get(n) for fields in identities)]
+    differing = [n for n in names if any(fields.get(n) != identities[0].get(n) for fields in identities)]
+    # Of two plugins it is enough to say which they are: their fields differ because they do.
+    plugins = tuple(n.removesuffix("plugin") for n in differing if n.endswith(".plugin"))
+    return [n for n in differing if n.endswith(".plugin") or not (plugins and n.startswith(plugins))]
 
 
 def _words(fields: Mapping[str, Any] | None, names: Sequence[str]) -> str:
     if fields is None:
         return "not computed"
-    told = dict.fromkeys(f"{name.rpartition('.')[2]}={short(fields.get(name))}" for name in names)
-    return ", ".join(told)
+    told = {(name.rpartition(".")[2], short(fields.get(name))): None for name in names}
+    return ", ".join(value if name == "plugin" else f"{name}={value}" for name, value in told)
 
 
 def short(value: Any) -> str:

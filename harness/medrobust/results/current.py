@@ -77,7 +77,7 @@ def _unasked(cells: pd.DataFrame, requests: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-def _judged(rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[int, str], dict[str, str]]:
+def _judged(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series[str], pd.Series[str]]:
     """Rows with `current`, and the cell last asked for in each place (a grid's labels) and in each slot.
 
     A cell has the labels by which each grid last called it; of one that is current, those that still mean it.
@@ -95,11 +95,11 @@ def _judged(rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[int, str], dict[str,
     # Numbers of a model that was replaced are superseded with its clean record.
     replaced = set(rows.loc[~rows["current"], "cell"])
     rows["current"] &= ~rows["clean"].isin(replaced)
-    return rows, places.to_dict(), slots.to_dict()
+    return rows, places, slots
 
 
 def _successors(
-    rows: pd.DataFrame, places: dict[int, str], slots: dict[str, str]
+    rows: pd.DataFrame, places: pd.Series[str], slots: pd.Series[str]
 ) -> tuple[pd.Series[str], pd.Series[str]]:
     """For superseded rows the cell that is current in their place, and the cell to compare it with; else empty."""
     own, superseded = rows["cell"], ~rows["current"]
