@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -86,33 +87,37 @@ def prune_command(
 
 def _print(removal: Removal, *, dry_run: bool) -> None:
     if removal.nothing:
-        say(f"Nothing to remove; {removal.kept} cells stay.")
+        say(f"Nothing to remove; {_counted(removal.kept, 'cell')} stay.")
         return
-    parts = []
-    if removal.superseded:
-        parts.append(f"{removal.superseded} superseded cells")
-    if removal.failed:
-        parts.append(f"{removal.failed} failed cells")
-    orphans = {k: n for k, n in removal.orphans.items() if n}
-    if orphans:
-        parts.append(_told(orphans))
+    parts = [_counted(count, f"{kind} cell") for kind, count in removal.cells.items() if count]
+    parts += [text for text in (_told(removal.orphans),) if text]
     verb = "Would remove" if dry_run else "Removed"
-    say(f"{verb} {', '.join(parts)}: about {human_bytes(removal.bytes)}. {removal.kept} cells stay.")
+    say(f"{verb} {', '.join(parts)}: about {human_bytes(removal.bytes)}. {_counted(removal.kept, 'cell')} stay.")
 
 
 WORDS = {
-    "samples": "samples of {} cells",
-    "evidence": "evidence on {} models",
-    "fits": "{} trained weights",
-    "artifacts": "{} perturbations or probes",
-    "parts": "{} descriptions of images",
-    "tensors": "{} tensor files",
-    "temporary files": "{} files of stopped writes",
+    "samples": "sample set",
+    "evidence": "line of evidence",
+    "fits": "set of weights",
+    "artifacts": "perturbation or probe",
+    "parts": "description of images",
+    "tensors": "tensor file",
+    "temporary files": "temporary file",
+}
+PLURALS = {
+    "line of evidence": "lines of evidence",
+    "set of weights": "sets of weights",
+    "perturbation or probe": "perturbations or probes",
+    "description of images": "descriptions of images",
 }
 
 
-def _told(orphans: dict[str, int]) -> str:
-    return ", ".join(WORDS[name].format(count) for name, count in orphans.items())
+def _told(orphans: Mapping[str, int]) -> str:
+    return ", ".join(_counted(count, WORDS[name]) for name, count in orphans.items() if count)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what if count == 1 else PLURALS.get(what, f'{what}s')}"
 
 
 def opened_store(path: Path) -> Store:

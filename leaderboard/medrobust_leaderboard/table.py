@@ -160,10 +160,16 @@ def count_states(tables: Iterable[Table]) -> dict[State, int]:
 
 def summarize(tables: Table | Iterable[Table]) -> str:
     """One line for a table or for all of a paper: "30 cells: 12 reproduced, 3 outside the interval, 0 missing"."""
-    counts = count_states((tables,) if isinstance(tables, Table) else tables)
+    tables = (tables,) if isinstance(tables, Table) else tuple(tables)
+    counts = count_states(tables)
     total = sum(counts.values())
+    compared = any(cell.reference is not None for table in tables for _, _, cell in table.walk())
     # Missing cells are named even when there are none: that is the question a reader has first.
-    parts = [f"{n} {STATES[state].counted}" for state, n in counts.items() if n or state == "missing"]
+    parts = [
+        f"{n} {STATES[state].counted if state or compared else 'computed'}"
+        for state, n in counts.items()
+        if n or state == "missing"
+    ]
     return f"{total} {'cell' if total == 1 else 'cells'}: {', '.join(parts)}"
 
 

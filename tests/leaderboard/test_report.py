@@ -11,7 +11,7 @@ from PIL import Image
 from medrobust import MedrobustError, Record, Session, evaluate
 from medrobust_leaderboard.figure_data import bar_panels, confusion_matrices, curve_panels, draw_figures, image_tiles
 from medrobust_leaderboard.report import PaperReport
-from medrobust_leaderboard.specs import BarsSpec, ConfusionSpec, CurvesSpec, ImagesSpec, TableSpec, read_paper
+from medrobust_leaderboard.specs import BarsSpec, ConfusionSpec, CurvesSpec, ImagesSpec, Rule, TableSpec, read_paper
 
 GRID = """
 [define]
@@ -207,6 +207,9 @@ def test_a_number_in_brackets_is_the_control_of_the_same_labels(report: PaperRep
     assert (cell.reference, cell.reference_bracket, cell.state) == (0.5, 0.035, "substituted")
     missing = table.cell(("long",), ("linf:8/255",))
     assert (missing.value, missing.reference, missing.state) == (None, 0.6, "missing")
+    found = next(s for s in report.rows if s.cell and s.row["attack"] == "uap" and s.row["budget"] == "linf:8/255")
+    assert (cell.facts["attack"], cell.facts["metric"], cell.facts["seeds"]) == ("uap", "fooling_rate", "0")
+    assert cell.facts["cells"] == found.cell
 
 
 def test_a_metric_per_class_has_a_row_for_each_class(report: PaperReport) -> None:
@@ -223,6 +226,19 @@ def test_labels_of_one_name_share_a_row(report: PaperReport) -> None:
     assert [table.cell(("UAP",), c).value is not None for c in table.columns] == [True, True]
     both = report.table(spec(report, "rates"))  # type: ignore[arg-type]
     assert both.rows == (("uap",), ("long",))
+
+
+def test_cells_of_equal_labels_are_never_averaged(
+    report: PaperReport, folder: Path, tiny: Path, tmp_path: Path
+) -> None:
+    both = tmp_path / "grid.toml"
+    block = '[[grid]]\ndataset = "textures"\nmodel = "tiny-net"\nattack = "sign"\nbudget = "linf:8/255"\n'
+    both.write_text(block + "threads = 1\n" + block + "threads = 2\n[profile.smoke.define]\n")
+    session = Session(tmp_path / "store", (tiny,), workers=1)
+    twice = PaperReport(read_paper(folder), "smoke", session.plan(both, profile="smoke"), session.store)
+    spec = TableSpec(id="t", title="", rows=["attack"], columns=["budget"], value=[Rule(metric="accuracy")])
+    with pytest.raises(MedrobustError, match=r"t: cells of equal labels differ \(threads=1 and threads=2\)"):
+        twice.table(spec)
 
 
 def test_two_cells_of_one_name_are_an_error(report: PaperReport) -> None:

@@ -44,6 +44,11 @@ class Removal:
     kept: int = 0
 
     @property
+    def cells(self) -> dict[str, int]:
+        """Cells by the reason for which they go."""
+        return {"superseded": self.superseded, "failed": self.failed}
+
+    @property
     def nothing(self) -> bool:
         """Whether there was nothing to remove."""
         return not (self.superseded or self.failed or any(self.orphans.values()))
@@ -83,14 +88,17 @@ def prune(
     """
     inventory = Inventory.of(store)
     gone_superseded = inventory.having("superseded") if superseded else set()
-    gone_failed = inventory.having("failed") if failed else set()
+    without_result = set(inventory.cells.index[inventory.cells["status"] == "failed"])
+    gone_failed = without_result - gone_superseded if failed else set()
     everything = set(inventory.cells["cell"])
     keep = everything - gone_superseded - gone_failed
     # A clean record stays as long as a number is compared with it.
     keep |= everything & set(inventory.cells.loc[sorted(keep), "clean"].dropna()) - gone_failed
     gone_superseded = (gone_superseded & everything) - keep
     before, after = _needs(store, inventory, everything), _needs(store, inventory, keep)
-    plan = _Plan(store, before, after, orphaned=orphaned, dry_run=dry_run, youngest=time.time() - grace)
+    # Tensors of rows that go now go with them; those of no row may be about to get one.
+    known = {*store.rows("fits")["weights"], *store.rows("artifacts")["content"]} if orphaned else before.tensors
+    plan = _Plan(store, before, after, known, orphaned=orphaned, dry_run=dry_run, youngest=time.time() - grace)
     removal = Removal(len(gone_superseded), len(gone_failed), kept=len(keep))
     cells = everything - keep
 
@@ -147,6 +155,7 @@ class _Plan:
     store: Store
     before: _Needs
     after: _Needs
+    tensors_known: Collection[str]
     orphaned: bool
     dry_run: bool
     youngest: float
@@ -200,7 +209,7 @@ class _Plan:
         for file in sorted((self.store.path / "tensors").glob("*.safetensors")):
             if file.name.startswith(TEMPORARY) or file.stem in self.after.tensors:
                 continue
-            if file.stem in self.before.tensors or (self.orphaned and file.stat().st_mtime <= self.youngest):
+            if file.stem in self.tensors_known or (self.orphaned and file.stat().st_mtime <= self.youngest):
                 self.doomed.append(file)
                 yield file
 
