@@ -45,6 +45,7 @@ from .plugins.registry import RegisteredPlugin, Registry
 from .plugins.specs import plain
 from .results.export import export_perturbations
 from .results.store import Store
+from .store_commands import store_app
 
 app = typer.Typer(
     name="medrobust",
@@ -54,6 +55,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+
+app.add_typer(store_app, name="store")
 
 DEFAULT_STORE = Path("medrobust-store")
 GridArgument = Annotated[Path, typer.Argument(metavar="GRID", help="A grid file (TOML).")]
@@ -110,7 +113,7 @@ def plan(
     session = open_session(store or DEFAULT_STORE, plugin=plugin, data_root=data_root)
     plan_ = session.plan(grid, profile=profile, images=images)
     print_clashes(session)
-    done = session.store.done()
+    done = session.done()
     finished = set(done.cells)
     steps = session.steps(plan_)
     cached = sum(1 for c in plan_.cells if c in finished)
@@ -300,7 +303,8 @@ def why(
 ) -> None:
     """Say what a cell's identity rests on, and which field makes it another than the nearest one in the store."""
     session = open_session(store or DEFAULT_STORE, plugin=plugin, data_root=data_root)
-    stored = session.store.cells(["identity", "reason"]) if session.store.exists else None
+    columns = ["identity", "reason", "versions", "hardware", "precision"]
+    stored = session.store.cells(columns) if session.store.exists else None
     if stored is not None:
         found = [c for c in stored.index if c.startswith(cell)]
         if len(found) == 1:
@@ -308,6 +312,7 @@ def why(
             console.print(
                 Text(f"{found[0]}: {row['status']}" + (f", {row['reason']}" if row["reason"] else "")), soft_wrap=True
             )
+            console.print(Text(f"  computed by {_computed_by(row)}"), soft_wrap=True)
             for key, value in flatten(json.loads(row["identity"])):
                 console.print(Text(f"  {key} = {json.dumps(value)}"), soft_wrap=True)
             return
@@ -326,6 +331,13 @@ def why(
         )
     console.print(Text(f"{planned[0].id}: not in the store: {planned[0].describe()}"), soft_wrap=True)
     _print_nearest(planned[0].fields, session.store)
+
+
+def _computed_by(row: Any) -> str:
+    """Build, hardware and precision of a record."""
+    versions = json.loads(row["versions"] or "{}")
+    precision = f", crafted in {row['precision']}" if row["precision"] else ""
+    return f"torch {versions.get('torch', 'unknown')} on {row['hardware'] or 'unknown hardware'}{precision}"
 
 
 @app.command()

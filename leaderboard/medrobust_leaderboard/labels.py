@@ -13,7 +13,12 @@ Where = Labels | list[Labels]
 """Labels wanted; an entry that one of several tables matches is selected."""
 
 CLEAN = "none"
-"""The label of what is not attacked."""
+"""The label of the attack that leaves images as they are."""
+
+
+def is_clean(row: Row) -> bool:
+    """Whether these are the labels of a clean record."""
+    return row.get("attack") == CLEAN
 
 
 def tables(where: Where) -> list[Labels]:
@@ -26,12 +31,17 @@ def is_free(row: Row, axis: str) -> bool:
 
     A clean record has no budget, and an attack per image is not crafted on a slice.
     """
-    return row.get(axis, "") == "" and (axis == "craft_on" or row.get("attack") == CLEAN)
+    return row.get(axis, "") == "" and (axis == "craft_on" or is_clean(row))
+
+
+def agrees(row: Row, axis: str, other: str) -> bool:
+    """Whether a row stands where this label of an axis does."""
+    return row.get(axis, "") == other or is_free(row, axis)
 
 
 def agree(left: Row, right: Row, axes: Iterable[str]) -> bool:
-    """Whether two entries have the same labels on the axes that mean something to both."""
-    return all(left.get(a, "") == right.get(a, "") or is_free(left, a) or is_free(right, a) for a in axes)
+    """Whether two rows stand at the same labels."""
+    return all(agrees(left, a, right.get(a, "")) or agrees(right, a, left.get(a, "")) for a in axes)
 
 
 def matches(row: Row, where: Mapping[str, str | list[str]] | Where) -> bool:

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from ..contracts import (
+    AXES,
     AnyAttack,
     BudgetSpec,
     DataInfo,
@@ -18,7 +19,7 @@ from ..contracts import (
 )
 from ..plugins.builtin import NoDefense
 from ..plugins.specs import Canonical, Spec, described, plain, without_value
-from .blocks import AXES, DetectorSpec, GoalSpec, Stop
+from .blocks import DetectorSpec, GoalSpec, Stop
 from .identity import REVISIONS, VERDICT_DRAWS, Fields, digest
 from .slices import Slice
 
@@ -48,6 +49,14 @@ class Part:
     @cached_property
     def slot(self) -> str:
         return digest(described(self.fields))
+
+
+def named_by_content(model: Spec, fields: Fields) -> str:
+    """The name of a model whose checkpoint, if it has one, is called `net.safetensors#1a2b3c` in place of its path."""
+    if "checkpoint" not in fields:
+        return model.name
+    path = getattr(model.plugin, "init", "")
+    return model.name.replace(f"init={path}", f"init={fields['init']}#{fields['checkpoint'][:6]}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +118,10 @@ class Target:
 
     @cached_property
     def slot(self) -> str:
-        return digest(described(self.fit_fields), self.defense.described)
+        # The model as the grid writes it, with the folder of a checkpoint: identity has the file's name and content.
+        model = {"threads": self.threads, "seed": self.seed, "shape": self.shape, "model": self.model.described}
+        base = self.pretrained.slot if self.pretrained else None
+        return digest(self.train.slot, model, self.defense.described, base)
 
     @property
     def weights(self) -> tuple[str, ...]:
@@ -122,10 +134,27 @@ class Target:
         """Whether the model or its defense is random, by its own declaration."""
         return any(plugin.stochastic for plugin in (self.model.plugin, self.defense.plugin))  # type: ignore[attr-defined]
 
+    @property
+    def earlier_weights(self) -> tuple[str, ...]:
+        """Identities of the iterations before the last of a defense that trains, from which training can go on."""
+        defense = self.defense.plugin
+        field = cumulative_field(defense) if isinstance(defense, TrainingDefense) else None
+        return tuple(self.weights_id(i) for i in range(1, getattr(defense, field))) if field else ()
+
+    @cached_property
+    def model_name(self) -> str:
+        """The model's name; a checkpoint is called by its file's name and the beginning of its content's hash."""
+        return named_by_content(self.model, self.model_fields)
+
+    @property
+    def model_label(self) -> str:
+        """The model as the grid calls it."""
+        return self.model_name if self.model.label == self.model.name else self.model.label
+
     def describe(self) -> str:
         """For progress and messages."""
         defense = "" if isinstance(self.defense.plugin, NoDefense) else f" + {self.defense.label}"
-        return f"{self.model.label}{defense} on {self.train.dataset.label}, seed {self.seed}"
+        return f"{self.model_label}{defense} on {self.train.dataset.label}, seed {self.seed}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -239,7 +268,7 @@ class Cell:
     @cached_property
     def id(self) -> str:
         if self.attack is None or self.source is None or self.setting is None:
-            return digest("clean", self.target.id, self.part.id)
+            return self.clean_id
         detector = [self.detector.detector.fields, str(self.detector.fit_on)] if self.detector else None
         learns_from = self.detector.source.fields if self.detector and self.detector.source else None
         attack, setting = self.attack.canonical, self.setting.canonical
@@ -307,6 +336,11 @@ class Cell:
         """The clean record this cell is compared with."""
         return Cell(self.target, self.part)
 
+    @property
+    def clean_id(self) -> str:
+        """Identity of the clean record."""
+        return digest("clean", self.target.id, self.part.id)
+
     def axes(self) -> dict[str, str]:
         """What stands on each axis, without the aliases of one grid."""
         target, source = self.target, self.source
@@ -314,7 +348,7 @@ class Cell:
         return {
             "dataset": target.train.dataset.name,
             "train_set": str(target.train.slice),
-            "model": target.model.name,
+            "model": target.model_name,
             "defense": target.defense.name,
             "attack": self.attack.name if self.attack else "none",
             "goal": str(self.goal or ""),

@@ -8,9 +8,9 @@ import itertools
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-from ..contracts import DataInfo
+from ..contracts import AXES, DataInfo
 from ..errors import GridError, MedrobustError, did_you_mean
-from .blocks import AXES, Block, GoalSpec, Grid
+from .blocks import Block, GoalSpec, Grid
 from .cells import Cell, Entry, Part, Setting, Target
 from .gate import OF_ATTACKS, AttackGate
 from .metadata import MetadataCache
@@ -147,12 +147,12 @@ class _Expansion:
         if cell is None:
             return Entry(labels, block.tags, None, excluded=reason)
         if cell.attack is None:
-            return Entry(labels, block.tags, cell)
+            return Entry(_without_paths(labels, cell), block.tags, cell)
         of_clean = (*at[:_ATTACK], at.evaluate_on, at.seed)
         if of_clean not in self.clean:
             names = tuple(_CLEAN_LABELS.get(a, label) for a, label in zip(AXES, labels, strict=True))
-            self.clean[of_clean] = Entry(names, block.tags, cell.clean)
-        return Entry(labels, block.tags, cell, probes=block.probes)
+            self.clean[of_clean] = Entry(_without_paths(names, cell), block.tags, cell.clean)
+        return Entry(_without_paths(labels, cell), block.tags, cell, probes=block.probes)
 
     def _check_attacks(self, spared: set[int]) -> None:
         """An attack that the threat models bar from every combination is a mistake of the grid.
@@ -239,3 +239,12 @@ class _Expansion:
                 batch=attack.batch,
             )
         return self._settings[key]
+
+
+def _without_paths(labels: tuple[str, ...], cell: Cell) -> tuple[str, ...]:
+    """Labels in which a checkpoint is called by its file's name and content, which tells more than where it lies."""
+    for target in (cell.target, cell.source):
+        if target is not None and "checkpoint" in target.model_fields:
+            written, named = target.model.name, target.model_name
+            labels = tuple([label.replace(written, named) for label in labels])
+    return labels

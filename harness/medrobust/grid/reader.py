@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from ..contracts import BudgetSpec, Precision
+from ..contracts import AXES, BudgetSpec, Precision
 from ..errors import GridError, MedrobustError, did_you_mean
 from ..plugins.registry import Registry
 from ..plugins.specs import article, build, sweeps
-from .blocks import AXES, Block, Choice, DetectorSpec, GoalSpec, Grid, PartSpec, Stop, SurrogatePatch
+from .blocks import Block, Choice, DetectorSpec, GoalSpec, Grid, PartSpec, Stop, SurrogatePatch
 from .slices import Slice
 
 _SCALARS = ("stop", "threads", "split_seed", "images")

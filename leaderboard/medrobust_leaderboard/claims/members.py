@@ -10,9 +10,9 @@ from typing import Final
 
 from medrobust import CONFIDENCE_BINS, METRICS, Record, Store
 
-from ..labels import CLEAN, Labels, Row, Where, is_free, matches, tables
+from ..labels import CLEAN, Labels, Row, Where, is_clean, is_free, matches, tables
 from ..selection import Selected
-from .specs import PENDING, Claim, Comparison, Trend
+from .specs import PENDING, Claim, ComparisonClaim, TrendClaim
 
 SHOWN: Final = 4
 """Labels that a list of missing ones names."""
@@ -104,11 +104,11 @@ def chosen(items: Iterable[Item], *selections: Where) -> list[Item]:
 def wanted(claim: Claim) -> list[Labels]:
     """Every combination of tables that a claim selects by."""
     sides: list[Labels] = [{}]
-    if isinstance(claim, Comparison):
+    if isinstance(claim, ComparisonClaim):
         sides = [*tables(claim.left), *tables(claim.right)]
         if claim.change_from:
             sides += [{**side, **claim.change_from} for side in sides]
-    elif isinstance(claim, Trend) and claim.order:
+    elif isinstance(claim, TrendClaim) and claim.order:
         sides = [{claim.along: claim.order}]
     return [{**table, **side} for table in tables(claim.where) for side in sides]
 
@@ -144,7 +144,7 @@ def _labels(table: Labels) -> Iterator[tuple[str, str]]:
 
 def _has(row: Row, axis: str, label: str, table: Labels) -> bool:
     # A clean record matches every budget; it shows a label to exist only where clean records are asked for.
-    if is_free(row, axis) and row.get("attack") == CLEAN and table.get("attack") != CLEAN:
+    if is_free(row, axis) and is_clean(row) and table.get("attack") != CLEAN:
         return False
     return matches(row, {axis: label})
 

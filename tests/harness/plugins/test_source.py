@@ -246,6 +246,7 @@ CHILD = """
 
 
 def test_a_revision_is_not_inherited(tmp_path: Path) -> None:
+    pytest.importorskip("medrobust_attacks")
     first, second = (local(tmp_path, f"child{n}", CHILD.replace("= 1", f"= {n}")) for n in (1, 2))
     assert first.revision == second.revision == 1  # type: ignore[attr-defined]
     one, other = source_hash(first), source_hash(second)
