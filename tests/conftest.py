@@ -137,6 +137,7 @@ def program(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
     monkeypatch.delenv("MEDROBUST_DATA", raising=False)
 
     def run(command: str, *arguments: object, plugins: tuple[Path, ...] = (TINY, MISBEHAVING)) -> Finished:
+        monkeypatch.setenv("MEDROBUST_DEBUG", "")  # a command with --debug sets it
         files = [word for file in plugins for word in ("--plugin", str(file))]
         device = ["--device", "cpu", "--workers", "1"] if command == "run" else []
         monkeypatch.setattr(sys, "argv", ["medrobust", command, *map(str, arguments), *files, *device])

@@ -57,7 +57,7 @@ from .contracts import (
 from .errors import DataError, DataUnavailable, GridError, MedrobustError, ModelError, PluginError, StoreError
 from .plugins.hookspecs import hookimpl
 
-__version__ = "0.1.0"
+__version__: str
 from .engine.progress import Terminal, human_time
 from .engine.session import Outcome, Session
 from .errors import did_you_mean
@@ -65,20 +65,6 @@ from .grid.blocks import AXES, Grid
 from .grid.cells import Cell, Entry
 from .grid.plan import Plan
 from .grid.reader import parse_grid, read_grid
-from .options import (
-    DataRootOption,
-    DeviceOption,
-    ImagesOption,
-    PluginOption,
-    ProfileOption,
-    StoreOption,
-    StrictOption,
-    WorkersOption,
-    console,
-    open_session,
-    print_evidence,
-    print_outcome,
-)
 from .plugins.registry import Registry
 from .results.metrics import CONFIDENCE_BINS, METRICS, compare, evaluate, metric
 from .results.record import Record
@@ -109,14 +95,12 @@ __all__ = [
     "Comparison",
     "DataError",
     "DataInfo",
-    "DataRootOption",
     "DataSource",
     "DataUnavailable",
     "Dataset",
     "Defense",
     "DerivedAttack",
     "Detector",
-    "DeviceOption",
     "Ensemble",
     "Entry",
     "Fit",
@@ -125,7 +109,6 @@ __all__ = [
     "Grid",
     "GridError",
     "ImageData",
-    "ImagesOption",
     "IterativeAttack",
     "IterativeUniversalAttack",
     "Length",
@@ -138,13 +121,11 @@ __all__ = [
     "Plan",
     "Plugin",
     "PluginError",
-    "PluginOption",
     "Precision",
     "Preprocessing",
     "Preset",
     "Pretraining",
     "Probe",
-    "ProfileOption",
     "RandomPreprocessing",
     "Recipe",
     "Record",
@@ -154,8 +135,6 @@ __all__ = [
     "Shape",
     "Store",
     "StoreError",
-    "StoreOption",
-    "StrictOption",
     "Targeted",
     "Task",
     "Terminal",
@@ -166,10 +145,8 @@ __all__ = [
     "UniversalAttack",
     "Untargeted",
     "Value",
-    "WorkersOption",
     "bootstrap",
     "compare",
-    "console",
     "cross_entropy",
     "cumulative",
     "cumulative_field",
@@ -183,13 +160,10 @@ __all__ = [
     "human_time",
     "mean_of",
     "metric",
-    "open_session",
     "over_seeds",
     "paired_bootstrap",
     "paired_rates",
     "parse_grid",
     "predictions",
-    "print_evidence",
-    "print_outcome",
     "read_grid",
 ]

@@ -1,38 +1,39 @@
-"""The commands `reproduce` and `leaderboard`."""
+"""The commands `reproduce` and `leaderboard`.
+
+This module is imported at every start of the command line, so what takes time is imported where it is used.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from medrobust import (
+from medrobust import MedrobustError, __version__, did_you_mean
+from medrobust.commands import (
     DataRootOption,
     DeviceOption,
     ImagesOption,
-    MedrobustError,
     PluginOption,
-    Session,
+    PrecisionOption,
     StoreOption,
-    Terminal,
     WorkersOption,
-    __version__,
     console,
-    did_you_mean,
     open_session,
     print_evidence,
     print_outcome,
 )
 
-from . import render
-from .board import boards
-from .build import Report
-from .claims import Finding, as_entry, claims_to_terminal, read_claims, unplanned
-from .specs import Paper, read_paper
-from .table import Table
+if TYPE_CHECKING:
+    from medrobust import Session
+
+    from .build import Report
+    from .claims import Finding
+    from .specs import Paper
+    from .table import Table
 
 Format = Literal["terminal", "markdown", "html", "latex", "csv"]
 PaperProfile = Annotated[str, typer.Option("--profile", metavar="NAME", help="smoke, small or paper.")]
@@ -50,12 +51,19 @@ def reproduce(
     profile: PaperProfile = "smoke",
     store: StoreOption = None,
     images: ImagesOption = None,
+    precision: PrecisionOption = None,
     plugin: PluginOption = None,
     data_root: DataRootOption = None,
     workers: WorkersOption = None,
     device: DeviceOption = "",
 ) -> None:
     """Run a paper's grid and show its tables and figures, the paper's values beside ours."""
+    from medrobust import Terminal
+
+    from . import render
+    from .build import Report
+    from .claims import claims_to_terminal, read_claims, unplanned
+
     session = open_session(
         store or Path(f"medrobust-{paper}-{profile}"),
         plugin=plugin,
@@ -70,7 +78,9 @@ def reproduce(
     spec = find_paper(paper, session)
     facts = spec.profile(profile)
     console.print(f"[bold]{spec.name}[/], profile {profile}: {facts.description}", highlight=False, soft_wrap=True)
-    plan = session.plan(spec.folder / "grid.toml", profile=profile, images=images, evidence=True)
+    plan = session.plan(
+        spec.folder / "grid.toml", profile=profile, images=images, precision=precision or "", evidence=True
+    )
     outcome = session.run(plan, Terminal(console))
     evidence = session.evidence(plan)
     report = Report(spec, profile, plan, session.store)
@@ -85,7 +95,7 @@ def reproduce(
     console.print()
     print_evidence(evidence)
     if facts.substitutions:
-        console.print("\n[bold]What stands for what[/]")
+        console.print("\n[bold]Substitutions[/]")
         for substitution in facts.substitutions:
             console.print(
                 f"  {substitution.label}: {substitution.here}, for {substitution.paper}",
@@ -114,6 +124,9 @@ def leaderboard(
     data_root: DataRootOption = None,
 ) -> None:
     """Show what a store holds, as tables; computes nothing."""
+    from .board import boards
+    from .build import Report
+
     session = open_session(store, plugin=plugin, data_root=data_root)
     if not session.store.exists:
         raise MedrobustError(f"{store} holds no store; 'medrobust run GRID --store {store}' makes one")
@@ -135,6 +148,8 @@ def leaderboard(
 
 def show(tables: Sequence[Table], output: Format, out: Path | None) -> None:
     """Print tables, or write one file for each."""
+    from . import render
+
     if output == "terminal":
         for number, table in enumerate(tables):
             if number:
@@ -159,6 +174,8 @@ def find_paper(name: str, session: Session) -> Paper:
     Raises:
         MedrobustError: with the nearest valid name.
     """
+    from .specs import read_paper
+
     papers = session.registry.papers()
     if name not in papers:
         raise MedrobustError(f"no paper is called '{name}'{did_you_mean(name, papers)}")
@@ -174,6 +191,8 @@ def write_report(
     evidence: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """Write page, tables and figures beside the records; returns the page's path, relative to here."""
+    from . import render
+    from .claims import as_entry
     from .drawing import draw_figures
     from .page import page_figure, render_page
 
