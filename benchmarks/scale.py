@@ -25,7 +25,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from medrobust import Session, Store, parse_grid
+from medrobust.api import Session, Store, parse_grid
 from medrobust.engine.requests import write_request
 from medrobust.results.store import Samples, StepRecord
 

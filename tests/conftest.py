@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from medrobust import Arithmetic, Grid, Registry, Session, parse_grid
+from medrobust import Arithmetic
+from medrobust.api import Grid, Registry, Session, parse_grid
 
 HERE = Path(__file__).parent
 TINY = HERE / "tiny.py"
@@ -137,6 +138,7 @@ def program(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
     monkeypatch.delenv("MEDROBUST_DATA", raising=False)
 
     def run(command: str, *arguments: object, plugins: tuple[Path, ...] = (TINY, MISBEHAVING)) -> Finished:
+        monkeypatch.setenv("MEDROBUST_DEBUG", "")  # a command with --debug sets it
         files = [word for file in plugins for word in ("--plugin", str(file))]
         device = ["--device", "cpu", "--workers", "1"] if command == "run" else []
         monkeypatch.setattr(sys, "argv", ["medrobust", command, *map(str, arguments), *files, *device])

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from medrobust import Store
+from medrobust.api import Store
 
 Program = Callable[..., Any]
 BASE = """
@@ -159,7 +159,7 @@ def test_an_image_folder_with_an_unreadable_file(
     Image.fromarray(np.zeros((16, 16), np.uint8)).save(bad)
     again = program("run", tmp_path / "grid.toml")
     assert again.status == 0
-    assert "4 cells: 2 were there, 2 computed" in again.out
+    assert "4 cells: 2 already in the store, 2 computed" in again.out
 
 
 def test_a_checkpoint_that_does_not_fit(program: Program, grid: Write, tmp_path: Path) -> None:
@@ -220,7 +220,7 @@ def test_a_broken_local_plugin_is_left_out_with_one_line(program: Program, grid:
     done = program("run", grid(BASE), "--plugin", file)
     assert done.status == 0
     (line,) = done.err.splitlines()
-    assert line.startswith("plugin left out: half local file: plugin Half: is no frozen dataclass")
+    assert line.startswith("plugin not loaded: half local file: plugin Half: is no frozen dataclass")
     strict = program("run", grid(BASE), "--plugin", file, "--strict")
     assert strict.status == 1
     assert "is no frozen dataclass" in strict.err

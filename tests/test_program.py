@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -19,7 +20,7 @@ import pandas as pd
 import pytest
 
 import medrobust
-from medrobust import Outcome, Registry, Session, Store
+from medrobust.api import Outcome, Registry, Session, Store
 
 Program = Callable[..., Any]
 TESTS = Path(__file__).parent
@@ -226,15 +227,6 @@ def test_plugins_lists_every_offer_with_origin_parameters_defaults_and_citation(
     assert (textures["citation"], textures["licence"]) == ("Nobody, Textures from nowhere, 2024", "CC0")
 
 
-def test_plugins_shows_all_of_it_to_people_too(program: Program) -> None:
-    shown = " ".join(program("plugins", "--kind", "attack").out.replace("│", " ").split())
-    for word in ("sign", "steps=4", "(cumulative)", "tiny", "local file", "Goodfellow et al., 2015"):
-        assert word in shown
-    assert "Nobody, Textures from nowhere, 2024" in " ".join(
-        program("plugins", "textures").out.replace("│", " ").split()
-    )
-
-
 def test_why_names_the_field_that_differs(program: Program, tmp_path: Path) -> None:
     text = GRID.replace('"slow"', '"hum"').replace("[0, 1]", "0")
     (tmp_path / "old.toml").write_text(text)
@@ -247,7 +239,7 @@ def test_why_names_the_field_that_differs(program: Program, tmp_path: Path) -> N
     assert shown.status == 0
     lines = shown.out.splitlines()
     assert lines[0].startswith(f"{missing}: not in the store: sign linf:4/255")
-    assert lines[1].startswith("The nearest cell there is ")
+    assert lines[1].startswith("The nearest cell in the store is ")
     assert lines[2:] == ["  target.model.recipe.epochs: 4 there, 3 here"]
     stored = Store(tmp_path / "medrobust-store").cells().index[0]
     known = program("why", stored)
@@ -271,7 +263,7 @@ def test_plan_tells_what_is_cached_missing_excluded_and_impossible(program: Prog
     shown = program("plan", "grid.toml").out
     assert "Excluded (1): attack 'sign' knows the norms linf, not l2" in shown
     assert "Impossible here (4): the ward's images is not at " in shown
-    assert "With that there: 1 model to train, 4 attacks, 4 cells" in shown
+    assert "If these were available: 1 model to train, 4 attacks, 4 cells more" in shown
 
 
 @pytest.fixture(scope="session")
@@ -307,7 +299,7 @@ assert not [name for name in gone if importlib.util.find_spec(name)]
 import medrobust
 assert medrobust.__file__.startswith({str(folder)!r}), medrobust.__file__
 from pathlib import Path
-from medrobust import Registry, Session
+from medrobust.api import Registry, Session
 faults = {{f.distribution for f in Registry.discover().faults}}
 assert faults == {{"medrobust"}}, faults
 session = Session(Path({str(tmp_path / "store")!r}), (Path({str(TESTS / "tiny.py")!r}),), device="cpu", workers=1)
@@ -332,9 +324,10 @@ def test_the_command_says_what_it_did_and_what_to_do_next(program: Program, tmp_
     (tmp_path / "grid.toml").write_text(GRID.replace('"slow"', '"hum"'))
     done = program("run", "grid.toml", "--images", 6, "--store", "kept")
     assert done.status == 0
-    assert "18 cells: 0 were there, 18 computed in " in done.out
+    assert "18 cells: 0 already in the store, 18 computed in " in done.out
     assert f"Records: {tmp_path}/kept" in done.out
-    assert "Next: medrobust leaderboard kept" in done.out
+    files = f"--plugin {TESTS / 'tiny.py'} --plugin {TESTS / 'misbehaving.py'}"
+    assert f"Next: medrobust leaderboard kept {files}\n" in done.out
     assert {len(r) for _, r in Store(tmp_path / "kept").records(list(Store(tmp_path / "kept").cells().index))} == {6}
 
 
@@ -370,14 +363,14 @@ def test_an_edit_of_a_helper_is_computed_and_of_a_stranger_not(program: Program,
         return told, float(record.linf.max())
 
     told, first = run()
-    assert "2 cells: 0 were there, 2 computed" in told
+    assert "2 cells: 0 already in the store, 2 computed" in told
     (helped.parent / "unrelated.py").write_text("x = 2000\n")
     (helped.parent / "darkening.py").write_text(f"# In pixels.\n{HELPER}")
     told, _ = run()
-    assert "2 cells: 2 were there, 0 computed" in told
+    assert "2 cells: 2 already in the store, 0 computed" in told
     (helped.parent / "darkening.py").write_text(HELPER.replace("return eps", "return eps / 2"))
     told, second = run()
-    assert "2 cells: 1 were there, 1 computed" in told
+    assert "2 cells: 1 already in the store, 1 computed" in told
     assert second == pytest.approx(first / 2, abs=1e-6)
 
 
@@ -398,3 +391,139 @@ def test_a_name_that_several_distributions_offer_is_told_and_kept_apart(program:
     ended = program("plan", "grid.toml", "--json", plugins=(TESTS / "tiny.py", file))
     assert [c["attack"] for c in json.loads(ended.out)["cells"]] == ["none", "clash:none"]
     assert "note: attack 'none' is that of medrobust; 'clash:none' must be written in full" in ended.err
+
+
+FAULTY = '''
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from medrobust import Attack, ThreatModel
+
+
+@dataclass(frozen=True)
+class Faulty(Attack):
+    """Multiplies what cannot be multiplied."""
+
+    name: ClassVar[str] = "faulty"
+    revision: ClassVar[int] = 1
+    threat: ClassVar[ThreatModel] = ThreatModel(norms={"linf"})
+
+    def perturb(self, classifier, images, goal, budget, rng):
+        return torch.nn.functional.linear(images, torch.ones(3, 3))
+'''
+
+
+@pytest.fixture
+def faulty(tmp_path: Path) -> tuple[Path, ...]:
+    """An attack that fails within torch, and a grid with two cells of it beside one that works."""
+    (tmp_path / "faulty.py").write_text(FAULTY)
+    (tmp_path / "grid.toml").write_text(
+        '[[grid]]\ndataset = "textures"\nmodel = "tiny-net"\nattack = ["faulty", "hum"]\nseed = [0, 1]\n'
+        'budget = "linf:4/255"\n'
+    )
+    return TESTS / "tiny.py", tmp_path / "faulty.py"
+
+
+def test_a_failure_is_told_once_with_the_plugins_own_line(program: Program, faulty: tuple[Path, ...]) -> None:
+    done = program("run", "grid.toml", plugins=faulty)
+    assert done.status == 1
+    shown = done.out + done.err
+    line = 1 + FAULTY.splitlines().index("        return torch.nn.functional.linear(images, torch.ones(3, 3))")
+    assert shown.count("raised RuntimeError") == 1
+    (told,) = [row for row in done.err.splitlines() if "raised" in row]
+    assert told.startswith("failed (2 cells: ")
+    assert told.endswith(f"at faulty.py:{line}")
+    assert " and 1 other raised RuntimeError" in told
+    assert told.count("faulty") == 2, "the attack once, its file once"
+    assert "6 cells: 0 already in the store, 4 computed in" in done.out
+    assert " s, 2 failed." in done.out
+    assert "Traceback" not in shown
+
+
+def test_debug_shows_tracebacks_of_plugins_and_of_mistakes(program: Program, faulty: tuple[Path, ...]) -> None:
+    done = program("run", "grid.toml", "--debug", plugins=faulty)
+    assert done.status == 1
+    assert done.err.count("Traceback (most recent call last)") == 2
+    assert "return torch.nn.functional.linear(images, torch.ones(3, 3))" in done.err
+    assert done.err.count("at faulty.py:") == 1
+    mistaken = program("plan", "absent.toml", "--debug")
+    assert "Traceback" in mistaken.err
+    assert "error: absent.toml: cannot be read" in mistaken.err
+    assert "Traceback" not in program("plan", "absent.toml").err
+
+
+def test_debug_reaches_the_worker_processes(faulty: tuple[Path, ...], tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "medrobust.cli",
+        "run",
+        "grid.toml",
+        "--workers",
+        "2",
+        "--device",
+        "cpu",
+        "--debug",
+    ]
+    files = [word for file in faulty for word in ("--plugin", str(file))]
+    done = subprocess.run([*command, *files], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.count("Traceback (most recent call last)") == 2, done.stderr
+    assert "linear(images, torch.ones(3, 3))" in done.stderr
+
+
+def test_next_keeps_the_options_that_were_given(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "grid.toml").write_text(GRID.replace('"slow"', '"hum"') + "[profile.small.define]\n")
+    (tmp_path / "my data").mkdir()
+    given = [
+        "--images",
+        6,
+        "--store",
+        "kept",
+        "--profile",
+        "small",
+        "--precision",
+        "bfloat16",
+        "--data-root",
+        "my data",
+    ]
+    planned = program("plan", "grid.toml", *given)
+    (line,) = [row for row in planned.out.splitlines() if row.startswith("Next: ")]
+    files = f"--plugin {TESTS / 'tiny.py'} --plugin {TESTS / 'misbehaving.py'}"
+    options = "--store kept --profile small --images 6 --precision bfloat16"
+    assert line == f"Next: medrobust run grid.toml {options} {files} --data-root 'my data'"
+    # What it says can be run as it stands, and leaves nothing to do.
+    assert program(*shlex.split(line)[2:], plugins=()).status == 0
+    assert {c["state"] for c in json.loads(program("plan", "grid.toml", *given, "--json").out)["cells"]} == {"cached"}
+
+
+def test_precision_is_an_option_and_part_of_what_a_cell_is(program: Program, tmp_path: Path) -> None:
+    text = '[[grid]]\ndataset = "textures"\nmodel = "tiny-net"\nattack = "sign"\nbudget = "linf:4/255"\n'
+    (tmp_path / "grid.toml").write_text(text)
+    for precision, made in (("float32", 2), ("bfloat16", 1)):
+        done = program("run", "grid.toml", "--precision", precision)
+        assert done.status == 0
+        assert f"{made} computed in" in done.out
+    cells = Store(tmp_path / "medrobust-store").cells()
+    assert sorted(cells["precision"]) == ["", "bfloat16", "float32"]
+    assert "0 already in the store, 0 computed" not in program("run", "grid.toml").out
+    assert program("run", "grid.toml", "--precision", "float16").status == 2
+    assert "needs stop = 'success'" in program("run", "grid.toml", "--precision", "mixed").err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["plugins", "--help"], ["nonsense"]])
+def test_what_computes_nothing_does_not_wait_for_torch(arguments: list[str]) -> None:
+    program = f"""
+import sys
+sys.argv = ["medrobust", *{arguments!r}]
+from medrobust.cli import main
+try:
+    main()
+except SystemExit:
+    slow = {{"torch", "pandas", "pyarrow", "numpy", "scipy", "matplotlib"}} & set(sys.modules)
+    assert not slow, slow
+    print("done")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stdout.endswith("done\n"), done.stdout + done.stderr

@@ -5,18 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-import typer
-
 from medrobust import hookimpl
 
 
 @hookimpl
 def medrobust_papers() -> Iterable[Path]:
     return sorted(f.parent for f in (Path(__file__).parent / "papers").glob("*/grid.toml"))
-
-
-@hookimpl
-def medrobust_commands(cli: typer.Typer) -> None:
-    from .commands import add_commands
-
-    add_commands(cli)

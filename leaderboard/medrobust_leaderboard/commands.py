@@ -1,4 +1,7 @@
-"""The commands `reproduce` and `leaderboard`."""
+"""The commands `reproduce` and `leaderboard`.
+
+This module is imported at every start of the command line, so what takes time is imported where it is used.
+"""
 
 from __future__ import annotations
 
@@ -6,36 +9,35 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from medrobust import (
+from medrobust import MedrobustError, __version__
+from medrobust.api import did_you_mean
+from medrobust.commands import (
     DataRootOption,
     DeviceOption,
     ImagesOption,
-    MedrobustError,
     PluginOption,
-    Session,
+    PrecisionOption,
     StoreOption,
-    Terminal,
     WorkersOption,
-    __version__,
     console,
-    did_you_mean,
     open_session,
     print_evidence,
     print_outcome,
 )
 
-from . import render
-from .claims import Finding, as_facts, claims_to_terminal, read_claims, unplanned
-from .report import PaperReport
-from .specs import Paper, read_paper
-from .store_results import StoreResults, read_results
-from .store_tables import superseded_line, tables_of
-from .table import Table
-from .tidy import PAPER_COLUMNS, STORE_COLUMNS, Row, tidy_store, tidy_tables, to_csv, to_json
+if TYPE_CHECKING:
+    from medrobust.api import Session
+
+    from .claims import Finding
+    from .report import PaperReport
+    from .specs import Paper
+    from .store_results import StoreResults
+    from .table import Table
+    from .tidy import Row
 
 Format = Literal["terminal", "markdown", "html", "latex", "csv", "json"]
 PaperProfile = Annotated[str, typer.Option("--profile", metavar="NAME", help="smoke, small or paper.")]
@@ -53,12 +55,19 @@ def reproduce(
     profile: PaperProfile = "smoke",
     store: StoreOption = None,
     images: ImagesOption = None,
+    precision: PrecisionOption = None,
     plugin: PluginOption = None,
     data_root: DataRootOption = None,
     workers: WorkersOption = None,
     device: DeviceOption = "",
 ) -> None:
     """Run a paper's grid and show its tables and figures, the paper's values beside ours."""
+    from medrobust.api import Terminal
+
+    from . import render
+    from .claims import claims_to_terminal, read_claims, unplanned
+    from .report import PaperReport
+
     session = open_session(
         store or Path(f"medrobust-{paper}-{profile}"),
         plugin=plugin,
@@ -73,7 +82,9 @@ def reproduce(
     spec = find_paper(paper, session)
     facts = spec.profile(profile)
     console.print(f"[bold]{spec.name}[/], profile {profile}: {facts.description}", highlight=False, soft_wrap=True)
-    plan = session.plan(spec.folder / "grid.toml", profile=profile, images=images, evidence=True)
+    plan = session.plan(
+        spec.folder / "grid.toml", profile=profile, images=images, precision=precision or "", evidence=True
+    )
     outcome = session.run(plan, Terminal(console))
     evidence = session.evidence(plan)
     report = PaperReport(spec, profile, plan, session.store)
@@ -88,7 +99,7 @@ def reproduce(
     console.print()
     print_evidence(evidence)
     if facts.substitutions:
-        console.print("\n[bold]What stands for what[/]")
+        console.print("\n[bold]Substitutions[/]")
         for substitution in facts.substitutions:
             console.print(
                 f"  {substitution.label}: {substitution.here}, for {substitution.paper}",
@@ -120,6 +131,11 @@ def leaderboard(
     data_root: DataRootOption = None,
 ) -> None:
     """Show what a store holds, as tables; computes nothing. csv and json are one tidy table for programs."""
+    from .report import PaperReport
+    from .store_results import read_results
+    from .store_tables import superseded_line, tables_of
+    from .tidy import PAPER_COLUMNS, STORE_COLUMNS, tidy_store, tidy_tables
+
     session = open_session(store, plugin=plugin, data_root=data_root)
     if not session.store.exists:
         raise MedrobustError(f"{store} holds no store; 'medrobust run GRID --store {store}' makes one")
@@ -151,6 +167,8 @@ def leaderboard(
 
 def show(tables: Sequence[Table], output: Format, out: Path | None) -> None:
     """Print tables, or write one file for each."""
+    from . import render
+
     if output == "terminal":
         for number, table in enumerate(tables):
             if number:
@@ -171,6 +189,8 @@ def show(tables: Sequence[Table], output: Format, out: Path | None) -> None:
 
 def show_tidy(rows: Sequence[Row], columns: Sequence[str], output: Format, out: Path | None) -> None:
     """Print the tidy table, or write it to one file."""
+    from .tidy import to_csv, to_json
+
     text = to_csv(rows, columns) if output == "csv" else to_json(rows, columns) + "\n"
     if out is None:
         typer.echo(text, nl=False)
@@ -197,6 +217,8 @@ def find_paper(name: str, session: Session) -> Paper:
     Raises:
         MedrobustError: with the nearest valid name.
     """
+    from .specs import read_paper
+
     papers = session.registry.papers()
     if name not in papers:
         raise MedrobustError(f"no paper is called '{name}'{did_you_mean(name, papers)}")
@@ -212,6 +234,8 @@ def write_report(
     evidence: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """Write page, tables and figures beside the records; returns the page's path, relative to here."""
+    from . import render
+    from .claims import as_facts
     from .figure_data import draw_figures
     from .page import page_figure, render_page
 

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from medrobust import Entry, MedrobustError, Record, StoreError, Value, decide
+from medrobust import MedrobustError, StoreError, decide
+from medrobust.api import Entry, Record, Value
 
 from . import figures
 from .labels import CLEAN, is_clean, matches

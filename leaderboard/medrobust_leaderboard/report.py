@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
-from medrobust import AXES, MedrobustError, Plan, Store, Value, metric
+from medrobust import MedrobustError
+from medrobust.api import AXES, Plan, Store, Value, metric
 
 from .claims import Finding, read_claims, verdicts_on
 from .labels import Row, Where, agree, is_clean, matches, ordered, tables

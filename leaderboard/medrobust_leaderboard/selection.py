@@ -9,20 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from medrobust import (
-    CONFIDENCE_BINS,
-    Entry,
-    MedrobustError,
-    Plan,
-    Store,
-    Value,
-    cumulative_field,
-    evaluate,
-    mean_of,
-    metric,
-    over_seeds,
-    tell_apart,
-)
+from medrobust import MedrobustError, cumulative_field
+from medrobust.api import CONFIDENCE_BINS, Entry, Plan, Store, Value, mean_of, measure, metric, over_seeds, tell_apart
 
 from .labels import Row, is_free, matches
 from .machines import machines_of
@@ -125,7 +113,7 @@ class Numbers:
         self._values: dict[tuple[str, str], Value] = {}
         for cell, record in store.records(list(by_cell)) if store.exists else ():
             for name in by_cell[cell]:
-                self._values[cell, name] = evaluate(name, record)
+                self._values[cell, name] = measure(name, record)
 
     def get(self, cell: str, name: str) -> Value | None:
         """The value of a metric, or None if the cell has no record."""

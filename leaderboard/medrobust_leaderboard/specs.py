@@ -11,7 +11,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from medrobust import GridError, MedrobustError, did_you_mean
+from medrobust import GridError, MedrobustError
+from medrobust.api import did_you_mean
 
 from .labels import Labels, Where
 from .table import Key, Unit

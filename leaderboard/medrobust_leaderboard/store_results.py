@@ -14,17 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from medrobust import (
-    AXES,
-    Inventory,
-    Store,
-    Value,
-    evaluate,
-    metric,
-    over_seeds,
-    superseded_reasons,
-    tell_apart,
-)
+from medrobust.api import AXES, Inventory, Store, Value, measure, metric, over_seeds, superseded_reasons, tell_apart
 
 from .machines import machines_of
 from .report import table_cell
@@ -136,7 +126,7 @@ def read_results(store: Store, name: str = "accuracy", *, superseded: bool = Fal
     rows = inventory.rows
     rows = rows[rows["current"] | rows["cell"].isin(outdated)] if superseded else rows[rows["current"]]
     results = _results(rows, frame, reasons)
-    values = {cell: evaluate(name, record) for cell, record in store.records({r.cell for r in results} & ok)}
+    values = {cell: measure(name, record) for cell, record in store.records({r.cell for r in results} & ok)}
     groups: dict[tuple[Any, ...], list[Result]] = {}
     for each in _told_apart(results, identity):
         # Whatever the labels say, two cells of one seed never share a number: `_told_apart` has seen to that.

@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from medrobust import BudgetSpec, Store, metric, reasons_in_words
+from medrobust import BudgetSpec
+from medrobust.api import Store, metric, reasons_in_words
 
 from .labels import CLEAN, is_clean
 from .machines import machine_note, precision_note

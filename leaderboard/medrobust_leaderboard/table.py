@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from medrobust import AXES
+from medrobust.api import AXES
 
 Key = tuple[str, ...]
 """The labels of one row or column, outermost level first."""

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from medrobust import metric
+from medrobust.api import metric
 
 from .render.numbers import flat_label
 from .store_results import StoreResults

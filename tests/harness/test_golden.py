@@ -22,7 +22,8 @@ import numpy as np
 import pytest
 import torch
 
-from medrobust import Length, SampleRNG, Session, Store
+from medrobust import Length, SampleRNG
+from medrobust.api import Session, Store
 from medrobust.grid import slices
 from medrobust.grid.identity import REVISIONS
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from medrobust import MedrobustError, Record, Session, Store, compare
+from medrobust import MedrobustError
+from medrobust.api import Record, Session, Store, compare
 from medrobust_leaderboard.claims import (
     BoundClaim,
     Claim,

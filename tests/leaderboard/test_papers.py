@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import medrobust_leaderboard
-from medrobust import Plan, Session
+from medrobust.api import Plan, Session
 from medrobust_leaderboard.figure_data import _keys
 from medrobust_leaderboard.labels import matches
 from medrobust_leaderboard.report import labels_of

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from medrobust import MedrobustError, Record, Session, evaluate
+from medrobust import MedrobustError
+from medrobust.api import Record, Session, measure
 from medrobust_leaderboard.figure_data import bar_panels, confusion_matrices, curve_panels, draw_figures, image_tiles
 from medrobust_leaderboard.report import PaperReport
 from medrobust_leaderboard.specs import BarsSpec, ConfusionSpec, CurvesSpec, ImagesSpec, Rule, TableSpec, read_paper
@@ -194,7 +195,7 @@ def spec(report: PaperReport, id_: str) -> object:
 
 def rate(report: PaperReport, **labels: str) -> float:
     (record,) = records(report, defense="none", **labels)
-    value = evaluate("fooling_rate", record).scalar
+    value = measure("fooling_rate", record).scalar
     assert value is not None
     return value
 

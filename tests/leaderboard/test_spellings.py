@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from medrobust import Session, evaluate, mean_of
+from medrobust.api import Session, mean_of, measure
 from medrobust_leaderboard.claims import BoundClaim, ComparisonClaim, Finding, TrendClaim, verdicts_on
 from medrobust_leaderboard.figure_data import curve_panels
 from medrobust_leaderboard.report import PaperReport
@@ -68,7 +68,7 @@ def test_a_mean_counts_a_cell_once(report: PaperReport) -> None:
     made = report.table(table(columns=["model"], mean_over=["budget"], where={"attack": "sign"}))
     cells = {s.row["budget"]: s.cell for s in report.rows if s.row["attack"] == "sign"}
     records = dict(report.store.records({c for c in cells.values() if c}))
-    small, large = (evaluate("accuracy", records[cells[b] or ""]) for b in (SPELLINGS[0], LARGER))
+    small, large = (measure("accuracy", records[cells[b] or ""]) for b in (SPELLINGS[0], LARGER))
     assert made.cell(("sign",), ("tiny-net",)).value == pytest.approx(mean_of([small, large]).scalar)
 
 

@@ -11,7 +11,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from medrobust import Session, Shape, evaluate
+from medrobust import Shape
+from medrobust.api import Session, measure
 from medrobust.engine.requests import write_request
 from medrobust.plugins.specs import source_hash
 from medrobust_leaderboard.store_results import read_results
@@ -83,7 +84,7 @@ def at(table: Table, *row: str, budget: str = "linf:60/255") -> TableCell:
 
 def accuracy(session: Session, cell: str) -> float:
     ((_, record),) = session.store.records([cell])
-    value = evaluate("accuracy", record).scalar
+    value = measure("accuracy", record).scalar
     assert value is not None
     return value
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from medrobust import AXES, Store
+from medrobust.api import AXES, Store
 from medrobust_leaderboard.table import Table, TableCell
 from medrobust_leaderboard.tidy import PAPER_COLUMNS, STORE_COLUMNS, tidy_tables, to_csv, to_json
 

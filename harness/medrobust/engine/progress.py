@@ -64,6 +64,7 @@ class Terminal:
         self._running: dict[str, Event] = {}
         self._live: Live | None = None
         self._last_line = 0.0
+        self._failed = 0
 
     def begin(self, steps: list[Step]) -> None:
         self._names = {s.id: s.describe() for s in steps}
@@ -91,11 +92,8 @@ class Terminal:
             self._running.pop(step.id, None)
             self._time.done += self._weights[step.id]
             self._bar.advance(self._task, len(step.cells))
-        if report.error:
-            self.console.print(Text(f"failed: {step.describe()}: {report.error}", style="red"))
-        for _, status, reason in () if report.error else report.cells:
-            if status != "ok":
-                self.console.print(Text(f"{status}: {step.describe()}: {reason}", style="red"))
+            # The reasons are printed when the run ends, each of them once.
+            self._failed += sum(status != "ok" for _, status, _ in report.cells) or bool(report.error)
         self._line()
 
     def end(self) -> None:
@@ -105,7 +103,8 @@ class Terminal:
     def _left(self) -> str:
         underway = sum(self._weights.get(i, 0) * e.done / max(e.total, 1) for i, e in self._running.items())
         left = self._time.left(underway)
-        return "" if left is None else f"about {human_time(left)} left"
+        failed = f"{self._failed} failed" if self._failed else ""
+        return ", ".join(filter(None, ("" if left is None else f"about {human_time(left)} left", failed)))
 
     def _render(self) -> Group:
         with self._lock:

@@ -7,17 +7,20 @@ A plugin distribution names a module in its entry points:
 
 and that module implements any of these with `medrobust.hookimpl`. The plugins bundled with medrobust come in through
 the same door. Each hook returns an iterable of plugin classes, or of `Preset` for further names of one class.
+
+Commands have an entry-point group of their own, `medrobust.commands`: see `medrobust.commands`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pluggy
-import typer
 
-from ..contracts import AnyAttack, Dataset, Defense, Detector, Model, Preset, Probe
+if TYPE_CHECKING:
+    from ..contracts import AnyAttack, Dataset, Defense, Detector, Model, Preset, Probe
 
 GROUP = "medrobust"
 KINDS = ("dataset", "model", "attack", "defense", "detector", "probe")
@@ -54,8 +57,3 @@ def medrobust_probes() -> Iterable[type[Probe] | Preset]:  # type: ignore[empty-
 @hookspec
 def medrobust_papers() -> Iterable[Path]:  # type: ignore[empty-body]
     """Folders of papers, each with grid.toml, tables.toml, figures.toml and reference/*.csv."""
-
-
-@hookspec
-def medrobust_commands(cli: typer.Typer) -> None:
-    """Add commands to the command line."""

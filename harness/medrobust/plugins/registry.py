@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import sys
-import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +18,7 @@ from ..contracts import Plugin, Preset
 from ..errors import PluginError, did_you_mean
 from . import builtin, hookspecs, local
 from .hookspecs import GROUP, KINDS
+from .tracebacks import own_line, show
 from .validation import missing_libraries, preset_error, validation_error
 
 _OFFERS = ("medrobust_datasets", "medrobust_models", "medrobust_attacks", "medrobust_defenses", "medrobust_probes")
@@ -81,7 +81,6 @@ class Registry:
         self._strict = strict
         self._offers: dict[str, list[RegisteredPlugin]] = {kind: [] for kind in KINDS}
         self._papers: list[tuple[str, Path]] = []
-        self._commands: list[tuple[str, Callable[..., None]]] = []
         self._files: set[str] = set()
         self._folders: set[Path] = set()
         self._clashes: dict[tuple[str, str], tuple[RegisteredPlugin, list[RegisteredPlugin]]] = {}
@@ -154,7 +153,7 @@ class Registry:
             self._manager.register(module)
         except Exception as error:  # noqa: BLE001 - misspelt or ill-formed hooks
             self._load_error(
-                distribution, version, f"module {getattr(module, '__name__', module)}", error, "Mend its hooks."
+                distribution, version, f"module {getattr(module, '__name__', module)}", error, "Fix its hooks."
             )
             return False
         hooks = {
@@ -163,8 +162,8 @@ class Registry:
             for impl in caller.get_hookimpls()
             if impl.plugin is module
         }
-        for name in set(hooks) - {"medrobust_papers", "medrobust_commands", *_OFFERS}:
-            known = [*_OFFERS, "medrobust_papers", "medrobust_commands"]
+        for name in set(hooks) - {"medrobust_papers", *_OFFERS}:
+            known = [*_OFFERS, "medrobust_papers"]
             self._load_error(
                 distribution,
                 version,
@@ -190,8 +189,6 @@ class Registry:
                 self._papers += [(distribution, Path(p)) for p in functions["medrobust_papers"]()]
             except Exception as error:  # noqa: BLE001
                 self._load_error(distribution, version, "hook 'medrobust_papers'", error, "Report it to its authors.")
-        if "medrobust_commands" in hooks:
-            self._commands.append((f"{distribution} {version}", functions["medrobust_commands"]))
         return bool(hooks or offered)
 
     def _offer(self, offer: Any, distribution: str, version: str, *, bundled: bool) -> None:
@@ -217,6 +214,7 @@ class Registry:
         )
 
     def _load_error(self, distribution: str, version: str, where: str, error: BaseException, remedy: str) -> None:
+        show(error)
         fault = LoadError(distribution, version, where, cause_of(error), remedy)
         if self._strict:
             raise PluginError(str(fault)) from error
@@ -230,15 +228,6 @@ class Registry:
     def papers(self) -> dict[str, Path]:
         """Paper folders by name."""
         return {folder.name: folder for _, folder in self._papers}
-
-    def add_commands(self, cli: Any) -> None:
-        """Let every plugin add its commands."""
-        for owner, function in self._commands:
-            try:
-                function(cli=cli)
-            except Exception as error:  # noqa: BLE001
-                distribution, _, version = owner.partition(" ")
-                self._load_error(distribution, version, "hook 'medrobust_commands'", error, "Report it to its authors.")
 
     def find(self, kind: str, name: str) -> RegisteredPlugin:
         """The offer of that name; `distribution:name` always works, a bundled bare name is never shadowed.
@@ -311,13 +300,8 @@ def _first_line(plugin: type[Plugin]) -> str:
 def cause_of(error: BaseException) -> str:
     """One line: the error and the line of the plugin's own code it came from."""
     text = f"{type(error).__name__}: {error}" if not isinstance(error, PluginError) else str(error)
-    frames = traceback.extract_tb(error.__traceback__)
-    place = (
-        f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})"
-        if frames and not isinstance(error, PluginError)
-        else ""
-    )
-    return " ".join(text.split()) + place
+    line = "" if isinstance(error, PluginError) else own_line(error)
+    return " ".join(text.split()) + (f" ({line})" if line else "")
 
 
 def _owner(point: importlib.metadata.EntryPoint) -> tuple[str, str]:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from medrobust import METRICS, MedrobustError
+from medrobust import MedrobustError
+from medrobust.api import METRICS
 
 from ..labels import Row, agree, matches
 from .estimates import RESAMPLES, EffectEstimate, apart, difference, effect_of, over_repetitions

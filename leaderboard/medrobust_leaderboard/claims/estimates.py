@@ -7,15 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from medrobust import (
+from medrobust.api import (
     METRICS,
     Comparison,
     Record,
     Value,
     bootstrap,
     compare,
-    evaluate,
     mean_of,
+    measure,
     over_seeds,
     paired_bootstrap,
     paired_rates,
@@ -68,11 +68,11 @@ def of_comparison(found: Comparison) -> EffectEstimate:
     return EffectEstimate(found.difference, found.low, found.high, found.p, found.n, found.reason)
 
 
-def measure(name: str, item: Item) -> Callable[[Record], Value]:
+def scalar_of(name: str, item: Item) -> Callable[[Record], Value]:
     """The scalar that a claim reads from a record: a metric, or the entry of one that the item stands for."""
 
     def scalar(record: Record) -> Value:
-        value = evaluate(name, record)
+        value = measure(name, record)
         return value if item.index is None or not value.defined else value.at(item.index)
 
     return scalar
@@ -81,7 +81,7 @@ def measure(name: str, item: Item) -> Callable[[Record], Value]:
 def effect_of(name: str, item: Item) -> EffectEstimate:
     """A metric of one item, which has a record."""
     assert item.record is not None
-    return of_value(measure(name, item)(item.record))
+    return of_value(scalar_of(name, item)(item.record))
 
 
 def difference(
@@ -95,7 +95,7 @@ def difference(
     """
     assert left.record is not None
     assert right.record is not None
-    one, other = measure(names[0], left), measure(names[1], right)
+    one, other = scalar_of(names[0], left), scalar_of(names[1], right)
     hits = [METRICS[name].hits for name in names]
     if left.cell == right.cell and hits[0] and hits[1] and factor == 1:
         values = one(left.record), other(left.record)

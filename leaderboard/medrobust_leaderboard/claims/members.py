@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Final
 
-from medrobust import CONFIDENCE_BINS, METRICS, Record, Store
+from medrobust.api import CONFIDENCE_BINS, METRICS, Record, Store
 
 from ..labels import CLEAN, Labels, Row, Where, is_clean, is_free, matches, tables
 from ..selection import Selected

@@ -14,7 +14,8 @@ from typing import Any, ClassVar, Final, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from medrobust import AXES, MedrobustError, did_you_mean, metric
+from medrobust import MedrobustError
+from medrobust.api import AXES, did_you_mean, metric
 
 from ..labels import Where, tables
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from medrobust import Store, holm
+from medrobust.api import Store, holm
 
 from ..labels import Row, tables
 from ..selection import Selected

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from medrobust import METRICS
+from medrobust.api import METRICS
 
 from ..render.numbers import MINUS
 from .specs import BoundClaim, Claim, ComparisonClaim

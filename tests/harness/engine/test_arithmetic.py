@@ -16,7 +16,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from medrobust import Arithmetic, Budget, Record, SampleRNG, Session, Untargeted, parse_grid
+from medrobust import Arithmetic, Budget, SampleRNG, Untargeted
+from medrobust.api import Record, Session, parse_grid
 from medrobust.engine.classifier import TorchClassifier
 from medrobust.engine.prepare import Acceleration
 from medrobust_attacks import PGD

@@ -12,21 +12,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from medrobust import (
-    Attack,
-    Budget,
-    Classifier,
-    Ensemble,
-    Goal,
-    PluginError,
-    Record,
-    SampleRNG,
-    Session,
-    ThreatModel,
-    Untargeted,
-    evaluate,
-    parse_grid,
-)
+from medrobust import Attack, Budget, Classifier, Ensemble, Goal, PluginError, SampleRNG, ThreatModel, Untargeted
+from medrobust.api import Record, Session, measure, parse_grid
 from medrobust.engine.attack import run_attack
 from medrobust.engine.classifier import TorchClassifier
 from medrobust.results.statistics import worst_case
@@ -232,7 +219,7 @@ def test_an_ensemble_is_a_cell_of_a_grid(session: Callable[..., Session]) -> Non
         assert made.run(plan).complete
         labels = {e.cell.id: e.row()["attack"] for e in plan.entries if e.cell}
         for cell, record in made.store.records(list(plan.cells)):
-            accuracy[labels[cell], stop] = evaluate("accuracy", record).value
+            accuracy[labels[cell], stop] = measure("accuracy", record).value
         assert {e.excluded for e in plan.excluded} == {"attack 'sign' knows the norms linf, not l2"} | (
             {"attack 'steps' knows the norms linf, not l2"}
         )

@@ -10,12 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from medrobust import (
-    Outcome,
-    Record,
-    Session,
-    parse_grid,
-)
+from medrobust.api import Outcome, Record, Session, parse_grid
 from medrobust.engine.batches import CACHE_BYTES, DEVICE_BYTES, USUAL, USUAL_BYTES, batch_size_for, out_of_memory
 
 pytestmark = pytest.mark.numerical

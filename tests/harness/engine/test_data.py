@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from medrobust import DataError, DataInfo, Dataset, DataSource, Grid, ImageData, Registry
+from medrobust import DataError, DataInfo, Dataset, DataSource, ImageData
+from medrobust.api import Grid, Registry
 from medrobust.engine.context import RunContext
 from medrobust.engine.data import convert, load_part, load_split, mean_norm
 from medrobust.grid.expansion import expand

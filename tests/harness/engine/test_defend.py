@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from medrobust import Outcome, Plan, Record, Session, parse_grid
+from medrobust.api import Outcome, Plan, Record, Session, parse_grid
 from medrobust.engine.executors import Event
 from medrobust.engine.progress import Silent
 from medrobust.engine.steps import DefenseStep

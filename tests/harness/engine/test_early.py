@@ -19,13 +19,11 @@ from medrobust import (
     IterativeAttack,
     PluginError,
     SampleRNG,
-    Session,
     Targeted,
     ThreatModel,
     Untargeted,
-    evaluate,
-    parse_grid,
 )
+from medrobust.api import Session, measure, parse_grid
 from medrobust.engine.classifier import TorchClassifier
 from medrobust.engine.early import until_success
 from medrobust.engine.prepare import Prepared
@@ -282,12 +280,12 @@ def test_metrics_that_need_full_strength_refuse_the_record(session: MakeSession)
     (attacked,) = (r for c, r in made.store.records(list(early.cells)) if early.cells[c].attack)
     (whole,) = (r for c, r in made.store.records(list(full.cells)) if full.cells[c].attack)
     assert (attacked.full, whole.full) == (False, True)
-    assert evaluate("accuracy", attacked).value == evaluate("accuracy", whole).value
+    assert measure("accuracy", attacked).value == measure("accuracy", whole).value
     for name in ("auc", "mean_linf", "fooling_rate"):
-        refused = evaluate(name, attacked)
+        refused = measure(name, attacked)
         assert refused.value is None
         assert 'needs every image at full strength; this attack stopped at success (stop = "success")' in refused.reason
-        assert evaluate(name, whole).value is not None
+        assert measure(name, whole).value is not None
 
 
 def test_a_surrogate_cannot_stop_at_the_success_of_another_model(session: MakeSession) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable
 
-from medrobust import Plan, Session, parse_grid
+from medrobust.api import Plan, Session, parse_grid
 from medrobust.engine.estimate import estimate
 
 MakeSession = Callable[..., Session]

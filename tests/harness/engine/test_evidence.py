@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from medrobust import Plan, Session, parse_grid
+from medrobust.api import Plan, Session, parse_grid
 
 pytestmark = pytest.mark.numerical
 

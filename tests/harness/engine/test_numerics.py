@@ -14,7 +14,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from medrobust import Attack, Budget, Classifier, Goal, SampleRNG, Session, ThreatModel, parse_grid
+from medrobust import Attack, Budget, Classifier, Goal, SampleRNG, ThreatModel
+from medrobust.api import Session, parse_grid
 from medrobust.engine.numerics import float32_is_ieee, global_seed, ieee_float32
 
 MakeSession = Callable[..., Session]

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from medrobust import DataSource, Grid, Plan, Registry
+from medrobust import DataSource
+from medrobust.api import Grid, Plan, Registry
 from medrobust.engine.planner import steps_of
 from medrobust.engine.steps import CraftStep, FitStep, Step
 from medrobust.grid.expansion import expand

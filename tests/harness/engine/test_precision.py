@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from medrobust import Budget, GridError, SampleRNG, Session, Untargeted, parse_grid
+from medrobust import Budget, GridError, SampleRNG, Untargeted
+from medrobust.api import Session, parse_grid
 from medrobust.engine.classifier import TorchClassifier
 from medrobust.engine.early import until_success
 from medrobust.engine.prepare import Acceleration

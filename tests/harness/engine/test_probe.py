@@ -14,7 +14,8 @@ import pytest
 from numpy.typing import NDArray
 from torch import Tensor
 
-from medrobust import Classifier, Outcome, Plan, Probe, Session, parse_grid
+from medrobust import Classifier, Probe
+from medrobust.api import Outcome, Plan, Session, parse_grid
 from medrobust.engine.steps import ProbeStep
 from medrobust.plugins.builtin import Examples
 

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from medrobust import Record, Registry, SampleRNG, Session, Shape, Untargeted, evaluate, parse_grid
+from medrobust import SampleRNG, Shape, Untargeted
+from medrobust.api import Record, Registry, Session, measure, parse_grid
 from medrobust.engine import batches
 from medrobust.engine.classifier import TorchClassifier
 from medrobust.engine.random_models import RandomInput, verdict_logits
@@ -113,10 +114,10 @@ def test_mean_and_worst_are_stated(session: MakeSession) -> None:
     found = records(session(), "jitter")
     record = next(r for name, r in found.items() if name.startswith("steps"))
     right = np.stack([record.draw(k).adversarial.argmax(1) == record.labels for k in range(record.draws)])
-    value = evaluate("accuracy", record)
+    value = measure("accuracy", record)
     assert value.scalar == pytest.approx(right.mean())
     assert f"mean of {VERDICT_DRAWS} draws" in value.note
     assert f"{right.all(axis=0).mean():.1%} at worst" in value.note
     assert right.all(axis=0).mean() < right.mean()
-    matrix = evaluate("confusion_matrix", record)
+    matrix = measure("confusion_matrix", record)
     assert np.allclose(np.asarray(matrix.value).sum(axis=1), 1)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from medrobust import AXES, Session
+from medrobust.api import AXES, Session
 from medrobust.engine.progress import Silent
 from medrobust.engine.requests import write_request
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medrobust import MedrobustError, Outcome, Record, Session, evaluate, parse_grid
+from medrobust import MedrobustError
+from medrobust.api import Outcome, Record, Session, measure, parse_grid
 from medrobust.grid.cells import Cell
 from medrobust.grid.plan import Plan
 
@@ -294,7 +295,7 @@ def test_missing_data_is_told_and_the_rest_is_computed(session: MakeSession) -> 
 
 def test_metrics_read_the_records_of_a_run(everything: Everything) -> None:
     _, _, records = everything
-    value = evaluate("accuracy", records["sign linf:30/255 untargeted"][1])
+    value = measure("accuracy", records["sign linf:30/255 untargeted"][1])
     assert value.value == pytest.approx(accuracy(records["sign linf:30/255 untargeted"][1]))
 
 

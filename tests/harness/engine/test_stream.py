@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medrobust import Record, Session, parse_grid
+from medrobust.api import Record, Session, parse_grid
 from medrobust.grid.cells import Cell
 
 MakeSession = Callable[..., Session]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from medrobust import Outcome, Plan, Record, Session, parse_grid
+from medrobust.api import Outcome, Plan, Record, Session, parse_grid
 from medrobust.engine.steps import UniversalStep
 from medrobust.engine.universal import load_perturbation
 

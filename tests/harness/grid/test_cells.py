@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from medrobust import Session
+from medrobust.api import Session
 from medrobust.grid.cells import Cell
 
 MakeSession = Callable[..., Any]

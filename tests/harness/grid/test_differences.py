@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from medrobust import tell_apart
+from medrobust.api import tell_apart
 from medrobust.grid.differences import reason
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import medrobust_attacks
-from medrobust import Cell, DataSource, Entry, Registry, parse_grid
+from medrobust import DataSource
+from medrobust.api import Cell, Entry, Registry, parse_grid
 from medrobust.grid.evidence_cells import TAG, with_evidence
 from medrobust.grid.expansion import expand
 from medrobust.grid.metadata import MetadataCache

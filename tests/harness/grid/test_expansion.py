@@ -11,7 +11,8 @@ from textwrap import dedent
 import pytest
 import torch
 
-from medrobust import AXES, DataSource, Entry, Grid, GridError, Plan, Registry, parse_grid
+from medrobust import DataSource, GridError
+from medrobust.api import AXES, Entry, Grid, Plan, Registry, parse_grid
 from medrobust.grid import expansion, identity
 from medrobust.grid.expansion import expand
 from medrobust.grid.identity import difference, digest, flatten

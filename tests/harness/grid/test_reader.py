@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from medrobust import AXES, Grid, GridError, Registry, read_grid
+from medrobust import GridError
+from medrobust.api import AXES, Grid, Registry, read_grid
 from medrobust.grid.blocks import Block, DetectorSpec, GoalSpec, PartSpec, SurrogatePatch
 
 MakeGrid = Callable[..., Grid]

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from medrobust import PluginError, Registry
+from medrobust import PluginError
+from medrobust.api import Registry
 from medrobust.plugins.source import source_hash
 
 PLUGIN = """

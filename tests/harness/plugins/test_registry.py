@@ -12,7 +12,8 @@ from textwrap import dedent
 
 import pytest
 
-from medrobust import MedrobustError, PluginError, Registry
+from medrobust import MedrobustError, PluginError
+from medrobust.api import Registry
 
 ATTACK = """
     from dataclasses import dataclass
@@ -290,7 +291,7 @@ def test_two_local_files_of_one_name_would_hide_each_other(tmp_path: Path) -> No
         registry.load_file(file)
 
 
-def test_papers_and_commands_are_isolated_too(tmp_path: Path) -> None:
+def test_papers_come_through_a_hook(tmp_path: Path) -> None:
     file = tmp_path / "extras.py"
     file.write_text(
         dedent(
@@ -301,21 +302,12 @@ def test_papers_and_commands_are_isolated_too(tmp_path: Path) -> None:
             @hookimpl
             def medrobust_papers():
                 return [Path("papers/someone2030")]
-
-            @hookimpl
-            def medrobust_commands(cli):
-                raise RuntimeError("no commands today")
             """
         )
     )
     registry = Registry()
     registry.load_file(file)
     assert registry.papers() == {"someone2030": Path("papers/someone2030")}
-    registry.add_commands(object())
-    assert [str(f) for f in registry.faults] == [
-        "extras local file: hook 'medrobust_commands': RuntimeError: no commands today (extras.py:11). "
-        "Report it to its authors."
-    ]
 
 
 def test_faults_are_errors_a_user_can_mend() -> None:

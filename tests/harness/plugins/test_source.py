@@ -11,7 +11,8 @@ from types import ModuleType
 
 import pytest
 
-from medrobust import PluginError, Registry
+from medrobust import PluginError
+from medrobust.api import Registry
 from medrobust.plugins import homes
 from medrobust.plugins.source import source_hash
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from medrobust import Attack, Model, PluginError, Registry
+from medrobust import Attack, Model, PluginError
+from medrobust.api import Registry
 from medrobust.plugins.source import source_hash
 from medrobust.plugins.specs import Spec, build, nested, plain, sweeps
 

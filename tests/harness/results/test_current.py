@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from medrobust import AXES
+from medrobust.api import AXES
 from medrobust.results.current import standing
 
 NOW = datetime(2024, 1, 1, tzinfo=UTC)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from medrobust import Record
+from medrobust.api import Record
 from medrobust.results.evidence import ADVICE, LEVEL, Check, Trial, badge, evidence, stronger
 
 IMAGES = 100

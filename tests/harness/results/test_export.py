@@ -12,7 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-from medrobust import Store, StoreError
+from medrobust import StoreError
+from medrobust.api import Store
 from medrobust.results.export import export_perturbations, visible
 
 

@@ -13,7 +13,7 @@ from scipy import special
 from sklearn import metrics as sklearn_metrics
 
 from medrobust.errors import MedrobustError
-from medrobust.results.metrics import METRICS, detection_auc, evaluate, metric
+from medrobust.results.metrics import METRICS, detection_auc, measure, metric
 from medrobust.results.record import Record
 
 Logits = NDArray[np.float32]
@@ -40,8 +40,8 @@ def record(labels: object, clean: object, adversarial: object, **extra: object) 
 
 
 def scalar(name: str, of: Record) -> float:
-    value = evaluate(name, of).scalar
-    assert value is not None, evaluate(name, of).reason
+    value = measure(name, of).scalar
+    assert value is not None, measure(name, of).reason
     return value
 
 
@@ -72,7 +72,7 @@ def test_the_clean_row_of_ma2020_is_accuracy_and_balanced_accuracy_of_all_images
 def test_the_adversarial_rows_of_ma2020_count_images_correct_when_clean(attack: str) -> None:
     negatives, positives, accuracy, area = MA2020[attack]
     attacked = ma2020(negatives, positives)
-    assert evaluate("accuracy_on_clean_correct", attacked).n == 467
+    assert measure("accuracy_on_clean_correct", attacked).n == 467
     assert round(100 * scalar("accuracy_on_clean_correct", attacked), 2) == accuracy
     assert round(100 * scalar("balanced_accuracy_on_clean_correct", attacked), 2) == area
     assert scalar("asr", attacked) == pytest.approx(1 - scalar("accuracy_on_clean_correct", attacked))
@@ -99,7 +99,7 @@ WORKED = record(labels=[0, 0, 0, 1, 1, 2], clean=[0, 0, 1, 1, 2, 2], adversarial
     ],
 )
 def test_worked_example(name: str, value: float, n: int) -> None:
-    found = evaluate(name, WORKED)
+    found = measure(name, WORKED)
     assert found.scalar == pytest.approx(value)
     assert found.n == n
     assert found.interval is not None
@@ -107,15 +107,15 @@ def test_worked_example(name: str, value: float, n: int) -> None:
 
 
 def test_confusion_matrices_are_normalised_by_row() -> None:
-    true_rows = evaluate("confusion_matrix", WORKED).value
+    true_rows = measure("confusion_matrix", WORKED).value
     np.testing.assert_allclose(true_rows, [[1 / 3, 2 / 3, 0], [1 / 2, 0, 1 / 2], [0, 0, 1]])
-    clean_rows = evaluate("confusion_matrix_by_prediction", WORKED).value
+    clean_rows = measure("confusion_matrix_by_prediction", WORKED).value
     np.testing.assert_allclose(clean_rows, [[1 / 2, 1 / 2, 0], [0, 1 / 2, 1 / 2], [1 / 2, 0, 1 / 2]])
-    np.testing.assert_allclose(evaluate("predicted_share", WORKED).value, [2 / 6, 2 / 6, 2 / 6])
+    np.testing.assert_allclose(measure("predicted_share", WORKED).value, [2 / 6, 2 / 6, 2 / 6])
 
 
 def test_the_row_of_a_class_without_images_is_undefined() -> None:
-    found = evaluate("confusion_matrix", record([0, 0, 2], [0, 0, 2], [0, 1, 2]))
+    found = measure("confusion_matrix", record([0, 0, 2], [0, 0, 2], [0, 1, 2]))
     assert found.at(1, 0).scalar is None
     assert found.at(1, 0).reason == "no images of class 1"
     assert found.at(0, 1).scalar == 0.5
@@ -126,16 +126,16 @@ def test_sensitivity_and_specificity_take_class_1_as_positive() -> None:
     screening = record([1, 1, 1, 1, 0, 0, 0], [1, 1, 1, 1, 0, 0, 0], [1, 1, 1, 0, 0, 0, 1])
     assert scalar("sensitivity", screening) == 3 / 4
     assert scalar("specificity", screening) == 2 / 3
-    np.testing.assert_allclose(evaluate("sensitivity_per_class", screening).value, [2 / 3, 3 / 4])
-    np.testing.assert_allclose(evaluate("specificity_per_class", WORKED).value, [2 / 3, 1 / 2, 4 / 5])
-    assert evaluate("sensitivity", WORKED).reason == "3 classes: see sensitivity_per_class"
+    np.testing.assert_allclose(measure("sensitivity_per_class", screening).value, [2 / 3, 3 / 4])
+    np.testing.assert_allclose(measure("specificity_per_class", WORKED).value, [2 / 3, 1 / 2, 4 / 5])
+    assert measure("sensitivity", WORKED).reason == "3 classes: see sensitivity_per_class"
 
 
 def test_confidence_bins() -> None:
     """Bins are closed below, the last above too; the three-class image under 0.5 has none."""
     sure = np.array([0.5, 0.52, 0.55, 0.98, 0.999, 0.4])
     clean = np.log(np.stack([sure, (1 - sure) / 2, (1 - sure) / 2], axis=1) + 1e-30)
-    found = evaluate("asr_by_confidence", record(np.zeros(6), clean, [0, 1, 1, 0, 1, 2]))
+    found = measure("asr_by_confidence", record(np.zeros(6), clean, [0, 1, 1, 0, 1, 2]))
     assert found.at(0).scalar == 1 / 2
     assert found.at(1).scalar == 1.0
     assert found.at(9).scalar == 1 / 2
@@ -147,7 +147,7 @@ def test_confidence_bins() -> None:
 
 
 def test_an_undecided_image_is_in_the_lowest_bin_and_a_certain_one_in_the_highest() -> None:
-    found = evaluate("asr_by_confidence", record([0, 0], [[0.0, 0.0], [200.0, 0.0]], [0, 1]))
+    found = measure("asr_by_confidence", record([0, 0], [[0.0, 0.0], [200.0, 0.0]], [0, 1]))
     assert found.counts is not None
     assert found.counts.tolist() == [1, 0, 0, 0, 0, 0, 0, 0, 0, 1]
     assert found.note == ""
@@ -170,9 +170,9 @@ def test_parity_with_scikit_learn(classes: int) -> None:
     expected = sklearn_metrics.balanced_accuracy_score(truth, decided)
     assert scalar("balanced_accuracy", attacked) == pytest.approx(expected)
     expected = sklearn_metrics.confusion_matrix(truth, decided, normalize="true")
-    np.testing.assert_allclose(evaluate("confusion_matrix", attacked).value, expected)
+    np.testing.assert_allclose(measure("confusion_matrix", attacked).value, expected)
     expected = sklearn_metrics.recall_score(truth, decided, average=None)
-    np.testing.assert_allclose(evaluate("sensitivity_per_class", attacked).value, expected)
+    np.testing.assert_allclose(measure("sensitivity_per_class", attacked).value, expected)
     if classes == 2:
         expected = sklearn_metrics.roc_auc_score(truth, attacked.adversarial[:, 1] - attacked.adversarial[:, 0])
         for name in ("auc", "mean_auc", "auc_ovr"):
@@ -200,7 +200,7 @@ def test_multilabel_parity_with_scikit_learn() -> None:
     assert scalar("mean_auc", attacked) == pytest.approx(expected)
     relative = expected / sklearn_metrics.roc_auc_score(truth, attacked.clean, average="macro")
     assert scalar("relative_auc", attacked) == pytest.approx(relative)
-    np.testing.assert_allclose(evaluate("predicted_share", attacked).value, decided.mean(axis=0))
+    np.testing.assert_allclose(measure("predicted_share", attacked).value, decided.mean(axis=0))
 
 
 def test_mean_auc_leaves_out_labels_of_one_class_and_says_so() -> None:
@@ -208,7 +208,7 @@ def test_mean_auc_leaves_out_labels_of_one_class_and_says_so() -> None:
     assert attacked.labels is not None
     truth = attacked.labels.copy()
     truth[:, 2] = 0
-    found = evaluate("mean_auc", replace(attacked, labels=truth))
+    found = measure("mean_auc", replace(attacked, labels=truth))
     kept = [0, 1, 3, 4]
     expected = sklearn_metrics.roc_auc_score(truth[:, kept], attacked.adversarial[:, kept], average="macro")
     assert found.scalar == pytest.approx(expected)
@@ -254,7 +254,7 @@ def test_pairing_of_clean_and_adversarial_scores_narrows_the_interval_of_detecti
     ],
 )
 def test_an_undefined_number_says_why(name: str, of: Record, reason: str) -> None:
-    found = evaluate(name, of)
+    found = measure(name, of)
     assert found.scalar is None
     assert found.interval is None
     assert found.reason == reason
@@ -263,7 +263,7 @@ def test_an_undefined_number_says_why(name: str, of: Record, reason: str) -> Non
 def test_metrics_that_need_no_labels_work_without() -> None:
     natural = record(None, [0, 1, 1, 2], [2, 1, 2, 2], target=2)
     for name, entry in METRICS.items():
-        assert evaluate(name, natural).defined is not entry.needs_labels, name
+        assert measure(name, natural).defined is not entry.needs_labels, name
 
 
 def test_a_single_logit_is_a_binary_model() -> None:

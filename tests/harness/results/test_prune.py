@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from medrobust import Session, Store
+from medrobust.api import Session, Store
 from medrobust.results import prune as prune_module
 from medrobust.results.files import TEMPORARY
 from medrobust.results.inventory import Inventory, sizes

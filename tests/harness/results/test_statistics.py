@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from medrobust.errors import MedrobustError
-from medrobust.results.metrics import METRICS, compare, evaluate
+from medrobust.results.metrics import METRICS, compare, measure
 from medrobust.results.outcomes import take
 from medrobust.results.record import Record
 from medrobust.results.statistics import (
@@ -145,7 +145,7 @@ class TestAuc:
     @pytest.mark.parametrize("patients", [None, 80])
     def test_closed_intervals_agree_with_the_bootstrap(self, name: str, patients: int | None) -> None:
         of = noisy(240, seed=5, patients=patients)
-        closed, resampled = evaluate(name, of), bootstrap(METRICS[name], of, resamples=400)
+        closed, resampled = measure(name, of), bootstrap(METRICS[name], of, resamples=400)
         assert width(closed) == pytest.approx(width(resampled), rel=0.15)
 
     def test_the_delta_method_of_relative_auc_agrees_with_the_jackknife(self) -> None:
@@ -156,10 +156,10 @@ class TestAuc:
         clean, attacked = (np.stack([np.zeros(150), s], axis=1).astype(np.float32) for s in scores)
         of = replace(record(labels, labels), clean=clean, adversarial=attacked)
         left_out = np.array(
-            [evaluate("relative_auc", take(of, np.delete(np.arange(150), i))).scalar for i in range(150)], dtype=float
+            [measure("relative_auc", take(of, np.delete(np.arange(150), i))).scalar for i in range(150)], dtype=float
         )
         error = (149 / 150 * ((left_out - left_out.mean()) ** 2).sum()) ** 0.5
-        assert width(evaluate("relative_auc", of)) / 2 / Z == pytest.approx(error, rel=0.03)
+        assert width(measure("relative_auc", of)) / 2 / Z == pytest.approx(error, rel=0.03)
 
     def test_mean_auc_agrees_with_the_bootstrap_over_patients(self) -> None:
         draws = np.random.default_rng(8)
@@ -170,7 +170,7 @@ class TestAuc:
         ids = np.array([f"image-{i}" for i in range(240)])
         of = Record("multilabel", ids, truth, logits, logits, zeros, zeros, names(patients))
         resampled = bootstrap(METRICS["mean_auc"], of, resamples=400)
-        assert width(evaluate("mean_auc", of)) == pytest.approx(width(resampled), rel=0.15)
+        assert width(measure("mean_auc", of)) == pytest.approx(width(resampled), rel=0.15)
 
 
 class TestComparison:
@@ -324,9 +324,9 @@ class TestCombine:
     def test_pooled_seeds_count_each_image_once(self) -> None:
         """Equal seeds add no information: the interval is that of one seed, with Student's quantile."""
         of = noisy(100)
-        both = evaluate("accuracy", pooled([of, of, of]))
+        both = measure("accuracy", pooled([of, of, of]))
         assert (both.n, both.groups) == (300, 100)
-        alone = evaluate("accuracy", of)
+        alone = measure("accuracy", of)
         assert both.scalar == pytest.approx(alone.scalar)
         assert width(both) == pytest.approx(width(alone), rel=0.03)
         with pytest.raises(MedrobustError, match="different tasks or numbers of classes"):
@@ -338,8 +338,8 @@ class TestWorstCase:
         labels = [0, 0, 0, 0]
         attacks = [record(labels, decided) for decided in ([0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0])]
         worst = worst_case(attacks)
-        assert [evaluate("accuracy", attack).scalar for attack in attacks] == [0.75, 0.75, 1.0]
-        assert evaluate("accuracy", worst).scalar == 0.5
+        assert [measure("accuracy", attack).scalar for attack in attacks] == [0.75, 0.75, 1.0]
+        assert measure("accuracy", worst).scalar == 0.5
         assert worst.adversarial.argmax(axis=1).tolist() == [0, 1, 1, 0]
 
     @settings(max_examples=40, deadline=None)
@@ -350,10 +350,10 @@ class TestWorstCase:
         # Logits in whole numbers make ties between classes and between attacks.
         records = [replace(base, adversarial=draws.integers(0, 3, (n, 2)).astype(np.float32)) for _ in range(attacks)]
         every = np.all([one.adversarial.argmax(axis=1) == one.labels for one in records], axis=0)
-        worst = evaluate("accuracy", worst_case(records)).scalar
+        worst = measure("accuracy", worst_case(records)).scalar
         assert worst == pytest.approx(every.mean())
         assert worst is not None
-        assert all(worst <= (evaluate("accuracy", one).scalar or 0.0) for one in records)
+        assert all(worst <= (measure("accuracy", one).scalar or 0.0) for one in records)
 
     def test_it_refuses_other_images_and_other_targets(self) -> None:
         of = noisy(10)

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from medrobust import Store, StoreError
+from medrobust import StoreError
+from medrobust.api import Store
 from medrobust.results.files import TEMPORARY, write_atomic
 from medrobust.results.schema import TABLES, VERSION
 from medrobust.results.store import Samples, StepRecord

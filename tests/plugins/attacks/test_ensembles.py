@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from medrobust import Budget, MedrobustError, Registry, SampleRNG, Untargeted
+from medrobust import Budget, MedrobustError, SampleRNG, Untargeted
+from medrobust.api import Registry
 from medrobust.engine.attack import run_attack
 from medrobust.engine.classifier import TorchClassifier
 from medrobust.plugins.specs import build

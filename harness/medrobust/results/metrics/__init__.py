@@ -12,7 +12,7 @@ from .ranking import detection_auc
 from .registry import Axis, Metric
 from .success import CONFIDENCE_BINS
 
-__all__ = ["CONFIDENCE_BINS", "METRICS", "Axis", "Metric", "Value", "compare", "detection_auc", "evaluate", "metric"]
+__all__ = ["CONFIDENCE_BINS", "METRICS", "Axis", "Metric", "Value", "compare", "detection_auc", "measure", "metric"]
 
 METRICS: dict[str, Metric] = {
     entry.name: entry
@@ -100,7 +100,7 @@ def metric(name: str) -> Metric:
     return METRICS[name]
 
 
-def evaluate(name: str, record: Record) -> Value:
+def measure(name: str, record: Record) -> Value:
     """The metric called `name` of `record`."""
     return metric(name)(record)
 

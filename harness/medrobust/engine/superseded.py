@@ -8,8 +8,8 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from .grid.differences import reason
-from .results.store import Store
+from ..grid.differences import reason
+from ..results.store import Store
 
 
 def superseded_reasons(store: Store, rows: pd.DataFrame) -> dict[str, str]:

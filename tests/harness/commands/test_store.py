@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from medrobust import Store
-from medrobust.store_commands import human_bytes
+from medrobust.api import Store
+from medrobust.commands.store import human_bytes
 
 Program = Callable[..., Any]
 GRID = """

@@ -6,28 +6,39 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from .errors import MedrobustError
-from .options import JsonOption, console
-from .results.inventory import STATES, Inventory, sizes
-from .results.prune import Removal, prune
-from .results.store import Store
-from .superseded import reasons_in_words, superseded_reasons
+from ..errors import MedrobustError
+from .options import JsonOption
+from .printing import console
 
-store_app = typer.Typer(
-    help="Look at what a store holds, and remove what is not needed any more.", no_args_is_help=True
-)
+if TYPE_CHECKING:
+    from ..results.prune import Removal
+    from ..results.store import Store
+
 StoreArgument = Annotated[Path, typer.Argument(metavar="STORE", help="Directory of a store.")]
 
 
-@store_app.command()
-def ls(store: StoreArgument, as_json: JsonOption = False) -> None:
+def store_commands() -> typer.Typer:
+    """The group `medrobust store`."""
+    group = typer.Typer(
+        help="Look at what a store holds, and remove what is not needed any more.", no_args_is_help=True
+    )
+    group.command(name="ls")(list_store)
+    group.command(name="prune")(prune_store)
+    return group
+
+
+def list_store(store: StoreArgument, as_json: JsonOption = False) -> None:
     """Count the results of a store: current, superseded, failed and missing ones, and what nothing refers to."""
+    from ..engine.superseded import reasons_in_words, superseded_reasons
+    from ..results.inventory import STATES, Inventory, sizes
+    from ..results.prune import prune
+
     opened = opened_store(store)
     inventory = Inventory.of(opened)
     counts = inventory.counts()
@@ -60,8 +71,7 @@ def ls(store: StoreArgument, as_json: JsonOption = False) -> None:
         say(f"Next: medrobust leaderboard {where}")
 
 
-@store_app.command(name="prune")
-def prune_command(
+def prune_store(
     store: StoreArgument,
     superseded: Annotated[bool, typer.Option("--superseded", help="Remove superseded results.")] = False,
     failed: Annotated[bool, typer.Option("--failed", help="Remove failed results.")] = False,
@@ -69,6 +79,8 @@ def prune_command(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
 ) -> None:
     """Remove superseded, failed and orphaned results (all three unless some are named); what is current stays."""
+    from ..results.prune import prune
+
     opened = opened_store(store)
     every = not (superseded or failed or orphaned)
     removal = prune(
@@ -126,6 +138,8 @@ def opened_store(path: Path) -> Store:
     Raises:
         MedrobustError: if there is none.
     """
+    from ..results.store import Store
+
     opened = Store(path.absolute())
     if not opened.exists:
         raise MedrobustError(f"{path} holds no store; 'medrobust run GRID --store {path}' makes one")

@@ -1,0 +1,5 @@
+"""Sessions, stores, metrics and statistics, for Python programs; the names are listed in `__init__.pyi`."""
+
+from ..lazy import attach
+
+__getattr__, __dir__ = attach(__name__, __file__)

@@ -1,0 +1,75 @@
+"""The Python way: plan and run grids, read stores, compute metrics and statistics.
+
+from medrobust.api import Session
+
+session = Session(Path("store"))
+plan = session.plan(Path("grid.toml"))
+session.run(plan)
+for cell, record in session.store.records(plan.cells):
+    print(plan.cells[cell].describe(), measure("accuracy", record).value)
+"""
+
+from ..contracts import AXES
+from ..engine.executors import Workers
+from ..engine.prepare import Acceleration
+from ..engine.progress import Terminal, human_time
+from ..engine.session import Outcome, Session
+from ..engine.superseded import reasons_in_words, superseded_reasons
+from ..errors import did_you_mean
+from ..grid.blocks import Grid
+from ..grid.cells import Cell, Entry
+from ..grid.differences import tell_apart
+from ..grid.plan import Plan
+from ..grid.reader import parse_grid, read_grid
+from ..plugins.registry import Registry
+from ..results.inventory import Inventory
+from ..results.metrics import CONFIDENCE_BINS, METRICS, compare, measure, metric
+from ..results.record import Record
+from ..results.statistics import (
+    Comparison,
+    Value,
+    bootstrap,
+    holm,
+    mean_of,
+    over_seeds,
+    paired_bootstrap,
+    paired_rates,
+)
+from ..results.store import Store
+
+__all__ = [
+    "AXES",
+    "CONFIDENCE_BINS",
+    "METRICS",
+    "Acceleration",
+    "Cell",
+    "Comparison",
+    "Entry",
+    "Grid",
+    "Inventory",
+    "Outcome",
+    "Plan",
+    "Record",
+    "Registry",
+    "Session",
+    "Store",
+    "Terminal",
+    "Value",
+    "Workers",
+    "bootstrap",
+    "compare",
+    "did_you_mean",
+    "holm",
+    "human_time",
+    "mean_of",
+    "measure",
+    "metric",
+    "over_seeds",
+    "paired_bootstrap",
+    "paired_rates",
+    "parse_grid",
+    "read_grid",
+    "reasons_in_words",
+    "superseded_reasons",
+    "tell_apart",
+]

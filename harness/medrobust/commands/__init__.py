@@ -1,0 +1,52 @@
+"""What the commands of the command line share; public for those who add commands of their own.
+
+A distribution adds commands by an entry point of the group `medrobust.commands` that names a function:
+
+    [project.entry-points."medrobust.commands"]
+    mine = "my_package.commands:add_commands"
+
+    def add_commands(cli: typer.Typer) -> None:
+        cli.command()(my_command)
+
+The module is imported at every start, of `medrobust --help` too; import what takes time (torch, medrobust's session)
+within the commands that need it.
+"""
+
+from .next_command import next_command
+from .options import (
+    AccelerationOption,
+    DataRootOption,
+    DeviceOption,
+    EvidenceOption,
+    ImagesOption,
+    JsonOption,
+    PluginOption,
+    PrecisionOption,
+    ProfileOption,
+    StoreOption,
+    StrictOption,
+    WorkersOption,
+)
+from .printing import console, errors, print_evidence, print_outcome
+from .sessions import open_session
+
+__all__ = [
+    "AccelerationOption",
+    "DataRootOption",
+    "DeviceOption",
+    "EvidenceOption",
+    "ImagesOption",
+    "JsonOption",
+    "PluginOption",
+    "PrecisionOption",
+    "ProfileOption",
+    "StoreOption",
+    "StrictOption",
+    "WorkersOption",
+    "console",
+    "errors",
+    "next_command",
+    "open_session",
+    "print_evidence",
+    "print_outcome",
+]

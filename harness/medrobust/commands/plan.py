@@ -1,0 +1,146 @@
+"""`medrobust plan`: what a run would do."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from .next_command import next_command
+from .options import (
+    DEFAULT_STORE,
+    DataRootOption,
+    GridArgument,
+    ImagesOption,
+    JsonOption,
+    PluginOption,
+    PrecisionOption,
+    ProfileOption,
+    StoreOption,
+)
+from .printing import console
+from .sessions import open_session, print_clashes
+
+if TYPE_CHECKING:
+    from ..grid.cells import Cell, Entry
+    from ..grid.plan import Plan
+
+SHOWN = 10
+"""Missing cells that are named; `--json` lists all."""
+
+
+def plan(
+    grid: GridArgument,
+    store: StoreOption = None,
+    profile: ProfileOption = "",
+    images: ImagesOption = None,
+    precision: PrecisionOption = None,
+    plugin: PluginOption = None,
+    data_root: DataRootOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a run would do: cells in the store, missing, excluded and impossible, and an estimate of the time."""
+    from ..engine.estimate import estimate
+
+    session = open_session(store or DEFAULT_STORE, plugin=plugin, data_root=data_root)
+    planned = session.plan(grid, profile=profile, images=images, precision=precision or "")
+    print_clashes(session)
+    finished = set(session.done().cells)
+    steps = session.steps(planned)
+    seconds = estimate(steps, session.store)
+    if as_json:
+        _print_json(planned, finished, len(steps), seconds)
+        return
+    console.print(Text(f"Plan of {grid}" + (f", profile {profile}" if profile else "")), soft_wrap=True)
+    missing = [c for c in planned.cells.values() if c.id not in finished]
+    _print_counts(planned, len(missing), len(steps))
+    if steps:
+        _print_missing(missing, seconds)
+        next_command(
+            "run",
+            grid,
+            store=store,
+            profile=profile,
+            images=images,
+            precision=precision,
+            plugin=plugin,
+            data_root=data_root,
+        )
+
+
+def _print_json(planned: Plan, finished: set[str], steps: int, seconds: float | None) -> None:
+    cells = [
+        {
+            "cell": e.cell.id if e.cell else None,
+            **e.row(),
+            "state": _state(e, finished),
+            "reason": e.excluded or e.impossible,
+        }
+        for e in planned.entries
+    ]
+    typer.echo(json.dumps({"cells": cells, "steps": steps, "estimated_seconds": seconds}, indent=1))
+
+
+def _state(entry: Entry, finished: set[str]) -> str:
+    if entry.excluded:
+        return "excluded"
+    if entry.cell is None:
+        return "impossible"
+    return "cached" if entry.cell.id in finished else "missing"
+
+
+def _print_counts(planned: Plan, missing: int, steps: int) -> None:
+    excluded, impossible = list(planned.excluded), list(planned.impossible)
+    table = Table("cells", "")
+    table.add_row("in the store", str(len(planned.cells) - missing))
+    table.add_row("to compute", f"{missing} in {steps} steps")
+    table.add_row("excluded", str(len(excluded)))
+    table.add_row("impossible here", str(len(impossible)))
+    console.print(table)
+    _print_reasons("Excluded", (e.excluded for e in excluded))
+    _print_reasons("Impossible here", (e.impossible for e in impossible))
+    if impossible:
+        console.print(_cost_of(impossible), highlight=False, soft_wrap=True)
+
+
+def _print_reasons(title: str, reasons: Iterable[str]) -> None:
+    for reason, count in Counter(reasons).most_common():
+        console.print(Text(f"{title} ({count}): {reason}"), soft_wrap=True)
+
+
+def _cost_of(impossible: Sequence[Entry]) -> str:
+    """What the combinations that lack data or weights would cost, in models, attacks and cells."""
+    rows = [entry.row() for entry in impossible]
+    fit = ("dataset", "train_set", "model", "seed")
+    counts = (
+        (len({tuple(row[a] for a in fit) for row in rows}), "model to train", "models to train"),
+        (
+            len({tuple(row[a] for a in (*fit, "defense")) for row in rows if row["defense"] != "none"}),
+            "defended model",
+            "defended models",
+        ),
+        (
+            len({tuple(v for a, v in row.items() if a != "evaluate_on") for row in rows if row["attack"] != "none"}),
+            "attack",
+            "attacks",
+        ),
+        (len(rows), "cell", "cells"),
+    )
+    told = ", ".join(f"{count} {one if count == 1 else many}" for count, one, many in counts if count)
+    return f"If these were available: {told} more"
+
+
+def _print_missing(missing: Sequence[Cell], seconds: float | None) -> None:
+    from ..engine.progress import human_time
+
+    text = "unknown, as the store has no record of such steps" if seconds is None else f"about {human_time(seconds)}"
+    console.print(f"Estimated time on one process: {text}", highlight=False)
+    for cell in missing[:SHOWN]:
+        console.print(Text(f"  {cell.id}  {cell.describe()}"), soft_wrap=True)
+    if len(missing) > SHOWN:
+        console.print(f"  and {len(missing) - SHOWN} more (--json lists all)")

@@ -1,0 +1,119 @@
+"""`medrobust plugins`: what is installed, as a short list, and one plugin as a page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from ..errors import MedrobustError, did_you_mean
+from .options import JsonOption, PluginOption, StrictOption
+from .printing import console
+
+if TYPE_CHECKING:
+    from ..plugins.registry import RegisteredPlugin, Registry
+
+WIDTH = 100
+"""Columns that the output needs at most."""
+NAMES = 20
+"""Longest name that shares a line with its summary."""
+
+
+def plugins(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Show one plugin in full.")] = None,
+    kind: Annotated[
+        str | None, typer.Option("--kind", help="Only this kind: dataset, model, attack, defense, detector, probe.")
+    ] = None,
+    plugin: PluginOption = None,
+    strict: StrictOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List the plugins; with NAME, show one with its parameters, citation and an example for a grid."""
+    from ..plugins.registry import Registry
+
+    registry = Registry.discover(plugin or (), strict=strict)
+    found = _wanted(registry, name, kind)
+    if as_json:
+        from .plugin_page import facts
+
+        typer.echo(json.dumps([facts(each) for each in found], indent=1))
+        return
+    if name is None:
+        _print_list(found)
+        console.print(Text("'medrobust plugins NAME' shows parameters, citation and an example."), soft_wrap=True)
+    else:
+        from .plugin_page import page
+
+        for number, each in enumerate(found):
+            _print(*([Text()] if number else []), *page(each))
+    for fault in registry.faults:
+        console.print(Text(f"not loaded: {fault}", style="red"), soft_wrap=True)
+
+
+def _wanted(registry: Registry, name: str | None, kind: str | None) -> list[RegisteredPlugin]:
+    """The plugins of that name and kind.
+
+    Raises:
+        MedrobustError: if there are none, with the nearest name.
+    """
+    from ..plugins.hookspecs import KINDS
+
+    if kind is not None and kind not in KINDS:
+        raise MedrobustError(f"no kind is called '{kind}'{did_you_mean(kind, KINDS)}")
+    found = [o for o in registry.offers(kind) if name in (None, o.name, o.qualified)]
+    if not found and name is not None:
+        near = did_you_mean(name, (o.name for o in registry.offers(kind)))
+        raise MedrobustError(f"no {kind or 'plugin'} is called '{name}'{near}. 'medrobust plugins' lists all")
+    return found
+
+
+def _print_list(found: Sequence[RegisteredPlugin]) -> None:
+    for kind in dict.fromkeys(o.kind for o in found):
+        _print(Text(f"{kind}s", style="bold"))
+        families: dict[type, list[RegisteredPlugin]] = {}
+        for each in found:
+            if each.kind == kind:
+                families.setdefault(each.plugin, []).append(each)
+        _print(*_singles([f[0] for f in families.values() if len(f) == 1]))
+        for family in families.values():
+            if len(family) > 1:
+                _print(*_family(family))
+        _print(Text())
+
+
+def _singles(found: Sequence[RegisteredPlugin]) -> Iterator[RenderableType]:
+    """A line for each name; a summary that is longer continues below itself."""
+    if not found:
+        return
+    names = [_name(each) for each in found]
+    table = Table.grid(padding=(0, 2))
+    table.add_column(min_width=min(NAMES, max(map(len, names))), max_width=2 * NAMES, overflow="fold")
+    table.add_column(ratio=1, overflow="fold")
+    for shown, each in zip(names, found, strict=True):
+        table.add_row(Text(shown), Text(each.summary))
+    yield Padding(table, (0, 0, 0, 2), expand=False)
+
+
+def _family(family: Sequence[RegisteredPlugin]) -> Iterator[RenderableType]:
+    """One class under many names: what it is, then the names."""
+    from .docstrings import read
+
+    paragraphs = read(family[0].plugin).paragraphs
+    yield Padding(Text(paragraphs[0] if paragraphs else family[0].summary), (0, 0, 0, 2), expand=False)
+    yield Padding(Text(", ".join(map(_name, family))), (0, 0, 0, 4), expand=False)
+
+
+def _name(plugin: RegisteredPlugin) -> str:
+    """The name; of a plugin that is not bundled, the one that says where it comes from."""
+    return plugin.name if plugin.bundled else plugin.qualified
+
+
+def _print(*parts: Any) -> None:
+    for part in parts:
+        console.print(part, width=min(console.width, WIDTH), highlight=False)

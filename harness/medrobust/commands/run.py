@@ -1,0 +1,64 @@
+"""`medrobust run`: compute what a grid asks for."""
+
+from __future__ import annotations
+
+import os
+
+import typer
+
+from .next_command import next_command
+from .options import (
+    DEFAULT_STORE,
+    AccelerationOption,
+    DataRootOption,
+    DeviceOption,
+    EvidenceOption,
+    GridArgument,
+    ImagesOption,
+    PluginOption,
+    PrecisionOption,
+    ProfileOption,
+    StoreOption,
+    StrictOption,
+    WorkersOption,
+)
+from .printing import console, print_evidence, print_outcome
+from .sessions import open_session, print_clashes
+
+
+def run(
+    grid: GridArgument,
+    store: StoreOption = None,
+    profile: ProfileOption = "",
+    images: ImagesOption = None,
+    precision: PrecisionOption = None,
+    plugin: PluginOption = None,
+    data_root: DataRootOption = None,
+    workers: WorkersOption = None,
+    device: DeviceOption = "",
+    strict: StrictOption = False,
+    evidence: EvidenceOption = False,
+    acceleration: AccelerationOption = "auto",
+) -> None:
+    """Compute every cell of a grid that the store lacks; can be stopped and started again at any time."""
+    from ..engine.progress import Terminal
+
+    session = open_session(
+        store or DEFAULT_STORE,
+        plugin=plugin,
+        data_root=data_root,
+        workers=workers,
+        device=device,
+        strict=strict,
+        acceleration=acceleration,
+    )
+    plan = session.plan(grid, profile=profile, images=images, precision=precision or "", evidence=evidence)
+    print_clashes(session)
+    outcome = session.run(plan, Terminal(console))
+    if evidence:
+        print_evidence(session.evidence(plan))
+    print_outcome(outcome, session.store.path)
+    if len(plan.cells) > len(outcome.problems):
+        next_command("leaderboard", os.path.relpath(session.store.path), plugin=plugin, data_root=data_root)
+    if not outcome.complete:
+        raise typer.Exit(1)

@@ -1,0 +1,48 @@
+"""Opening a session from the options of a command."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from .printing import errors
+
+if TYPE_CHECKING:
+    from ..engine.session import Session
+
+
+def open_session(
+    store: Path,
+    *,
+    plugin: Sequence[Path] | None = None,
+    data_root: Path | None = None,
+    workers: int | None = None,
+    device: str = "",
+    strict: bool = False,
+    acceleration: str = "auto",
+) -> Session:
+    """A session from command-line options; plugins that cannot be loaded are named on standard error, one line each."""
+    from ..engine.prepare import Acceleration
+    from ..engine.session import Session
+
+    session = Session(
+        store,
+        tuple(plugin or ()),
+        data_root=data_root,
+        workers=workers,
+        device=device,
+        strict=strict,
+        acceleration=Acceleration.parse(acceleration),
+    )
+    for fault in session.registry.faults:
+        errors.print(Text.assemble(("plugin not loaded: ", "yellow"), str(fault)), soft_wrap=True)
+    return session
+
+
+def print_clashes(session: Session) -> None:
+    """Which of several plugins of one name the grids read so far have got, one line each on standard error."""
+    for line in session.registry.clashes():
+        errors.print(Text.assemble(("note: ", "yellow"), line), soft_wrap=True)
