@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from .table import Table
 
 Format = Literal["terminal", "markdown", "html", "latex", "csv"]
-PaperProfile = Annotated[str, typer.Option("--profile", metavar="NAME", help="smoke, small or paper.")]
-FormatOption = Annotated[Format, typer.Option("--format", help="How tables are written.")]
+PaperProfile = Annotated[str, typer.Option("--profile", metavar="NAME", help="Size of the run: smoke, small or paper.")]
+FormatOption = Annotated[Format, typer.Option("--format", help="Format of the tables.")]
 
 
 def add_commands(cli: typer.Typer) -> None:
@@ -72,7 +72,7 @@ def reproduce(
         device=device,
     )
     if paper not in session.registry.papers() and (claims := read_claims(Path(__file__).parent / "papers" / paper)):
-        console.print(f"[bold]{paper}[/] has no grid yet, so none of its claims can be tested.\n", highlight=False)
+        console.print(f"[bold]{paper}[/] has no grid yet, so its claims cannot be tested.\n", highlight=False)
         claims_to_terminal(unplanned(claims), console)
         raise typer.Exit(1)
     spec = find_paper(paper, session)
@@ -111,14 +111,16 @@ def reproduce(
 
 
 def leaderboard(
-    store: Annotated[Path, typer.Argument(metavar="STORE", help="Directory of a store.")],
-    paper: Annotated[str, typer.Option("--paper", metavar="NAME", help="Show a paper's tables from this store.")] = "",
+    store: Annotated[Path, typer.Argument(metavar="STORE", help="Folder of a store.")],
+    paper: Annotated[
+        str, typer.Option("--paper", metavar="NAME", help="Show a paper's tables from this store's records.")
+    ] = "",
     profile: PaperProfile = "smoke",
     output: FormatOption = "terminal",
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Write files here instead of printing.")
+        Path | None, typer.Option("--out", metavar="DIR", help="Write files to this folder instead of printing.")
     ] = None,
-    metric: Annotated[str, typer.Option("--metric", help="What to show where no paper says it.")] = "accuracy",
+    metric: Annotated[str, typer.Option("--metric", help="Metric to show, unless a paper is given.")] = "accuracy",
     images: ImagesOption = None,
     plugin: PluginOption = None,
     data_root: DataRootOption = None,
@@ -129,7 +131,7 @@ def leaderboard(
 
     session = open_session(store, plugin=plugin, data_root=data_root)
     if not session.store.exists:
-        raise MedrobustError(f"{store} holds no store; 'medrobust run GRID --store {store}' makes one")
+        raise MedrobustError(f"{store} is not a store; 'medrobust run GRID --store {store}' creates one")
     if paper:
         spec = find_paper(paper, session)
         plan = session.plan(spec.folder / "grid.toml", profile=profile, images=images)
@@ -139,7 +141,7 @@ def leaderboard(
         tables = boards(session.store, metric)
         evidence = session.stored_evidence()
     if not tables:
-        raise MedrobustError(f"{store} holds no finished cell; 'medrobust run GRID --store {store}' computes some")
+        raise MedrobustError(f"{store} has no finished cells; 'medrobust run GRID --store {store}' computes some")
     show(tables, output, out)
     if output == "terminal" and evidence:
         console.print()
