@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
-from contestants import CONTESTANTS, EARLY, LIMIT, OURS, PEERS, Work, engine_batch_size, entrants
+from contestants import CONTESTANTS, EARLY, LIMIT, LOW, MIXED, OURS, PEERS, Work, engine_batch_size, entrants
 from measuring import Booth, Setting, Timing, hardware, in_turns, versions
 from problems import NETWORKS, load
 from rich.console import Console
@@ -73,7 +73,9 @@ class Row:
     """One contestant in one case, with the bars it takes part in.
 
     Attributes:
-        times: time of medrobust over that of this contestant, at equal steps; for the limit the bar is at most 1.10.
+        times: at equal steps, the time of a peer over that of medrobust; for the limit, that of medrobust over it (the
+            bar is at most 1.10); until success, full strength over it (never slower);
+            for another precision of medrobust, the fastest peer's float32 over it.
         to_same: the peer's time over that of medrobust until success.
         same_result: whether its robust accuracy is that of medrobust.
     """
@@ -124,6 +126,11 @@ def rows_of(case: Case, timings: Mapping[str, Timing], batch_size: int, images: 
         elif name == LIMIT:
             times = ours.median / t.median
             row = replace(row, times=times, fixed_bar=_verdict(times <= LIMIT_BAR, f"<= {LIMIT_BAR:.2f}"))
+        elif name == EARLY:
+            faster = ours.median / t.median
+            row = replace(row, times=faster, fixed_bar=_verdict(faster >= 1, ">= 1"))
+        elif name in (LOW, MIXED):
+            row = replace(row, times=min(timings[peer].median for peer in PEERS if peer in timings) / t.median)
         elif name == OURS:
             row = replace(row, memory_bar=_verdict(t.memory <= least, "<= peers"))
         rows.append(row)
@@ -196,7 +203,8 @@ def markdown(rows: Sequence[Row], facts: Mapping[str, str]) -> str:
         f"{facts['date']}, {facts['hardware']}. {facts['versions']}.",
         "",
         "Median seconds of interleaved repeats; `README.md` says how they are measured, the CSV has the raw figures.",
-        "At equal steps: a peer's time over that of medrobust, for the limit that of medrobust over it.",
+        "At equal steps: a peer's time over that of medrobust, for the limit that of medrobust over it; until success,",
+        "full strength over it; for bfloat16 and mixed, the fastest peer's (which computes in float32) over it.",
         "To the same result: a peer's time over that of medrobust until success. `(!)` marks another robust accuracy.",
     ]
     heads = ("library", "median s", "robust acc.", "at equal steps", "to same result", "peak MiB")

@@ -12,8 +12,9 @@ Correspondence of the attacks:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -22,7 +23,7 @@ import torch.nn.functional as F
 from problems import Problem
 from torch import Tensor
 
-from medrobust import IterativeAttack, Length, SampleRNG, Untargeted
+from medrobust import Arithmetic, IterativeAttack, Length, SampleRNG, Untargeted
 from medrobust.contracts import cumulative_field
 from medrobust.engine.batches import batch_size_for
 from medrobust.engine.classifier import TorchClassifier, activation_bytes
@@ -58,11 +59,13 @@ def unsaturated_margin(logits: Tensor, labels: Tensor) -> Tensor:
     return logits.masked_fill(mask, -torch.inf).amax(dim=1) - own
 
 
-def make_classifier(problem: Problem) -> TorchClassifier:
+def make_classifier(problem: Problem, arithmetic: Arithmetic = "float32") -> TorchClassifier:
     """Ours, as the engine makes it, in a process as the engine sets it up."""
     if problem.device.type == "cpu":
         set_up()
-    return TorchClassifier(problem.copy(), "multiclass", problem.classes, Acceleration(), problem.images[:4])
+    return TorchClassifier(
+        problem.copy(), "multiclass", problem.classes, Acceleration(), problem.images[:4], arithmetic
+    )
 
 
 def engine_batch_size(problem: Problem) -> int:
@@ -84,9 +87,9 @@ def _draws(problem: Problem, seed: int) -> SampleRNG:
     return SampleRNG.for_ids(seed, [str(i) for i in range(len(problem.images))], problem.device)
 
 
-def ours(problem: Problem, work: Work) -> Run:
+def ours(problem: Problem, work: Work, arithmetic: Arithmetic = "float32") -> Run:
     """medrobust at full strength."""
-    classifier, attack = make_classifier(problem), _attack(work)
+    classifier, attack = make_classifier(problem, arithmetic), _attack(work)
 
     def run(seed: int) -> Tensor:
         rng, parts, start = _draws(problem, seed), [], 0
@@ -99,9 +102,9 @@ def ours(problem: Problem, work: Work) -> Run:
     return run
 
 
-def ours_until_success(problem: Problem, work: Work) -> Run:
-    """medrobust with `stop = "success"`."""
-    classifier, attack = make_classifier(problem), _attack(work)
+def ours_until_success(problem: Problem, work: Work, arithmetics: Sequence[Arithmetic] = ("float32",)) -> Run:
+    """medrobust with `stop = "success"`; two arithmetics are precision `mixed`."""
+    classifiers, attack = [make_classifier(problem, each) for each in arithmetics], _attack(work)
     field = cumulative_field(attack)
     assert field is not None
     wanted: set[int | None] = {work.steps}
@@ -110,7 +113,7 @@ def ours_until_success(problem: Problem, work: Work) -> Run:
         rng, parts, start = _draws(problem, seed), [], 0
         for images, labels in problem.batches():
             view = rng[torch.arange(start, start + len(images))]
-            made = until_success(attack, wanted, [classifier], images, Untargeted(labels), problem.budget, view)
+            made = until_success(attack, wanted, classifiers, images, Untargeted(labels), problem.budget, view)
             parts += [adversarial for _, adversarial in made]
             start += len(images)
         return torch.cat(parts)
@@ -222,6 +225,7 @@ def torchattacks(problem: Problem, work: Work) -> Run:
 
 
 OURS, EARLY, LIMIT = "medrobust", "medrobust (until success)", "limit"
+LOW, MIXED = "medrobust bfloat16", "medrobust mixed (until success)"
 PEERS = ("foolbox", "ART", "torchattacks")
 
 CONTESTANTS: dict[str, Callable[[Problem, Work], Run]] = {
@@ -230,6 +234,8 @@ CONTESTANTS: dict[str, Callable[[Problem, Work], Run]] = {
     "torchattacks": torchattacks,
     OURS: ours,
     EARLY: ours_until_success,
+    LOW: partial(ours, arithmetic="bfloat16"),
+    MIXED: partial(ours_until_success, arithmetics=("bfloat16", "float32")),
     LIMIT: limit,
 }
 

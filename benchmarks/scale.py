@@ -1,6 +1,6 @@
-"""Planning 100,000 cells, and a table over 10,000 cells and 10 million sample rows: time and peak memory.
+"""Planning 100,000 cells, and tables over 10,000 cells and 10 million sample rows: time and peak memory.
 
-    uv run python benchmarks/scale.py [plan|table]
+    uv run python benchmarks/scale.py [plan|table|leaderboard]
 
 Each part is measured in a process of its own. The store of the table is written first (a minute or two, about 300 MB in
 the temporary folder) and kept for the next time.
@@ -26,11 +26,11 @@ from rich.console import Console
 from rich.table import Table
 
 from medrobust import Session, Store, parse_grid
-from medrobust.results.schema import CELLS
+from medrobust.engine.requests import write_request
 from medrobust.results.store import Samples, StepRecord
 
 CELLS_WANTED, IMAGES = 10_000, 1_000
-BARS = {"plan": (5.0, 500), "table": (30.0, 2000)}
+BARS = {"plan": (5.0, 500), "table": (30.0, 2000), "leaderboard": (30.0, 2000)}
 """Seconds, and MB (10^6 bytes) above what the process holds once the program and its plugins are imported."""
 
 GRID: dict[str, Any] = {
@@ -85,6 +85,23 @@ def table(store: Path) -> dict[str, Any]:
     return {"seconds": seconds, "held": held, "cells": len(selected), "values": len(values), "rows": rows}
 
 
+def leaderboard(store: Path) -> dict[str, Any]:
+    """The tables of the command `leaderboard`: what is current of the store, by what was asked for."""
+    from medrobust_leaderboard.store_results import read_results
+    from medrobust_leaderboard.store_tables import tables_of
+
+    session = Session(store, device="cpu", workers=1)
+    held, begun = memory("VmRSS"), time.perf_counter()
+    results = read_results(session.store)
+    tables = tables_of(results)
+    seconds = time.perf_counter() - begun
+    cells = sum(len(n.results) for n in results.numbers)
+    values = sum(n.shown.value is not None for n in results.numbers)
+    assert cells >= CELLS_WANTED
+    assert values == len(results.numbers)
+    return {"seconds": seconds, "held": held, "cells": cells, "values": values, "tables": len(tables)}
+
+
 def _small_grid(session: Session) -> Any:
     """10,000 cells of the same kind."""
     block = {**GRID["grid"][0], "dataset": GRID["grid"][0]["dataset"][:1], "budget": ["linf:1/255", "linf:2/255"]}
@@ -96,7 +113,9 @@ def build_store(path: Path) -> None:
     """Records of 10,000 cells of 1,000 images, as runs would have left them."""
     session = Session(path, device="cpu", workers=1)
     store = session.store.create()
-    cells = list(session.plan(_small_grid(session)).cells.values())
+    asked = session.plan(_small_grid(session))
+    write_request(asked, store)
+    cells = list(asked.cells.values())
     rng = np.random.default_rng(0)
     ids = np.array([f"test-{i:05d}" for i in range(IMAGES)])
     labels = rng.integers(0, 4, IMAGES)
@@ -105,17 +124,20 @@ def build_store(path: Path) -> None:
         rows, samples = [], {}
         for cell in cells[start : start + 500]:
             base = cell.clean.id
-            for identity in (base, cell.id):
-                if identity == base and base in clean:
+            for each in (cell.clean, cell):
+                identity = each.id
+                if identity in clean:
                     continue
-                clean.add(base)
+                if identity == base:
+                    clean.add(base)
                 logits = rng.normal(size=(IMAGES, 4)).astype(np.float32)
                 norm = np.full(IMAGES, 0.01, dtype=np.float32)
                 samples[identity] = Samples(ids, None, labels, logits, norm, norm)
-                axes = {k: v for k, v in cell.axes().items() if k in CELLS.names}
                 rows.append(
-                    {**axes, "cell": identity, "status": "ok", "reason": "", "task": "multiclass", "clean": base,
-                     "stop": "full", "images": IMAGES, "created": datetime.now(UTC)}
+                    {**each.axes(), "cell": identity, "status": "ok", "reason": "", "task": "multiclass",
+                     "clean": base, "target": each.target.id, "slot": each.slot, "stop": "full", "images": IMAGES,
+                     "identity": json.dumps(each.fields), "versions": '{"torch": "2"}', "hardware": "a machine",
+                     "created": datetime.now(UTC)}
                 )  # fmt: skip
         store.write_step(StepRecord(f"step-{start:05d}", rows, samples))
 
@@ -140,11 +162,15 @@ def memory(key: str) -> float:
 def main() -> int:
     """Measure and print; 0 if every bar is reached."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("part", nargs="*", choices=[[], *BARS], help="plan, table (default: both)")
+    parser.add_argument("part", nargs="*", choices=[[], *BARS], help="plan, table, leaderboard (default: all)")
     parser.add_argument("--store", type=Path, default=Path(tempfile.gettempdir()) / "medrobust-scale-store")
     parser.add_argument("--child", choices=BARS, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    parts: dict[str, Callable[[], dict[str, Any]]] = {"plan": plan, "table": lambda: table(options.store)}
+    parts: dict[str, Callable[[], dict[str, Any]]] = {
+        "plan": plan,
+        "table": lambda: table(options.store),
+        "leaderboard": lambda: leaderboard(options.store),
+    }
     if options.child:
         torch.set_num_threads(1)
         print(json.dumps({**parts[options.child](), "peak": memory("VmHWM")}))
@@ -152,7 +178,7 @@ def main() -> int:
     console, missed = Console(), 0
     out = Table("part", "what", "seconds", "MB", "MB with libraries", "bar")
     for part in options.part or BARS:
-        if part == "table" and not Store(options.store).exists:
+        if part != "plan" and not Store(options.store).exists:
             console.print(f"writing {CELLS_WANTED:,} cells to {options.store}", style="dim")
             build_store(options.store)
         found = measured(part, options.store)

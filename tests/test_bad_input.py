@@ -220,7 +220,7 @@ def test_a_broken_local_plugin_is_left_out_with_one_line(program: Program, grid:
     done = program("run", grid(BASE), "--plugin", file)
     assert done.status == 0
     (line,) = done.err.splitlines()
-    assert line.startswith("plugin not loaded: half local file: plugin Half: is no frozen dataclass")
+    assert line.startswith("plugin not loaded: half local file: plugin Half: is not a frozen dataclass")
     strict = program("run", grid(BASE), "--plugin", file, "--strict")
     assert strict.status == 1
-    assert "is no frozen dataclass" in strict.err
+    assert "is not a frozen dataclass" in strict.err

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -171,7 +171,9 @@ def test_workers_end_with_their_parent(interrupted: Interrupted) -> None:
 
 
 def finished_files(store: Path) -> list[Path]:
-    return [f for f in store.rglob("*") if f.is_file() and not f.name.startswith(".tmp-")]
+    """Files of results; a request made again is written again, with its time."""
+    files = (f for f in store.rglob("*") if f.is_file() and not f.name.startswith(".tmp-"))
+    return [f for f in files if f.parent.name != "requests"]
 
 
 def processes_of(group: int) -> list[str]:
@@ -463,3 +465,65 @@ except SystemExit:
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.stdout.endswith("done\n"), done.stdout + done.stderr
+
+
+HELPED = OWN.replace("from medrobust import", "from darkening import amount\nfrom medrobust import").replace(
+    "images - budget.eps", "images - amount(budget.eps)"
+)
+HELPER = "def amount(eps):\n    return eps\n"
+
+
+@pytest.fixture
+def helped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A plugin file with a helper beside it and a neighbour that it does not use."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    folder = tmp_path / "own"
+    folder.mkdir()
+    (folder / "darken_file.py").write_text(HELPED)
+    (folder / "darkening.py").write_text(HELPER)
+    (folder / "unrelated.py").write_text("x = 1\n")
+    yield folder / "darken_file.py"
+    sys.modules.pop("darkening", None)
+
+
+def test_an_edit_of_a_helper_is_computed_and_of_a_stranger_not(program: Program, helped: Path, tmp_path: Path) -> None:
+    (tmp_path / "grid.toml").write_text(
+        '[[grid]]\ndataset = "textures"\nmodel = "tiny-net"\nattack = "darken"\nbudget = "linf:60/255"\n'
+    )
+
+    def run() -> tuple[str, float]:
+        told = program("run", "grid.toml", plugins=(TESTS / "tiny.py", helped)).out
+        frame = Store(tmp_path / "medrobust-store").cells(["attack", "created"])
+        latest = frame[frame["attack"] == "darken"].sort_values("created").index[-1]
+        ((_, record),) = Store(tmp_path / "medrobust-store").records([latest])
+        return told, float(record.linf.max())
+
+    told, first = run()
+    assert "2 cells: 0 already in the store, 2 computed" in told
+    (helped.parent / "unrelated.py").write_text("x = 2000\n")
+    (helped.parent / "darkening.py").write_text(f"# In pixels.\n{HELPER}")
+    told, _ = run()
+    assert "2 cells: 2 already in the store, 0 computed" in told
+    (helped.parent / "darkening.py").write_text(HELPER.replace("return eps", "return eps / 2"))
+    told, second = run()
+    assert "2 cells: 1 already in the store, 1 computed" in told
+    assert second == pytest.approx(first / 2, abs=1e-6)
+
+
+def test_worker_processes_find_what_lies_beside_a_plugin_file(helped: Path, tmp_path: Path) -> None:
+    session = Session(tmp_path / "store", (TESTS / "tiny.py", helped), device="cpu", workers=2)
+    grid = '[[grid]]\ndataset = "textures"\nmodel = "tiny-net"\nattack = "darken"\nbudget = "linf:1/255"\nseed = [0, 1]'
+    (tmp_path / "grid.toml").write_text(grid)
+    outcome = session.run(session.plan(tmp_path / "grid.toml"))
+    assert outcome.complete, outcome.problems
+
+
+def test_a_name_that_several_distributions_offer_is_told_and_kept_apart(program: Program, tmp_path: Path) -> None:
+    file = tmp_path / "clash.py"
+    file.write_text(OWN.replace('"darken"', '"none"').replace("Darken", "Nothing"))
+    (tmp_path / "grid.toml").write_text(
+        '[[grid]]\ndataset = "textures"\nmodel = "tiny-net"\nattack = ["none", "clash:none"]\nbudget = "linf:60/255"\n'
+    )
+    ended = program("plan", "grid.toml", "--json", plugins=(TESTS / "tiny.py", file))
+    assert [c["attack"] for c in json.loads(ended.out)["cells"]] == ["none", "clash:none"]
+    assert "note: attack 'none' is that of medrobust; 'clash:none' must be written in full" in ended.err

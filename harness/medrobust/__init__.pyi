@@ -4,6 +4,7 @@ This page lists the public names. Plugins and the leaderboard use these and noth
 """
 
 from .contracts import (
+    AXES,
     SPLITS,
     AnyAttack,
     Arithmetic,
@@ -61,11 +62,13 @@ __version__: str
 from .engine.progress import Terminal, human_time
 from .engine.session import Outcome, Session
 from .errors import did_you_mean
-from .grid.blocks import AXES, Grid
+from .grid.blocks import Grid
 from .grid.cells import Cell, Entry
+from .grid.differences import tell_apart
 from .grid.plan import Plan
 from .grid.reader import parse_grid, read_grid
 from .plugins.registry import Registry
+from .results.inventory import Inventory
 from .results.metrics import CONFIDENCE_BINS, METRICS, compare, evaluate, metric
 from .results.record import Record
 from .results.statistics import (
@@ -79,6 +82,7 @@ from .results.statistics import (
     paired_rates,
 )
 from .results.store import Store
+from .superseded import reasons_in_words, superseded_reasons
 
 __all__ = [
     "AXES",
@@ -109,6 +113,7 @@ __all__ = [
     "Grid",
     "GridError",
     "ImageData",
+    "Inventory",
     "IterativeAttack",
     "IterativeUniversalAttack",
     "Length",
@@ -166,4 +171,7 @@ __all__ = [
     "parse_grid",
     "predictions",
     "read_grid",
+    "reasons_in_words",
+    "superseded_reasons",
+    "tell_apart",
 ]

@@ -15,6 +15,7 @@ from .commands.plan import plan
 from .commands.plugins import plugins
 from .commands.printing import errors
 from .commands.run import run
+from .commands.store import store_app
 from .commands.why import why
 from .errors import MedrobustError
 from .plugins.tracebacks import show
@@ -32,6 +33,7 @@ def build() -> tuple[typer.Typer, list[str]]:
     )
     for command in (run, plan, plugins, why, export):
         app.command()(command)
+    app.add_typer(store_app, name="store")
     return app, add_commands(app)
 
 

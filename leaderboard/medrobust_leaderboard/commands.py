@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -30,12 +31,14 @@ from medrobust.commands import (
 if TYPE_CHECKING:
     from medrobust import Session
 
-    from .build import Report
     from .claims import Finding
+    from .report import PaperReport
     from .specs import Paper
+    from .store_results import StoreResults
     from .table import Table
+    from .tidy import Row
 
-Format = Literal["terminal", "markdown", "html", "latex", "csv"]
+Format = Literal["terminal", "markdown", "html", "latex", "csv", "json"]
 PaperProfile = Annotated[str, typer.Option("--profile", metavar="NAME", help="Size of the run: smoke, small or paper.")]
 FormatOption = Annotated[Format, typer.Option("--format", help="Format of the tables.")]
 
@@ -61,8 +64,8 @@ def reproduce(
     from medrobust import Terminal
 
     from . import render
-    from .build import Report
     from .claims import claims_to_terminal, read_claims, unplanned
+    from .report import PaperReport
 
     session = open_session(
         store or Path(f"medrobust-{paper}-{profile}"),
@@ -83,7 +86,7 @@ def reproduce(
     )
     outcome = session.run(plan, Terminal(console))
     evidence = session.evidence(plan)
-    report = Report(spec, profile, plan, session.store)
+    report = PaperReport(spec, profile, plan, session.store)
     tables = report.tables()
     for table in tables:
         console.print()
@@ -121,13 +124,18 @@ def leaderboard(
         Path | None, typer.Option("--out", metavar="DIR", help="Write files to this folder instead of printing.")
     ] = None,
     metric: Annotated[str, typer.Option("--metric", help="Metric to show, unless a paper is given.")] = "accuracy",
+    superseded: Annotated[
+        bool, typer.Option("--superseded", help="Also show results that later runs have replaced.")
+    ] = False,
     images: ImagesOption = None,
     plugin: PluginOption = None,
     data_root: DataRootOption = None,
 ) -> None:
-    """Show what a store holds, as tables; computes nothing."""
-    from .board import boards
-    from .build import Report
+    """Show the results in a store as tables; computes nothing. csv and json are one tidy table for programs."""
+    from .report import PaperReport
+    from .store_results import read_results
+    from .store_tables import superseded_line, tables_of
+    from .tidy import PAPER_COLUMNS, STORE_COLUMNS, tidy_store, tidy_tables
 
     session = open_session(store, plugin=plugin, data_root=data_root)
     if not session.store.exists:
@@ -135,14 +143,24 @@ def leaderboard(
     if paper:
         spec = find_paper(paper, session)
         plan = session.plan(spec.folder / "grid.toml", profile=profile, images=images)
-        tables: Sequence[Table] = Report(spec, profile, plan, session.store).tables()
+        tables: Sequence[Table] = PaperReport(spec, profile, plan, session.store).tables()
         evidence: Sequence[Mapping[str, Any]] = session.evidence(plan, stored=True)
+        rows, columns, line = tidy_tables(tables), PAPER_COLUMNS, ""
     else:
-        tables = boards(session.store, metric)
-        evidence = session.stored_evidence()
-    if not tables:
+        results = read_results(session.store, metric, superseded=superseded)
+        tables = tables_of(results)
+        evidence = evidence_on(results, session)
+        rows, columns, line = tidy_store(results), STORE_COLUMNS, superseded_line(results, str(store))
+    if not tables and not rows:
         raise MedrobustError(f"{store} has no finished cells; 'medrobust run GRID --store {store}' computes some")
+    if output in ("csv", "json"):
+        show_tidy(rows, columns, output, out)
+        return
+    if line and tables and output != "terminal":
+        tables = [*tables[:-1], replace(tables[-1], notes=(*tables[-1].notes, line))]
     show(tables, output, out)
+    if output == "terminal" and line:
+        console.print(f"\n{line}", markup=False, highlight=False, soft_wrap=True)
     if output == "terminal" and evidence:
         console.print()
         print_evidence(evidence)
@@ -158,7 +176,7 @@ def show(tables: Sequence[Table], output: Format, out: Path | None) -> None:
                 console.print()
             render.to_terminal(table, console)
         return
-    suffix = {"markdown": "md", "html": "html", "latex": "tex", "csv": "csv"}[output]
+    suffix = {"markdown": "md", "html": "html", "latex": "tex"}[output]
     for table in tables:
         text = getattr(render, f"to_{output}")(table)
         if out is None:
@@ -168,6 +186,30 @@ def show(tables: Sequence[Table], output: Format, out: Path | None) -> None:
             file = out / f"{table.id}.{suffix}"
             file.write_text(text, encoding="utf-8")
             typer.echo(f"wrote {file}")
+
+
+def show_tidy(rows: Sequence[Row], columns: Sequence[str], output: Format, out: Path | None) -> None:
+    """Print the tidy table, or write it to one file."""
+    from .tidy import to_csv, to_json
+
+    text = to_csv(rows, columns) if output == "csv" else to_json(rows, columns) + "\n"
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    file = out / f"leaderboard.{output}"
+    file.write_text(text, encoding="utf-8")
+    typer.echo(f"wrote {file}")
+
+
+def evidence_on(results: StoreResults, session: Session) -> list[dict[str, Any]]:
+    """The stored evidence on the models that the tables show, under the names that they have there."""
+    named = results.targets
+    return [
+        {**row, **{axis: named[row["target"]][axis] for axis in ("dataset", "model", "defense")}}
+        for row in session.stored_evidence()
+        if row["target"] in named
+    ]
 
 
 def find_paper(name: str, session: Session) -> Paper:
@@ -185,7 +227,7 @@ def find_paper(name: str, session: Session) -> Paper:
 
 
 def write_report(
-    report: Report,
+    report: PaperReport,
     tables: Sequence[Table],
     session: Session,
     profile: str,
@@ -194,8 +236,8 @@ def write_report(
 ) -> str:
     """Write page, tables and figures beside the records; returns the page's path, relative to here."""
     from . import render
-    from .claims import as_entry
-    from .drawing import draw_figures
+    from .claims import as_facts
+    from .figure_data import draw_figures
     from .page import page_figure, render_page
 
     folder = session.store.path / "report"
@@ -215,7 +257,7 @@ def write_report(
         tables,
         [page_figure(d.saved, id=d.spec.id, title=d.spec.title, caption=d.spec.caption) for d in drawn if d.saved],
         [{"paper": s.paper, "here": s.here, "reason": s.reason} for s in report.profile.substitutions],
-        [as_entry(finding) for finding in findings],
+        [as_facts(finding) for finding in findings],
         [
             {
                 "subject": f"{row['model']} on {row['dataset']}, {row['norm']}",

@@ -12,22 +12,47 @@ Labels = dict[str, str | list[str]]
 Where = Labels | list[Labels]
 """Labels wanted; an entry that one of several tables matches is selected."""
 
+CLEAN = "none"
+"""The label of the attack that leaves images as they are."""
+
+
+def is_clean(row: Row) -> bool:
+    """Whether these are the labels of a clean record."""
+    return row.get("attack") == CLEAN
+
 
 def tables(where: Where) -> list[Labels]:
     """A selection as the list of its tables."""
     return where if isinstance(where, list) else [where]
 
 
+def is_free(row: Row, axis: str) -> bool:
+    """Whether an axis means nothing to an entry, so that the entry stands at every label of it.
+
+    A clean record has no budget, and an attack per image is not crafted on a slice.
+    """
+    return row.get(axis, "") == "" and (axis == "craft_on" or is_clean(row))
+
+
+def agrees(row: Row, axis: str, other: str) -> bool:
+    """Whether a row stands where this label of an axis does."""
+    return row.get(axis, "") == other or is_free(row, axis)
+
+
+def agree(left: Row, right: Row, axes: Iterable[str]) -> bool:
+    """Whether two rows stand at the same labels."""
+    return all(agrees(left, a, right.get(a, "")) or agrees(right, a, left.get(a, "")) for a in axes)
+
+
 def matches(row: Row, where: Mapping[str, str | list[str]] | Where) -> bool:
-    """Whether labels match. A clean record has no budget, so it matches any."""
+    """Whether labels match; what is free on an axis matches any label of it."""
     if isinstance(where, list):
         return any(matches(row, table) for table in where)
     for axis, wanted in where.items():
         patterns = [wanted] if isinstance(wanted, str) else wanted
-        label = row.get(axis, "")
-        if label == "" and row.get("attack") == "none":
+        if is_free(row, axis):
             continue
-        if not any(fnmatchcase(label, _literal(p)) for p in patterns):
+        if not any(fnmatchcase(row.get(axis, ""), _literal(p)) for p in patterns):
             return False
     return True
 

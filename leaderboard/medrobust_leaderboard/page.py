@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     # Only its paths are read here; drawing would bring matplotlib along.
     from .figures import SavedFigure
 
-Entry = Mapping[str, object]
+Facts = Mapping[str, object]
 
 VERDICTS: Final[Mapping[str, str]] = {
     "holds": "good",
@@ -70,9 +70,9 @@ def render_page(
     intro: str,
     tables: Sequence[Table],
     figures: Sequence[PageFigure] = (),
-    substitutions: Sequence[Entry] = (),
-    claims: Sequence[Entry] = (),
-    evidence: Sequence[Entry] = (),
+    substitutions: Sequence[Facts] = (),
+    claims: Sequence[Facts] = (),
+    evidence: Sequence[Facts] = (),
     provenance: Mapping[str, str] | None = None,
 ) -> str:
     """The page as one string of HTML: no script, nothing fetched, light and dark, from phone to desk.
@@ -126,11 +126,11 @@ def _environment() -> Environment:
     return environment
 
 
-def _with_tone(entry: Entry, key: str, tones: Mapping[str, str]) -> dict[str, object]:
+def _with_tone(entry: Facts, key: str, tones: Mapping[str, str]) -> dict[str, object]:
     return {**dict.fromkeys(OPTIONAL), **entry, "tone": tones.get(str(entry[key]), "unsure")}
 
 
-def _tally(entries: Iterable[Entry], key: str, order: Mapping[str, str]) -> str:
+def _tally(entries: Iterable[Facts], key: str, order: Mapping[str, str]) -> str:
     """Such as "holds (5), undecided (1)": counts in the order given, anything else after."""
     counts = Counter(str(entry[key]) for entry in entries)
     words = [*(word for word in order if word in counts), *(word for word in counts if word not in order)]

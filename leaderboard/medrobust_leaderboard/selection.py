@@ -21,9 +21,11 @@ from medrobust import (
     mean_of,
     metric,
     over_seeds,
+    tell_apart,
 )
 
-from .labels import Row, matches
+from .labels import Row, is_free, matches
+from .machines import machines_of
 from .specs import Rule
 
 
@@ -41,7 +43,10 @@ class Selected:
 
 
 def rows_of(plan: Plan) -> list[Selected]:
-    """All entries of a plan but those added for evidence, with their labels, each cell once under equal labels."""
+    """All entries of a plan but those added for evidence, with their labels, each cell once under equal labels.
+
+    A cell that the grid names in several ways comes under each of its labels.
+    """
     rows: dict[tuple[object, ...], Selected] = {}
     for entry in plan.entries:
         if "evidence" in entry.tags:
@@ -79,6 +84,14 @@ def spread(selected: Iterable[Selected], axis: str) -> list[Selected]:
     ]
 
 
+def each_once(selected: Iterable[Selected]) -> list[Selected]:
+    """Each cell (and class or bin of it) under the first of its labels: no mean counts one twice."""
+    first: dict[tuple[object, int | None], Selected] = {}
+    for each in selected:
+        first.setdefault((each.cell or tuple(sorted(each.row.items())), each.index), each)
+    return list(first.values())
+
+
 def rule_for(row: Row, rules: Sequence[Rule], label: str | None = None) -> Rule | None:
     """The first rule that applies to an entry (with this label, if one is given)."""
     for rule in rules:
@@ -100,13 +113,15 @@ class Numbers:
         for cell, name in wanted:
             metric(name)
             by_cell.setdefault(cell, set()).add(name)
-        frame = store.cells(["reason"]) if store.exists else None
+        frame = store.cells(["reason", "versions", "hardware"]) if store.exists else None
         self.status: dict[str, tuple[str, str]] = {}
+        self.machines: dict[str, tuple[str, str]] = {}
         if frame is not None:
             mine = frame[frame["cell"].isin(list(by_cell))]
             self.status = {
                 c: (s, r or "") for c, s, r in zip(mine["cell"], mine["status"], mine["reason"], strict=True)
             }
+            self.machines = machines_of(mine)
         self._values: dict[tuple[str, str], Value] = {}
         for cell, record in store.records(list(by_cell)) if store.exists else ():
             for name in by_cell[cell]:
@@ -119,7 +134,7 @@ class Numbers:
     def combined(self, cells: Sequence[Selected], name: str) -> Value | None:
         """One value over seeds and over what a table averages; None if any of the cells has no record."""
         groups: dict[tuple[tuple[str, str], ...], list[Value]] = {}
-        for selected in cells:
+        for selected in each_once(cells):
             value = self.get(selected.cell, name) if selected.cell else None
             if value is None:
                 return None
@@ -136,14 +151,30 @@ def check_unique(cells: Sequence[Selected], varying: Sequence[str], where: str) 
     """Several cells at one place of a table must differ in nothing but what it averages over.
 
     Raises:
-        MedrobustError: naming the axis that should be selected or averaged.
+        MedrobustError: naming the axis that should be selected or averaged, or in what cells of equal labels differ.
     """
+    _check_identities(cells, where)
     for axis in sorted({k for s in cells for k in s.row}):
         if axis in varying or axis in ("seed", "eps", "zeta") or "." in axis.removeprefix("tags."):
             continue
-        labels = {s.row.get(axis, "") for s in cells}
+        labels = {s.row.get(axis, "") for s in cells if not is_free(s.row, axis)}
         if len(labels) > 1:
             shown = ", ".join(sorted(labels)[:4])
             raise MedrobustError(
                 f"{where}: cells differ in '{axis}' ({shown}); select one with `where` or name it in mean_over"
+            )
+
+
+def _check_identities(cells: Sequence[Selected], where: str) -> None:
+    """Cells of equal labels are one cell: what else they differ in, no table can tell."""
+    alike: dict[tuple[object, ...], dict[str, Selected]] = {}
+    for each in cells:
+        if each.cell:
+            alike.setdefault((each.index, *sorted(each.row.items())), {})[each.cell] = each
+    for family in alike.values():
+        if len(family) > 1:
+            fields = {cell: each.entry.cell.fields for cell, each in family.items() if each.entry.cell}
+            told = " and ".join(tell_apart([list(family)], fields.get).values())
+            raise MedrobustError(
+                f"{where}: cells of equal labels differ ({told}); give one of them another name or tag"
             )

@@ -76,6 +76,7 @@ class TableSpec(View):
         value: the rules that say which metric is shown.
         bracket: the number in brackets, if there is one.
         reference: CSV of the paper's values; its key columns are the rows and columns, its labels the grid's.
+        unit: how numbers are shown and written in the reference; if not given, as the metrics are.
         tolerance: largest difference that counts as reproduced where there is no interval.
     """
 
@@ -84,7 +85,7 @@ class TableSpec(View):
     value: list[Rule]
     bracket: Bracket | None = None
     reference: str = ""
-    unit: Unit = "percent"
+    unit: Unit | None = None
     decimals: int = 1
     tolerance: float = 0.01
     notes: list[str] = field(default_factory=list)
@@ -236,7 +237,7 @@ class Paper:
         if not spec.reference:
             return {}
         file = self.folder / "reference" / spec.reference
-        scale = 100.0 if spec.unit == "percent" else 1.0
+        scale = 100.0 if spec.unit in (None, "percent") else 1.0
         found = {}
         with file.open(encoding="utf-8", newline="") as stream:
             for number, row in enumerate(csv.DictReader(stream), 2):

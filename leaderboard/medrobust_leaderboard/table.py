@@ -11,11 +11,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from medrobust import AXES
+
 Key = tuple[str, ...]
 """The labels of one row or column, outermost level first."""
 
 State = Literal["reproduced", "off", "outside", "missing", "substituted", "failed", "undefined", ""]
-Unit = Literal["percent", "fraction"]
+Unit = Literal["percent", "fraction", "ratio", "pixel range"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class TableCell:
         bracket: our number in brackets, such as that of a random control; `reference_bracket`: the paper's.
         state: what the comparison says (`STATES`).
         note: a sentence on this cell, shown as a footnote.
+        facts: what programs are told of it beside: labels by axis, seeds, metric, cells, where it was computed.
     """
 
     value: float | None = None
@@ -65,6 +68,7 @@ class TableCell:
     reference_bracket: float | None = None
     state: State = ""
     note: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         # None is the one way to say "no number": made so here, no renderer ever meets a NaN.
@@ -85,6 +89,15 @@ class TableCell:
         return self.value - self.reference
 
 
+LABELS: Final = tuple(axis for axis in AXES if axis != "seed")
+"""Axes of which a number has one label each; it may rest on several seeds."""
+
+
+def joined(values: Iterable[str]) -> str:
+    """Distinct values in one field of a tidy table."""
+    return "; ".join(dict.fromkeys(v for v in values if v))
+
+
 EMPTY: Final = TableCell()
 """What stands where rows and columns cross without a cell."""
 
@@ -97,7 +110,8 @@ class Table:
         id: short name, used for files and anchors ("table2").
         row_names, column_names: what each level of a key is ("attack"; "dataset", "metric").
         notes: sentences below the table.
-        unit: "percent" shows 0.8762 as 87.6; "fraction" as 0.876. Cells are never scaled.
+        unit: "percent" shows 0.8762 as 87.6; "fraction", "ratio" and "pixel range" (a length where black to white is 1)
+            as they are. Cells are never scaled.
         decimals: digits after the point as shown.
     """
 
@@ -146,10 +160,16 @@ def count_states(tables: Iterable[Table]) -> dict[State, int]:
 
 def summarize(tables: Table | Iterable[Table]) -> str:
     """One line for a table or for all of a paper: "30 cells: 12 reproduced, 3 outside the interval, 0 missing"."""
-    counts = count_states((tables,) if isinstance(tables, Table) else tables)
+    tables = (tables,) if isinstance(tables, Table) else tuple(tables)
+    counts = count_states(tables)
     total = sum(counts.values())
+    compared = any(cell.reference is not None for table in tables for _, _, cell in table.walk())
     # Missing cells are named even when there are none: that is the question a reader has first.
-    parts = [f"{n} {STATES[state].counted}" for state, n in counts.items() if n or state == "missing"]
+    parts = [
+        f"{n} {STATES[state].counted if state or compared else 'computed'}"
+        for state, n in counts.items()
+        if n or state == "missing"
+    ]
     return f"{total} {'cell' if total == 1 else 'cells'}: {', '.join(parts)}"
 
 

@@ -102,7 +102,7 @@ def test_the_limit_makes_as_many_passes_as_the_attack(benchmark, problem) -> Non
     classifier = made.make_classifier(problem)
     handle = classifier._prepared.module.register_forward_pre_hook(count)
     original = made.make_classifier
-    made.make_classifier = lambda _: classifier
+    made.make_classifier = lambda *_: classifier
     try:
         made.limit(problem, made.Work("pgd", 7))(0)
         limit = sum(passes)

@@ -11,20 +11,20 @@ from rich.console import Console
 
 from medrobust import MedrobustError, Record, Session, Store, compare
 from medrobust_leaderboard.claims import (
-    Bound,
+    BoundClaim,
     Claim,
-    Comparison,
+    ComparisonClaim,
     Finding,
-    Trend,
-    as_entry,
+    TrendClaim,
+    as_facts,
     claims_to_terminal,
     describe,
-    judge,
     summarize_claims,
     unplanned,
     verdict_on,
+    verdicts_on,
 )
-from medrobust_leaderboard.claims.estimates import Estimate, apart
+from medrobust_leaderboard.claims.estimates import EffectEstimate, apart
 from medrobust_leaderboard.claims.members import Item
 from medrobust_leaderboard.claims.terminal import STYLES
 from medrobust_leaderboard.claims.verdicts import Verdict
@@ -51,19 +51,19 @@ def item(content: Record | int | None, *, images: str = "test", absent: str = "n
     return Item(row, " ".join(row.values()), images, ("benign", "malignant"), found, absent)
 
 
-def bound(**keys: Any) -> Bound:
-    return Bound(**{"id": "c1", "text": "Few images survive.", "section": "4.2", "metric": "accuracy"} | keys)
+def bound(**keys: Any) -> BoundClaim:
+    return BoundClaim(**{"id": "c1", "text": "Few images survive.", "section": "4.2", "metric": "accuracy"} | keys)
 
 
-def comparison(**keys: Any) -> Comparison:
+def comparison(**keys: Any) -> ComparisonClaim:
     basis = {"id": "c1", "text": "PGD beats FGSM.", "section": "4.2", "metric": "accuracy"}
     sides = {"left": {"attack": "PGD"}, "right": {"attack": "FGSM"}, "pair_on": ["dataset"], "direction": "less"}
-    return Comparison(**basis | sides | keys)
+    return ComparisonClaim(**basis | sides | keys)
 
 
-def trend(**keys: Any) -> Trend:
+def trend(**keys: Any) -> TrendClaim:
     basis = {"id": "c1", "text": "Accuracy falls.", "section": "4.2", "metric": "accuracy"}
-    return Trend(**basis | {"along": "eps", "direction": "decreasing", "pair_on": ["dataset"]} | keys)
+    return TrendClaim(**basis | {"along": "eps", "direction": "decreasing", "pair_on": ["dataset"]} | keys)
 
 
 def series(*right: int) -> list[Item]:
@@ -193,7 +193,7 @@ def test_cells_that_share_images_are_compared_in_pairs() -> None:
     finding = verdict_on(comparison(), [item(strong), item(weak, attack="FGSM")])
     expected = compare("accuracy", strong, weak)
     assert finding.effect is not None
-    assert finding.effect == Estimate(expected.difference, expected.low, expected.high, expected.p, expected.n)
+    assert finding.effect == EffectEstimate(expected.difference, expected.low, expected.high, expected.p, expected.n)
     assert finding.verdict == "holds"
 
 
@@ -238,7 +238,7 @@ def test_margins_factors_and_directions(keys: dict[str, Any], verdict: str) -> N
 
 
 def test_the_factor_scales_the_right_side_and_its_interval() -> None:
-    found = apart(Estimate(0.5, 0.4, 0.6, n=10), Estimate(0.2, 0.1, 0.3, n=8), 2.0)
+    found = apart(EffectEstimate(0.5, 0.4, 0.6, n=10), EffectEstimate(0.2, 0.1, 0.3, n=8), 2.0)
     assert found.effect == pytest.approx(0.1)
     assert found.low == pytest.approx(0.1 - (0.1**2 + 0.2**2) ** 0.5)
     assert found.high == pytest.approx(0.1 + (0.1**2 + 0.2**2) ** 0.5)
@@ -511,7 +511,7 @@ def test_page_and_terminal_know_the_same_verdicts() -> None:
 
 
 def test_the_page_takes_findings() -> None:
-    page = render_page("Title", "Intro", [], claims=[as_entry(finding) for finding in findings()])
+    page = render_page("Title", "Intro", [], claims=[as_facts(finding) for finding in findings()])
     assert "most contrary of 2 (net1): 50.0 %" in page
     assert "needs the paper&#39;s grid" in page
     assert "<strong>5 claims</strong> of the paper: holds (2), does not hold (1)" in page
@@ -547,13 +547,13 @@ def test_from_a_grid_to_verdicts(tmp_path: Path, session: Callable[..., Session]
     (tmp_path / "grid.toml").write_text(GRID, encoding="utf-8")
     here = session()
     plan = here.plan(tmp_path / "grid.toml")
-    before = judge(claims_of_a_grid(), rows_of(plan), Store(tmp_path / "nothing"), lambda row: False)
+    before = verdicts_on(claims_of_a_grid(), rows_of(plan), Store(tmp_path / "nothing"), lambda row: False)
     assert [finding.missing for finding in before[:2]] == [
         "records of 1 of 1 cells (not computed)",
         "records of 2 of 2 cells (not computed)",
     ]
     assert here.run(plan).complete
-    same, falls, elsewhere = judge(claims_of_a_grid(), rows_of(plan), here.store, lambda row: True)
+    same, falls, elsewhere = verdicts_on(claims_of_a_grid(), rows_of(plan), here.store, lambda row: True)
     assert same.effect is not None
     assert (same.verdict, same.effect.effect, same.n, same.substituted) == ("holds", 0.0, 24, True)
     assert falls.verdict == "holds"

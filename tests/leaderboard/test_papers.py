@@ -11,9 +11,9 @@ import pytest
 
 import medrobust_leaderboard
 from medrobust import Plan, Session
-from medrobust_leaderboard.build import labels_of
-from medrobust_leaderboard.drawing import _keys
+from medrobust_leaderboard.figure_data import _keys
 from medrobust_leaderboard.labels import matches
+from medrobust_leaderboard.report import labels_of
 from medrobust_leaderboard.selection import Selected, rows_of, spread
 from medrobust_leaderboard.specs import BarsSpec, CurvesSpec, FigureSpec, ImagesSpec, Paper, TableSpec, read_paper
 

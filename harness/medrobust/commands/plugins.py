@@ -62,7 +62,7 @@ def _wanted(registry: Registry, name: str | None, kind: str | None) -> list[Regi
     Raises:
         MedrobustError: if there are none, with the nearest name.
     """
-    from ..plugins.registry import KINDS
+    from ..plugins.hookspecs import KINDS
 
     if kind is not None and kind not in KINDS:
         raise MedrobustError(f"no kind is called '{kind}'{did_you_mean(kind, KINDS)}")

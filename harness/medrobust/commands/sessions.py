@@ -40,3 +40,9 @@ def open_session(
     for fault in session.registry.faults:
         errors.print(Text.assemble(("plugin not loaded: ", "yellow"), str(fault)), soft_wrap=True)
     return session
+
+
+def print_clashes(session: Session) -> None:
+    """Which of several plugins of one name the grids read so far have got, one line each on standard error."""
+    for line in session.registry.clashes():
+        errors.print(Text.assemble(("note: ", "yellow"), line), soft_wrap=True)

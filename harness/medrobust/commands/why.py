@@ -59,7 +59,7 @@ def _print_stored(cell: str, store: Store) -> bool:
 
     if not store.exists:
         return False
-    stored = store.cells(["identity", "reason"])
+    stored = store.cells(["identity", "reason", "versions", "hardware", "precision"])
     found = [c for c in stored.index if c.startswith(cell)]
     if len(found) > 1:
         raise MedrobustError(
@@ -69,9 +69,17 @@ def _print_stored(cell: str, store: Store) -> bool:
         row = stored.loc[name]
         reason = f", {row['reason']}" if row["reason"] else ""
         console.print(Text(f"{name}: {row['status']}{reason}"), soft_wrap=True)
+        console.print(Text(f"  computed by {_computed_by(row)}"), soft_wrap=True)
         for key, value in flatten(json.loads(row["identity"])):
             console.print(Text(f"  {key} = {json.dumps(value)}"), soft_wrap=True)
     return bool(found)
+
+
+def _computed_by(row: Any) -> str:
+    """Build, hardware and precision of a record."""
+    versions = json.loads(row["versions"] or "{}")
+    precision = f", crafted in {row['precision']}" if row["precision"] else ""
+    return f"torch {versions.get('torch', 'unknown')} on {row['hardware'] or 'unknown hardware'}{precision}"
 
 
 def _planned(cell: str, grid: Path, session: Session, **options: Any) -> Cell:

@@ -10,10 +10,16 @@ from .attack import (
     Knowledge,
     ThreatModel,
     UniversalAttack,
+    batch_of,
+    batch_sizes,
+    parts_of,
+    uses_global_rng,
 )
+from .axes import AXES
 from .budget import Budget, BudgetSpec, Length, Norm
 from .classifier import Classifier, Gradient, Loss, Task
 from .dataset import SPLITS, DataInfo, Dataset, DataSource, ImageData, fingerprint_files
+from .decision import decide, decisions, predictions
 from .defense import (
     Defense,
     Detector,
@@ -24,7 +30,7 @@ from .defense import (
     TrainingDefense,
     TransformImages,
 )
-from .goal import Goal, Targeted, Untargeted, cross_entropy, decide, decisions, predictions
+from .goal import Goal, Targeted, Untargeted, cross_entropy
 from .model import Model, Pretraining, Recipe, Shape
 from .plugin import Plugin, Preset, cumulative, cumulative_field
 from .precision import Arithmetic, Precision
@@ -32,6 +38,7 @@ from .probe import Probe
 from .rng import SampleRNG
 
 __all__ = [
+    "AXES",
     "SPLITS",
     "AnyAttack",
     "Arithmetic",
@@ -75,11 +82,15 @@ __all__ = [
     "TransformImages",
     "UniversalAttack",
     "Untargeted",
+    "batch_of",
+    "batch_sizes",
     "cross_entropy",
     "cumulative",
     "cumulative_field",
     "decide",
     "decisions",
     "fingerprint_files",
+    "parts_of",
     "predictions",
+    "uses_global_rng",
 ]

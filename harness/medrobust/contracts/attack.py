@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 import torch
 from torch import Tensor
@@ -59,6 +59,13 @@ class AnyAttack(Plugin):
 
     kind: ClassVar[str] = "attack"
     threat: ClassVar[ThreatModel]
+    batch_size: ClassVar[int | None] = None
+    """Set where the result for an image depends on the images beside it: the host then gives batches of exactly this
+    size, in order (the last may be smaller), and the size is part of the cell's identity. A universal attack sees all
+    its images at once; there it has no meaning."""
+    global_rng: ClassVar[bool] = False
+    """Whether the attack, or a library that it calls, draws from the global generators of torch, numpy or random. The
+    host then seeds them for each batch; without a `batch_size`, batches are of 32 images."""
 
     @property
     def made_of(self) -> tuple[AnyAttack, ...]:
@@ -178,3 +185,34 @@ class IterativeUniversalAttack(UniversalAttack):
     def fit(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Tensor:
         last = deque(self.iterates(classifier, images, goal, budget, rng), maxlen=1)
         return last[0] if last else torch.zeros_like(images[0])
+
+
+GLOBAL_RNG_BATCH: Final = 32
+"""Batch size of an attack that draws from global generators and declares none."""
+
+
+def parts_of(attack: AnyAttack) -> Iterator[AnyAttack]:
+    """An attack and all attacks that it is made of, outermost first."""
+    yield attack
+    for part in attack.made_of:
+        yield from parts_of(part)
+
+
+def uses_global_rng(attack: AnyAttack) -> bool:
+    """Whether the global generators must be seeded before each batch that the attack is given."""
+    return any(part.global_rng for part in parts_of(attack))
+
+
+def batch_sizes(attack: AnyAttack) -> frozenset[int]:
+    """Batch sizes that an attack and what it is made of ask for; more than one cannot be met at once."""
+    per_image = [part for part in parts_of(attack) if not isinstance(part, UniversalAttack)]
+    asked = (part.batch_size or (GLOBAL_RNG_BATCH if part.global_rng else None) for part in per_image)
+    return frozenset(size for size in asked if size is not None)
+
+
+def batch_of(attack: AnyAttack) -> int | None:
+    """Number of images in each batch that the attack must be given; None if batches make no difference to it.
+
+    Where parts ask for different sizes it is the largest of them; no cell is planned for such an attack.
+    """
+    return max(batch_sizes(attack), default=None)

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from .attack import Attack, UniversalAttack
 from .budget import Budget, BudgetSpec
 from .classifier import Classifier
+from .goal import Goal
 from .model import Recipe
 from .plugin import Plugin
 from .rng import SampleRNG
@@ -76,6 +78,30 @@ class MakeClassifier(Protocol):
     def __call__(self, *, live: bool = False) -> Classifier: ...
 
 
+class CraftImages(Protocol):
+    """Adversarial images of some training images, crafted and verified by the host as in a grid.
+
+    Raises:
+        PluginError: if the attack breaks its budget or the contract.
+    """
+
+    def __call__(
+        self, attack: Attack, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG
+    ) -> Tensor: ...
+
+
+class FitPerturbation(Protocol):
+    """A universal perturbation (c, h, w) of the training images, verified by the host.
+
+    Raises:
+        PluginError: if the attack breaks its budget or the contract.
+    """
+
+    def __call__(
+        self, attack: UniversalAttack, classifier: Classifier, goal: Goal, budget: Budget, rng: SampleRNG
+    ) -> Tensor: ...
+
+
 @dataclass(frozen=True)
 class Training:
     """What a hardening defense is given.
@@ -92,6 +118,8 @@ class Training:
         classifier: gives the classifier of the module: prepared from its weights as they are now, or, inside `after`,
             following them (`classifier(live=True)`).
         fit: the host's training loop.
+        craft: runs an attack on a batch of training images.
+        perturbation: fits a universal perturbation on the training images.
         budget: resolves a budget against the training images.
         progress: called with (done, total, what).
     """
@@ -106,6 +134,8 @@ class Training:
     done: int
     classifier: MakeClassifier
     fit: Fit
+    craft: CraftImages
+    perturbation: FitPerturbation
     budget: Callable[[BudgetSpec], Budget]
     progress: Callable[[int, int, str], None]
 

@@ -5,28 +5,19 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-
-def predictions(logits: Tensor) -> Tensor:
-    """Multi-class decision: the index of the largest logit, shape (n,)."""
-    return logits.argmax(dim=1)
-
-
-def decisions(logits: Tensor) -> Tensor:
-    """Multi-label decision at probability 0.5: 0/1 matrix, shape (n, labels)."""
-    return (logits > 0).to(torch.int64)
-
-
-def decide(logits: Tensor, *, multilabel: bool) -> Tensor:
-    """The model's decision in the form its labels have."""
-    return decisions(logits) if multilabel else predictions(logits)
+from .decision import decisions, predictions
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Per-image cross-entropy, shape (n,): softmax for class indices (n,), mean over sigmoids for a 0/1 matrix."""
+    """Per-image cross-entropy, shape (n,): softmax for class indices (n,), mean over sigmoids for a 0/1 matrix.
+
+    A network of two classes with a single output has the sigmoid's, as its decision is that of a sigmoid.
+    """
+    if labels.ndim == 1 and logits.shape[1] == 1:
+        return F.binary_cross_entropy_with_logits(logits[:, 0], labels.to(logits.dtype), reduction="none")
     if labels.ndim == 1:
         return F.cross_entropy(logits, labels, reduction="none")
     return F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype), reduction="none").mean(dim=1)

@@ -19,14 +19,18 @@ class Plugin(ABC):
     """Base of all contracts.
 
     A concrete plugin is a frozen dataclass with a class variable `name`; its fields are its parameters (typed,
-    defaulted, validated when a grid is read) and its docstring is its documentation and citation. `revision`, where
-    declared, stands for the source in a cell's identity: raise it when behaviour changes. Without it the syntax tree of
-    the defining module is hashed, so that every edit takes effect.
+    defaulted, validated when a grid is read) and its docstring is its documentation and citation.
     """
 
     kind: ClassVar[str]
     name: ClassVar[str]
     revision: ClassVar[int | None] = None
+    """Stands for the source in a cell's identity, where the class itself declares it: raise it when behaviour changes.
+    A subclass does not inherit it. Without it the source counts: the class's module, what that imports from its own
+    distribution or from beside its file, and the data files it reads there; every edit of these takes effect."""
+    libraries: ClassVar[tuple[str, ...]] = ()
+    """Distributions whose installed versions belong to a cell's identity, such as `("foolbox",)`, because the results
+    depend on them. Those of base classes count as well. One that is not installed is an error when the plugin loads."""
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 
     @property

@@ -10,6 +10,7 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
+import platformdirs
 import psutil
 import torch
 
@@ -22,7 +23,7 @@ def default_cache() -> Path:
     """Where decoded images are kept: MEDROBUST_CACHE, else the user's cache folder."""
     if place := os.environ.get("MEDROBUST_CACHE"):
         return Path(place).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "medrobust"
+    return platformdirs.user_cache_path("medrobust")
 
 
 def default_data_root() -> Path | None:

@@ -22,7 +22,7 @@ from ..errors import DataError, StoreError
 from ..grid.cells import Part
 from ..grid.identity import digest
 from ..grid.slices import cut
-from ..recent import Recent
+from ..lru import Kept
 from ..results.verdict import canonical
 from .context import RunContext
 
@@ -120,7 +120,7 @@ def load_part(
     return LoadedPart(data, info, shape or (info.channels, *info.size))
 
 
-_described: Recent[DataInfo] = Recent(256)
+_described: Kept[DataInfo] = Kept(256)
 """Descriptions by identity: a survey of a large folder is not repeated for every step."""
 
 

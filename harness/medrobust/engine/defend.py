@@ -4,28 +4,36 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from ..contracts import (
+    AnyAttack,
+    Attack,
     Budget,
     BudgetSpec,
     Classifier,
+    Goal,
     Model,
     Recipe,
+    SampleRNG,
     Training,
     TrainingDefense,
     TransformImages,
+    UniversalAttack,
     cumulative_field,
 )
 from ..errors import DataError, PluginError
 from ..grid.cells import Target
 from ..results.store import Store
+from ..results.verdict import InvalidImagesError, Verified, verify
 from . import models, training
 from .classifier import TorchClassifier
 from .context import RunContext
 from .data import LoadedPart, mean_norm
+from .universal import verified_perturbation
 
 
 def train_defense(
@@ -41,7 +49,7 @@ def train_defense(
     assert isinstance(defense, TrainingDefense)
     assert isinstance(model, Model)
     if part.labels is None:
-        raise DataError("the data set has no labels; hardening needs them")
+        raise DataError("the data set has no labels; training a defense needs them")
     done = 0
     while store.weights_of(target.weights_id(done + 1)) is not None:
         done += 1
@@ -72,6 +80,18 @@ def train_defense(
     def budget(spec: BudgetSpec) -> Budget:
         return spec.resolve(mean_norm(part, spec.norm) if spec.needs_training_set else None)
 
+    def craft(
+        attack: Attack, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG
+    ) -> Tensor:
+        found = attack.perturb(classifier, images, goal, budget, rng)
+        return _verified(attack, lambda: verify(found, images, budget)).images
+
+    def perturbation(
+        attack: UniversalAttack, classifier: Classifier, goal: Goal, budget: Budget, rng: SampleRNG
+    ) -> Tensor:
+        found = attack.fit(classifier, given.images, goal, budget, rng)
+        return _verified(attack, lambda: verified_perturbation(found, given.images[0], budget)).images[0]
+
     def report(step: int, total: int, text: str) -> None:
         if progress is not None:
             progress(step, total, text)
@@ -79,7 +99,7 @@ def train_defense(
     given = Training(
         module=module,
         images=part.tensor(slice(None), context.device),
-        labels=_on(part.labels, context.device),
+        labels=part.labels.to(context.device),
         ids=part.data.ids,
         classes=target.info.classes,
         recipe=model.recipe,
@@ -87,6 +107,8 @@ def train_defense(
         done=done,
         classifier=classifier,
         fit=fit,
+        craft=craft,
+        perturbation=perturbation,
         budget=budget,
         progress=report,
     )
@@ -104,5 +126,8 @@ def train_defense(
         raise PluginError(f"defense '{defense.title}' ended after {iteration} of {getattr(defense, field)} iterations")
 
 
-def _on(labels: Tensor, device: str) -> Tensor:
-    return labels.to(device)
+def _verified(attack: AnyAttack, verification: Callable[[], Verified]) -> Verified:
+    try:
+        return verification()
+    except InvalidImagesError as error:
+        raise PluginError(f"attack '{attack.title}': {error}") from None

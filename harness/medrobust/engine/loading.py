@@ -10,7 +10,7 @@ from torch import nn
 
 from ..contracts import Arithmetic, Budget, Precision
 from ..grid.cells import Cell, Part, Target
-from ..recent import Recent
+from ..lru import Kept
 from ..results.store import Store
 from . import models
 from .classifier import TorchClassifier
@@ -106,9 +106,9 @@ def write_part(part: Part, store: Store, context: RunContext) -> None:
     store.write_rows("parts", part.id, [{**common, **row} for row in rows])
 
 
-_mean_norms: Recent[float] = Recent(64)
+_mean_norms: Kept[float] = Kept(64)
 """Mean norms of training images, which every budget with zeta asks for."""
-_modules: Recent[nn.Module] = Recent(8)
+_modules: Kept[nn.Module] = Kept(8)
 """Loaded modules of this process."""
-_classifiers: Recent[TorchClassifier] = Recent(4)
+_classifiers: Kept[TorchClassifier] = Kept(4)
 """Prepared classifiers of this process."""

@@ -11,9 +11,6 @@ from torch import Tensor, nn
 from ..contracts import RandomPreprocessing, SampleRNG
 from .numerics import global_seed
 
-VERDICT_DRAWS = 8
-"""Verdicts on each image of a random model. It belongs to the identity of the cells of such a model."""
-
 _VERDICT, _ATTACK = 1 << 40, 1 << 41
 """Streams of their own for verdicts and for the passes of attacks: no attack sees the numbers that it is judged by."""
 

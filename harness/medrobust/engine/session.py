@@ -31,6 +31,7 @@ from .executors import GivenExecutor, Processes, ThisProcess, Workers
 from .planner import steps_of
 from .prepare import Acceleration
 from .progress import Silent, Watcher
+from .requests import write_request
 from .schedule import Schedule
 from .steps import Step
 
@@ -121,11 +122,14 @@ class Session:
         Raises:
             GridError: for a mistake in the grid.
         """
+        name = ""
         if isinstance(grid, Path):
+            # Most grid files are called grid.toml: their folder tells them apart.
+            name = f"{grid.absolute().parent.name}/{grid.stem}"
             grid = read_grid(grid, self.registry, profile=profile, images=images, precision=precision)
         if evidence:
             grid = with_evidence(grid, self.registry)
-        return Plan(grid.name, grid.profile, tuple(expand(grid, self.metadata)))
+        return Plan(name or grid.name, grid.profile, tuple(expand(grid, self.metadata)))
 
     def evidence(self, plan: Plan, *, stored: bool = False) -> list[dict[str, Any]]:
         """What the records say about believing them, per model and norm; kept in the store's table `evidence`.
@@ -145,8 +149,8 @@ class Session:
         return [{str(k): v for k, v in row.items()} for row in self.store.rows("evidence").to_dict("records")]
 
     def done(self) -> Done:
-        """What the store holds already."""
-        return self.store.done()
+        """What a plan need not make again."""
+        return Done(self.store.finished(), self.store.fitted().keys(), self.store.artifacts())
 
     def steps(self, plan: Plan) -> list[Step]:
         """The steps that make what the store lacks of a plan."""
@@ -172,6 +176,8 @@ class Session:
 
         begun = time.perf_counter()
         self.store.create()
+        # First of all, so that a store also knows what a run that was stopped did not come to.
+        write_request(plan, self.store)
         watcher = watcher or Silent()
         finished = self.store.finished()
         cached = sum(1 for c in plan.cells if c in finished)
@@ -190,7 +196,7 @@ class Session:
         problems = [(c, str(s), str(r)) for c, s, r in zip(bad["cell"], bad["status"], bad["reason"], strict=True)]
         known = set(mine["cell"])
         problems += [(c, "missing", "not computed") for c in plan.cells if c not in known]
-        measured = self.store.done().artifacts
+        measured = self.store.artifacts()
         for key, (cell, probe) in plan.probes.items():
             if key not in measured:
                 problems.append((cell.id, "failed", f"{probe.label}: {failed.get(key, 'not measured')}"))

@@ -95,6 +95,15 @@ class Batch:
     rng: SampleRNG
     _crafted: Callable[[], Iterator[tuple[Variant, Verified]]] = field(repr=False)
 
+    def only(self, rows: Tensor) -> Batch:
+        """Some of its images, crafted among all of them."""
+
+        def crafted() -> Iterator[tuple[Variant, Verified]]:
+            for variant, found in self._crafted():
+                yield variant, Verified(found.images[rows], found.norms.only(rows))
+
+        return Batch(self.positions[rows], self.images[rows], self.rng[rows], crafted)
+
     def adversarial(self) -> Iterator[tuple[Variant, Verified]]:
         """Each variant with its verified images, crafted while it is asked for; a variant with a fault is left out."""
         return self._crafted()
@@ -113,7 +122,7 @@ class AdversarialStream:
         part: the images.
         budget: in pixel units.
         faults: why there are no images of a variant, as found so far; the stream ends where every variant has one.
-        batch_size: images a batch; halved where memory does not suffice.
+        batch_size: images a batch; halved where memory does not suffice, unless the attack depends on it.
     """
 
     def __init__(self, crafting: Crafting, store: Store, context: RunContext, progress: Progress | None = None) -> None:
@@ -128,7 +137,10 @@ class AdversarialStream:
         self._perturbations = [
             (value, load_perturbation(identity, store, context.device)) for value, identity in crafting.perturbations
         ]
-        self.batch_size = batch_size_for(self._classifiers[0].activation_bytes, context.device)
+        setting = crafting.cell.setting
+        self._fixed = setting.batch if setting is not None else None
+        fitting = batch_size_for(self._classifiers[0].activation_bytes, context.device)
+        self.batch_size = self._fixed or fitting
 
     @property
     def forward_passes(self) -> int:
@@ -151,6 +163,9 @@ class AdversarialStream:
             positions: the images wanted, by place in the part; all if not given.
         """
         wanted = torch.arange(len(self.part)) if positions is None else torch.as_tensor(np.asarray(positions))
+        if self._fixed and positions is not None:
+            yield from self._among(consume, wanted)
+            return
         rng = self._rng(wanted)
         start = 0
         while start < len(wanted) and len(self.faults) < len(self.crafting.variants):
@@ -159,7 +174,7 @@ class AdversarialStream:
             try:
                 result = self._consumed(consume, wanted[start:stop], rng[torch.arange(start, stop)])
             except (MemoryError, RuntimeError) as error:
-                if self.batch_size == 1 or not out_of_memory(error):
+                if self._fixed or self.batch_size == 1 or not out_of_memory(error):
                     raise
                 self.batch_size = max(1, self.batch_size // 2)
                 self.faults = faults
@@ -170,6 +185,18 @@ class AdversarialStream:
             start = stop
             if self._progress:
                 self._progress(stop, len(wanted), "")
+
+    def _among(self, consume: Callable[[Batch], T], wanted: Tensor) -> Iterator[T]:
+        """As :meth:`batches`, where an image looks as it does only among all those of its batch."""
+        size = self.batch_size
+        for number in sorted({int(position) // size for position in wanted}):
+            whole = torch.arange(number * size, min((number + 1) * size, len(self.part)))
+            mine = wanted[(wanted >= whole[0]) & (wanted <= whole[-1])]
+
+            def pick(batch: Batch, mine: Tensor = mine, first: int = number * size) -> T:
+                return consume(batch.only(mine - first))
+
+            yield self._consumed(pick, whole, self._rng(whole))
 
     def _rng(self, positions: Tensor) -> SampleRNG:
         return SampleRNG.for_ids(self.crafting.seed, self.part.data.ids[positions.numpy()].tolist(), self._device)

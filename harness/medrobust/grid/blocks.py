@@ -10,23 +10,6 @@ from typing import Any, Literal
 from ..plugins.specs import Spec
 from .slices import Slice
 
-AXES = (
-    "dataset",
-    "train_set",
-    "model",
-    "defense",
-    "attack",
-    "goal",
-    "budget",
-    "precision",
-    "surrogate",
-    "craft_on",
-    "evaluate_on",
-    "detector",
-    "seed",
-)
-"""The axes of a grid, in the order in which they multiply."""
-
 Stop = Literal["full", "success"]
 
 

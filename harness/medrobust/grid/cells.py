@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from ..contracts import (
+    AXES,
     AnyAttack,
     BudgetSpec,
     DataInfo,
@@ -16,9 +17,10 @@ from ..contracts import (
     TrainingDefense,
     cumulative_field,
 )
+from ..plugins.builtin import NoDefense
 from ..plugins.specs import Canonical, Spec, described, plain, without_value
-from .blocks import AXES, DetectorSpec, GoalSpec, Stop
-from .identity import REVISIONS, Fields, digest
+from .blocks import DetectorSpec, GoalSpec, Stop
+from .identity import REVISIONS, VERDICT_DRAWS, Fields, digest
 from .slices import Slice
 
 
@@ -47,6 +49,14 @@ class Part:
     @cached_property
     def slot(self) -> str:
         return digest(described(self.fields))
+
+
+def named_by_content(model: Spec, fields: Fields) -> str:
+    """The name of a model whose checkpoint, if it has one, is called `net.safetensors#1a2b3c` in place of its path."""
+    if "checkpoint" not in fields:
+        return model.name
+    path = getattr(model.plugin, "init", "")
+    return model.name.replace(f"init={path}", f"init={fields['init']}#{fields['checkpoint'][:6]}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,15 +109,19 @@ class Target:
 
     @cached_property
     def fields(self) -> Fields:
-        return {**self.fit_fields, "defense": self.defense.fields}
+        draws = {"draws": VERDICT_DRAWS} if self.stochastic else {}
+        return {**self.fit_fields, "defense": self.defense.fields, **draws}
 
     @cached_property
     def id(self) -> str:
-        return digest(self.fit_id, self.defense.canonical)
+        return digest(self.fit_id, self.defense.canonical, *([VERDICT_DRAWS] if self.stochastic else []))
 
     @cached_property
     def slot(self) -> str:
-        return digest(described(self.fit_fields), self.defense.described)
+        # The model as the grid writes it, with the folder of a checkpoint: identity has the file's name and content.
+        model = {"threads": self.threads, "seed": self.seed, "shape": self.shape, "model": self.model.described}
+        base = self.pretrained.slot if self.pretrained else None
+        return digest(self.train.slot, model, self.defense.described, base)
 
     @property
     def weights(self) -> tuple[str, ...]:
@@ -120,29 +134,112 @@ class Target:
         """Whether the model or its defense is random, by its own declaration."""
         return any(plugin.stochastic for plugin in (self.model.plugin, self.defense.plugin))  # type: ignore[attr-defined]
 
+    @property
+    def earlier_weights(self) -> tuple[str, ...]:
+        """Identities of the iterations before the last of a defense that trains, from which training can go on."""
+        defense = self.defense.plugin
+        field = cumulative_field(defense) if isinstance(defense, TrainingDefense) else None
+        return tuple(self.weights_id(i) for i in range(1, getattr(defense, field))) if field else ()
+
+    @cached_property
+    def model_name(self) -> str:
+        """The model's name; a checkpoint is called by its file's name and the beginning of its content's hash."""
+        return named_by_content(self.model, self.model_fields)
+
+    @property
+    def model_label(self) -> str:
+        """The model as the grid calls it."""
+        return self.model_name if self.model.label == self.model.name else self.model.label
+
     def describe(self) -> str:
         """For progress and messages."""
-        defense = "" if self.defense.offer.name == "none" else f" + {self.defense.label}"
-        return f"{self.model.label}{defense} on {self.train.dataset.label}, seed {self.seed}"
+        defense = "" if isinstance(self.defense.plugin, NoDefense) else f" + {self.defense.label}"
+        return f"{self.model_label}{defense} on {self.train.dataset.label}, seed {self.seed}"
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """The conditions under which an attack is run; cells that have the same share one.
+
+    Attributes:
+        goal: what the attack pursues.
+        budget: how far it may go.
+        part: the images it is evaluated on.
+        train: the images the target was trained on; a radius in percent refers to them.
+        seed: of every draw.
+        precision: of the arithmetic that crafts.
+        stop: whether images that are broken may leave the batch.
+        craft_on: the images that a universal attack is crafted on.
+        batch: the number of images in each batch, where the result depends on it.
+    """
+
+    goal: GoalSpec
+    budget: BudgetSpec
+    part: Part
+    train: Part
+    seed: int
+    precision: Precision = "float32"
+    stop: Stop = "full"
+    craft_on: Part | None = None
+    batch: int | None = None
+
+    @cached_property
+    def fields(self) -> Fields:
+        return {
+            "goal": str(self.goal),
+            "budget": self.budget.canonical,
+            "zeta_of": self.train.id if self.budget.needs_training_set else None,
+            "craft_on": self.craft_on.id if self.craft_on else None,
+            "evaluate_on": self.part.id,
+            "seed": self.seed,
+            "stop": self.stop,
+            "precision": self.precision,
+            "revision": REVISIONS["craft"],
+            **({"batch": self.batch} if self.batch is not None else {}),
+        }
+
+    @cached_property
+    def canonical(self) -> Canonical:
+        return Canonical.of(self.fields)
+
+    def without(self, *names: str) -> Fields:
+        """The fields but some."""
+        return {k: v for k, v in self.fields.items() if k not in names}
 
 
 @dataclass(frozen=True, eq=False)
 class Cell:
     """One result: a target, evaluated on a part, under an attack crafted against a source.
 
-    `attack`, `source`, `goal` and `budget` are None for the clean record.
+    `attack`, `source` and `setting` are None for the clean record.
     """
 
     target: Target
     part: Part
-    stop: Stop = "full"
     attack: Spec | None = None
     source: Target | None = None
-    goal: GoalSpec | None = None
-    budget: BudgetSpec | None = None
-    precision: Precision = "float32"
-    craft_on: Part | None = None
+    setting: Setting | None = None
     detector: DetectorSpec | None = None
+
+    @property
+    def goal(self) -> GoalSpec | None:
+        return self.setting.goal if self.setting else None
+
+    @property
+    def budget(self) -> BudgetSpec | None:
+        return self.setting.budget if self.setting else None
+
+    @property
+    def precision(self) -> Precision:
+        return self.setting.precision if self.setting else "float32"
+
+    @property
+    def stop(self) -> Stop:
+        return self.setting.stop if self.setting else "full"
+
+    @property
+    def craft_on(self) -> Part | None:
+        return self.setting.craft_on if self.setting else None
 
     @cached_property
     def root(self) -> AnyAttack | None:
@@ -168,35 +265,14 @@ class Cell:
         field = cumulative_field(self.root) if self.root is not None else None
         return getattr(self.root, field) if field else None
 
-    @property
-    def _attack_fields(self) -> Fields:
-        assert self.source is not None
-        assert self.goal is not None
-        assert self.budget is not None
-        return {
-            "goal": str(self.goal),
-            "budget": self.budget.canonical,
-            # A radius in percent refers to the images the target was trained on.
-            "zeta_of": self.target.train.id if self.budget.needs_training_set else None,
-            "craft_on": self.craft_on.id if self.craft_on else None,
-            "evaluate_on": self.part.id,
-            "seed": self.target.seed,
-            "stop": self.stop,
-            "precision": self.precision,
-            "revision": REVISIONS["craft"],
-        }
-
-    @cached_property
-    def _attack_text(self) -> Canonical:
-        return Canonical.of(self._attack_fields)
-
     @cached_property
     def id(self) -> str:
-        if self.attack is None or self.source is None:
-            return digest("clean", self.target.id, self.part.id)
+        if self.attack is None or self.source is None or self.setting is None:
+            return self.clean_id
         detector = [self.detector.detector.fields, str(self.detector.fit_on)] if self.detector else None
         learns_from = self.detector.source.fields if self.detector and self.detector.source else None
-        return digest(self.target.id, self.source.id, self.attack.canonical, self._attack_text, detector, learns_from)
+        attack, setting = self.attack.canonical, self.setting.canonical
+        return digest(self.target.id, self.source.id, attack, setting, detector, learns_from)
 
     @cached_property
     def slot(self) -> str:
@@ -204,36 +280,38 @@ class Cell:
 
         Of the cells in one slot, the one that was asked for last supersedes the others.
         """
-        if self.attack is None or self.source is None:
+        if self.attack is None or self.source is None or self.setting is None:
             return digest("clean", self.target.slot, self.part.slot)
-        attack = {
-            k: v for k, v in self._attack_fields.items() if k not in ("zeta_of", "craft_on", "evaluate_on", "revision")
-        }
+        attack = self.setting.without("zeta_of", "craft_on", "evaluate_on", "revision", "batch")
         parts = (self.part.slot, self.craft_on.slot if self.craft_on else None)
         return digest(self.target.slot, self.source.slot, self.attack.described, attack, parts)
 
     @cached_property
     def craft_id(self) -> str:
         """Equal for cells whose adversarial images come from one run of one attack against one source."""
-        if self.attack is None or self.source is None or self.root is None:
+        if self.attack is None or self.source is None or self.setting is None:
             return self.id
-        return digest("craft", self.source.id, self.attack.family, self._attack_text)
+        return digest("craft", self.source.id, self.attack.family, self.setting.canonical)
 
     @cached_property
     def perturbation_id(self) -> str:
         """Under which the perturbation of a universal attack is kept: what it is added to plays no part."""
         assert self.source is not None
         assert self.root is not None
-        fields = {k: v for k, v in self._attack_fields.items() if k not in ("evaluate_on", "stop")}
-        return digest("perturbation", self.source.id, plain(self.root), fields)
+        return digest("perturbation", self.source.id, plain(self.root), self._crafting)
 
     @cached_property
     def universal_id(self) -> str:
         """Equal for all values of the cumulative field of one universal attack."""
         assert self.source is not None
         assert self.attack is not None
-        fields = {k: v for k, v in self._attack_fields.items() if k not in ("evaluate_on", "stop")}
-        return digest("perturb", self.source.id, self.attack.family, fields)
+        return digest("perturb", self.source.id, self.attack.family, self._crafting)
+
+    @property
+    def _crafting(self) -> Fields:
+        """What a universal perturbation rests on beside its attack and its source."""
+        assert self.setting is not None
+        return self.setting.without("evaluate_on", "stop", "batch")
 
     def probe_id(self, probe: Spec) -> str:
         """Under which what a probe measured of this cell is kept."""
@@ -243,13 +321,13 @@ class Cell:
     def fields(self) -> Fields:
         """Everything its identity rests on, readable."""
         fields: Fields = {"target": self.target.fields, "evaluate_on": self.part.fields}
-        if self.attack is None or self.source is None:
+        if self.attack is None or self.source is None or self.setting is None:
             return fields
         return {
             **fields,
             "source": "target" if self.source.id == self.target.id else self.source.fields,
             "attack": self.attack.fields,
-            **{k: v for k, v in self._attack_fields.items() if k != "evaluate_on"},
+            **self.setting.without("evaluate_on"),
             "craft_on": self.craft_on.fields if self.craft_on else None,
         }
 
@@ -258,6 +336,11 @@ class Cell:
         """The clean record this cell is compared with."""
         return Cell(self.target, self.part)
 
+    @property
+    def clean_id(self) -> str:
+        """Identity of the clean record."""
+        return digest("clean", self.target.id, self.part.id)
+
     def axes(self) -> dict[str, str]:
         """What stands on each axis, without the aliases of one grid."""
         target, source = self.target, self.source
@@ -265,7 +348,7 @@ class Cell:
         return {
             "dataset": target.train.dataset.name,
             "train_set": str(target.train.slice),
-            "model": target.model.name,
+            "model": target.model_name,
             "defense": target.defense.name,
             "attack": self.attack.name if self.attack else "none",
             "goal": str(self.goal or ""),

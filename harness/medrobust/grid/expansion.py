@@ -3,44 +3,37 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import gc
 import itertools
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
 
-from ..contracts import AnyAttack, BudgetSpec, DataInfo, DerivedAttack, Model, Pretraining, UniversalAttack
-from ..errors import DataUnavailable, GridError, MedrobustError, did_you_mean
-from ..plugins.builtin import NoDefense
-from ..plugins.specs import Canonical, Spec, spec_of
-from .blocks import AXES, Block, GoalSpec, Grid, PartSpec, SurrogatePatch
-from .cells import Cell, Entry, Part, Target
+from ..contracts import AXES, DataInfo
+from ..errors import GridError, MedrobustError, did_you_mean
+from .blocks import Block, GoalSpec, Grid
+from .cells import Cell, Entry, Part, Setting, Target
+from .gate import OF_ATTACKS, AttackGate
 from .metadata import MetadataCache
-from .slices import Slice
+from .targets import Targets
 
 
 def expand(grid: Grid, metadata: MetadataCache) -> list[Entry]:
     """All combinations of a grid, in the order of its axes; the clean record of each target comes in if not asked for.
 
+    A cell that a grid names in several ways has an entry for each of them.
+
     Raises:
         GridError: for what is wrong with the grid rather than impossible for one combination.
     """
     with without_collector():
-        entries = [entry for block in grid.blocks for entry in _Expansion(block, metadata).entries()]
-        asked = {e.cell.id for e in entries if e.cell}
-        seen: set[tuple[int, int]] = set()
-        for entry in list(entries):
-            if entry.cell is None or entry.cell.attack is None:
-                continue
-            pair = (id(entry.cell.target), id(entry.cell.part))
-            if pair in seen:
-                continue
-            seen.add(pair)
-            clean = entry.cell.clean
-            if clean.id not in asked:
-                asked.add(clean.id)
-                labels = dict(zip(AXES, entry.labels, strict=True)) | _CLEAN_LABELS
-                entries.append(Entry(tuple(labels[a] for a in AXES), entry.tags, clean))
+        expansions = [_Expansion(block, metadata) for block in grid.blocks]
+        entries = [entry for each in expansions for entry in each.entries()]
+        there = {(e.labels, e.cell.id) for e in entries if e.cell is not None and e.cell.attack is None}
+        for clean in itertools.chain.from_iterable(each.clean.values() for each in expansions):
+            assert clean.cell is not None
+            if (clean.labels, clean.cell.id) not in there:
+                there.add((clean.labels, clean.cell.id))
+                entries.append(clean)
     return entries
 
 
@@ -56,32 +49,48 @@ def without_collector() -> Iterator[None]:
             gc.enable()
 
 
-_ATTACK = AXES.index("attack")
-_CLEAN_LABELS = {
-    "attack": "none",
-    "goal": "",
-    "budget": "",
-    "precision": "",
-    "surrogate": "",
-    "craft_on": "",
-    "detector": "",
-}
+class _At(NamedTuple):
+    """One combination of a block, as the number of its choice on each axis (in the order of `AXES`)."""
+
+    dataset: int
+    train_set: int
+    model: int
+    defense: int
+    attack: int
+    goal: int
+    budget: int
+    precision: int
+    surrogate: int
+    craft_on: int
+    evaluate_on: int
+    detector: int
+    seed: int
+
+
+_ATTACK: Final = AXES.index("attack")
+_TRAINED: Final = (*AXES[:_ATTACK], "seed")
+"""Axes that a target rests on."""
+_BY_THE_GRID: Final = "excluded by the grid"
+_CLEAN_LABELS: Final = {**dict.fromkeys(OF_ATTACKS, ""), "attack": "none"}
 
 
 class _Expansion:
-    """Expands one block; every part is built once and shared."""
+    """Expands one block. Choices are numbered, and whatever several cells share is kept by those numbers."""
 
     def __init__(self, block: Block, metadata: MetadataCache) -> None:
         self.block = block
         self.metadata = metadata
-        self._parts: dict[Any, Part] = {}
-        self._targets: dict[Any, Target] = {}
-        # Axis values live as long as their block, so that their addresses name them; hashing them would take longer.
-        self._parts_by_choice: dict[tuple[int, int], Part] = {}
-        self._targets_by_choice: dict[tuple[int, ...], Target] = {}
-        self._instances: dict[tuple[int, int], Spec] = {}
-        self._texts: dict[tuple[object, ...], Canonical] = {}
-        self._excluded: dict[Any, str] = {}
+        self.targets = Targets(metadata, block.split_seed, block.threads)
+        self.clean: dict[tuple[int, ...], Entry] = {}
+        """The clean record of every cell so far, by the numbers of what it rests on."""
+        self._values = {axis: [choice.value for choice in choices] for axis, choices in block.axes.items()}
+        self._labels = [tuple(c.label for c in block.axes[a]) or ("",) for a in AXES]
+        self._attacks = [AttackGate(choice.value) for choice in block.axes["attack"]]
+        self._targets: dict[tuple[int, ...], Target] = {}
+        self._sources: dict[tuple[int, ...], Target] = {}
+        self._parts: dict[tuple[int, int], Part] = {}
+        self._settings: dict[tuple[Any, ...], Setting] = {}
+        self._gated: dict[tuple[int, ...], str] = {}
         self._check_goals()
 
     def _check_goals(self) -> None:
@@ -100,187 +109,142 @@ class _Expansion:
                 )
 
     def entries(self) -> Iterator[Entry]:
-        axes = self.block.axes
-        if not axes["budget"] and any(c.value.offer.name != "none" for c in axes["attack"]):
+        """An entry for every combination of labels that stands for something of its own."""
+        if not self.block.axes["budget"] and not all(each.clean for each in self._attacks):
             raise GridError(f"{self.block.where}: 'budget' is missing; attacks need one, such as \"linf:1/255\"")
-        seen: set[Any] = set()
-        spared: set[str] = set()
-        lists = [axes[a] or (None,) for a in AXES]
-        for combination in itertools.product(*lists):
-            ordered = tuple([c.label if c else "" for c in combination])
-            chosen = dict(zip(AXES, [c.value if c else None for c in combination], strict=True))
-            clean = chosen["attack"].offer.name == "none"  # type: ignore[union-attr]
-            if clean:
-                ordered = tuple([_CLEAN_LABELS.get(a, label) for a, label in zip(AXES, ordered, strict=True)])
-            label = ordered[_ATTACK]
-            if self.block.exclude and self.block.excluded(dict(zip(AXES, ordered, strict=True))):
-                spared.add(label)
-                if not clean or ordered not in seen:
-                    yield Entry(ordered, self.block.tags, None, excluded="excluded by the grid")
-                    seen.add(ordered)
-                continue
-            try:
-                cell, reason = self._cell(chosen, clean)
-            except MedrobustError as error:
-                if ordered not in seen:
-                    seen.add(ordered)
-                    yield Entry(ordered, self.block.tags, None, impossible=str(error))
-                spared.add(label)
-                continue
-            if cell is None:
-                yield Entry(ordered, self.block.tags, None, excluded=reason)
-            elif cell.id not in seen:
-                seen.add(cell.id)
-                yield Entry(ordered, self.block.tags, cell, probes=() if clean else self.block.probes)
+        seen: set[tuple[tuple[str, ...], str]] = set()
+        spared: set[int] = set()
+        for at, labels in self._combinations():
+            entry = self._entry(at, labels)
+            if entry.impossible or entry.excluded == _BY_THE_GRID:
+                spared.add(at.attack)
+            key = (labels, entry.cell.id if entry.cell is not None else "")
+            if key not in seen:
+                seen.add(key)
+                yield entry
         self._check_attacks(spared)
 
-    def _check_attacks(self, spared: set[str]) -> None:
+    def _combinations(self) -> Iterator[tuple[_At, tuple[str, ...]]]:
+        """Every combination with its labels; an axis that means nothing to an attack has no label and is not walked."""
+        ranges = [range(len(labels)) for labels in self._labels]
+        for head in itertools.product(*ranges[:_ATTACK]):
+            for number, attack in enumerate(self._attacks):
+                names = [("",) if a in attack.silent else n for a, n in zip(AXES, self._labels, strict=True)]
+                names[_ATTACK] = ("none",) * len(self._attacks) if attack.clean else names[_ATTACK]
+                tails = [range(len(n)) for n in names[_ATTACK + 1 :]]
+                for tail in itertools.product(*tails):
+                    at = _At._make((*head, number, *tail))
+                    yield at, tuple([labels[i] for labels, i in zip(names, at, strict=True)])
+
+    def _entry(self, at: _At, labels: tuple[str, ...]) -> Entry:
+        block = self.block
+        if block.exclude and block.excluded(dict(zip(AXES, labels, strict=True))):
+            return Entry(labels, block.tags, None, excluded=_BY_THE_GRID)
+        try:
+            cell, reason = self._cell(at)
+        except MedrobustError as error:
+            return Entry(labels, block.tags, None, impossible=str(error))
+        if cell is None:
+            return Entry(labels, block.tags, None, excluded=reason)
+        if cell.attack is None:
+            return Entry(_without_paths(labels, cell), block.tags, cell)
+        of_clean = (*at[:_ATTACK], at.evaluate_on, at.seed)
+        if of_clean not in self.clean:
+            names = tuple(_CLEAN_LABELS.get(a, label) for a, label in zip(AXES, labels, strict=True))
+            self.clean[of_clean] = Entry(_without_paths(names, cell), block.tags, cell.clean)
+        return Entry(_without_paths(labels, cell), block.tags, cell, probes=block.probes)
+
+    def _check_attacks(self, spared: set[int]) -> None:
         """An attack that the threat models bar from every combination is a mistake of the grid.
 
-        `spared` are labels of attacks that left a combination out for another reason.
+        `spared` are attacks that left a combination out for another reason.
         """
-        for choice in self.block.axes["attack"]:
-            reasons = [reason for (attack, *_), reason in self._excluded.items() if attack == id(choice.value)]
-            if reasons and all(reasons) and choice.label not in spared:
+        for number, choice in enumerate(self.block.axes["attack"]):
+            reasons = [reason for (attack, *_), reason in self._gated.items() if attack == number]
+            if reasons and all(reasons) and number not in spared:
                 raise GridError(
                     f"{self.block.where}.attack: '{choice.label}' can run with no budget, goal and data set of this "
                     f"grid: {reasons[0]}. Change one of them or leave the attack out"
                 )
 
-    def _cell(self, v: Mapping[str, Any], clean: bool) -> tuple[Cell | None, str]:
-        target = self._target(v["dataset"], v["train_set"], v["model"], v["defense"], v["seed"])
-        part = self._part_of(v["evaluate_on"], v["dataset"])
-        if clean:
+    def _cell(self, at: _At) -> tuple[Cell | None, str]:
+        """The cell of a combination, or why there is none."""
+        target, attack = self._target(at), self._attacks[at.attack]
+        part = self._part(at)
+        if attack.clean:
             return Cell(target, part), ""
-        attack: Spec = v["attack"]
-        goal: GoalSpec = v["goal"]
-        budget: BudgetSpec = v["budget"]
-        key = (id(attack), id(goal), id(budget), id(v["dataset"]))
-        if key not in self._excluded:
-            self._excluded[key] = self._gate(attack, goal, budget, target.info)
-        if reason := self._excluded[key]:
+        if reason := self._gate(at, target.info):
             return None, reason
-        if v["detector"] is not None:
+        if self.block.axes["detector"]:
             return None, "detectors are not computed yet"
-        source = self._source(target, v)
+        precision = self._values["precision"][at.precision]
+        if reason := attack.bars_stop(self.block.stop, target) or attack.bars_precision(precision):
+            return None, reason
+        source = self._source(at, target)
         if self.block.stop == "success" and source.id != target.id:
             return None, "stop = 'success' needs the attack to see the target itself, not a surrogate"
-        universal = isinstance(_root(attack.plugin), UniversalAttack)  # type: ignore[arg-type]
-        craft_on = self._part_of(v["craft_on"], v["dataset"]) if universal else None
-        if v["surrogate"].patch and not universal and source.info.classes != target.info.classes:
+        if not attack.universal and source is not target and source.info.classes != target.info.classes:
             return None, "surrogate and target have different classes"
-        return self._with_text(
-            Cell(target, part, self.block.stop, attack, source, goal, budget, v["precision"], craft_on)
-        ), ""
+        return Cell(target, part, attack.spec, source, self._setting(at, target, part)), ""
 
-    def _with_text(self, cell: Cell) -> Cell:
-        """A cell that shares the text of its goal, budget and images with those that have the same."""
-        shared = (cell.goal, cell.budget, cell.part, cell.craft_on, cell.target.train)
-        key = (*map(id, shared), cell.target.seed, cell.precision)
-        if key in self._texts:
-            cell.__dict__["_attack_text"] = self._texts[key]
-        else:
-            self._texts[key] = cell._attack_text
-        return cell
+    def _gate(self, at: _At, info: DataInfo) -> str:
+        """Why an attack cannot run with a goal and a budget on a data set; empty if it can."""
+        key = (at.attack, at.goal, at.budget, at.dataset)
+        if key not in self._gated:
+            goal, budget = self._values["goal"][at.goal], self._values["budget"][at.budget]
+            self._gated[key] = self._attacks[at.attack].bars(goal, budget, info)
+        return self._gated[key]
 
-    @staticmethod
-    def _gate(attack: Spec, goal: GoalSpec, budget: BudgetSpec, info: DataInfo) -> str:
-        if goal.targeted and goal.target not in info.classes:
-            return f"the data set has no class '{goal.target}'"
-        asked: list[Any] = [attack.plugin]
-        for plugin in asked:
-            reason = plugin.threat.excludes(
-                norm=budget.norm, targeted=goal.targeted, task=info.task, minimal=budget.eps is None
-            )
-            if reason:
-                return f"attack '{plugin.title}' {reason}"
-            asked += plugin.made_of
-        return ""
-
-    def _part_of(self, choice: PartSpec, own: Spec) -> Part:
-        key = (id(choice), id(own))
-        if key not in self._parts_by_choice:
-            self._parts_by_choice[key] = self._part(choice, own)
-        return self._parts_by_choice[key]
-
-    def _part(self, spec: PartSpec, own: Spec) -> Part:
-        dataset = spec.dataset or own
-        key = (id(dataset), spec.slice)
-        if key not in self._parts:
-            info, fields = self.metadata.data(dataset)
-            if spec.slice.split not in info.splits:
-                raise DataUnavailable(
-                    f"data set '{dataset.label}' has no split '{spec.slice.split}'; it has {', '.join(info.splits)}"
-                )
-            self._parts[key] = Part(dataset, fields, spec.slice, self.block.split_seed)
-        return self._parts[key]
-
-    def _target(self, dataset: Spec, train_set: Slice, model: Spec, defense: Spec, seed: int) -> Target:
-        choice = (id(dataset), id(train_set), id(model), id(defense), seed)
-        if choice not in self._targets_by_choice:
-            self._targets_by_choice[choice] = self._new_target(dataset, train_set, model, defense, seed)
-        return self._targets_by_choice[choice]
-
-    def _new_target(self, dataset: Spec, train_set: Slice, model: Spec, defense: Spec, seed: int) -> Target:
-        key = (id(dataset), train_set, model.canonical, id(defense), seed)
+    def _target(self, at: _At) -> Target:
+        key = (*at[:_ATTACK], at.seed)
         if key not in self._targets:
-            info, _ = self.metadata.data(dataset)
-            train = self._part(PartSpec(train_set), dataset)
-            fields = self.metadata.model(model)
-            pretrained = self._pretrained(info, model, seed)
-            self._targets[key] = Target(train, info, model, fields, defense, seed, self.block.threads, pretrained)
+            self._targets[key] = self.targets.target(**self._trained(at))
         return self._targets[key]
 
-    def _pretrained(self, info: DataInfo, model: Spec, seed: int) -> Target | None:
-        """The target that a model's initial weights come from, built for the shape it is tuned at."""
-        assert isinstance(model.plugin, Model)
-        init = model.plugin.init
-        if not isinstance(init, Pretraining):
-            return None
-        dataset = spec_of(init.pretrain_on, self.metadata.registry)
-        recipe = init.recipe or model.plugin.recipe
-        base = dataclasses.replace(model, plugin=dataclasses.replace(model.plugin, init="random", recipe=recipe))
-        train = self._part(PartSpec(Slice.parse(init.train_set)), dataset)
-        none = Spec(self.metadata.registry.find("defense", "none"), NoDefense(), "none")
-        return Target(
-            train,
-            self.metadata.data(dataset)[0],
-            base,
-            self.metadata.model(base),
-            none,
-            seed,
-            self.block.threads,
-            shape=(info.channels, *info.size),
-        )
+    def _source(self, at: _At, target: Target) -> Target:
+        key = (*at[:_ATTACK], at.seed, at.surrogate)
+        if key not in self._sources:
+            patch = self._values["surrogate"][at.surrogate]
+            self._sources[key] = self.targets.source(target, patch, self._trained(at))
+        return self._sources[key]
 
-    def _source(self, target: Target, v: Mapping[str, Any]) -> Target:
-        surrogate: SurrogatePatch = v["surrogate"]
-        if not surrogate.patch and surrogate.instance is None:
-            return target
-        keys = {k: v[k] for k in ("dataset", "train_set", "model", "defense", "seed")} | dict(surrogate.patch)
-        if surrogate.instance is None:
-            return self._target(**keys)
-        wanted = (0, 1) if surrogate.instance == "other" else (surrogate.instance,)
-        for instance in wanted:
-            source = self._target(**{**keys, "model": self._instance(keys["model"], instance)})
-            if surrogate.instance != "other" or source.id != target.id:
-                return source
-        raise AssertionError("two instances cannot both be the target")
+    def _trained(self, at: _At) -> dict[str, Any]:
+        """What determines a target, by axis."""
+        return {
+            axis: self._values[axis][number] for axis, number in zip(_TRAINED, (*at[:_ATTACK], at.seed), strict=True)
+        }
 
-    def _instance(self, model: Spec, instance: int) -> Spec:
-        key = (id(model), instance)
-        if key not in self._instances:
-            self._instances[key] = with_instance(model, instance)
-        return self._instances[key]
+    def _part(self, at: _At) -> Part:
+        key = (at.evaluate_on, at.dataset)
+        if key not in self._parts:
+            spec, own = self._values["evaluate_on"][at.evaluate_on], self._values["dataset"][at.dataset]
+            self._parts[key] = self.targets.part(spec, own)
+        return self._parts[key]
+
+    def _setting(self, at: _At, target: Target, part: Part) -> Setting:
+        attack = self._attacks[at.attack]
+        shared = (at.dataset, at.train_set, at.goal, at.budget, at.precision, at.craft_on, at.evaluate_on, at.seed)
+        key = (attack.universal, attack.batch, *shared)
+        if key not in self._settings:
+            value = {axis: self._values[axis][number] for axis, number in at._asdict().items() if self._values[axis]}
+            self._settings[key] = Setting(
+                goal=value["goal"],
+                budget=value["budget"],
+                part=part,
+                train=target.train,
+                seed=target.seed,
+                precision=value["precision"],
+                stop=self.block.stop,
+                craft_on=self.targets.part(value["craft_on"], value["dataset"]) if attack.universal else None,
+                batch=attack.batch,
+            )
+        return self._settings[key]
 
 
-def _root(plugin: AnyAttack) -> AnyAttack:
-    while isinstance(plugin, DerivedAttack):
-        plugin = plugin.of
-    return plugin
-
-
-def with_instance(model: Spec, instance: int) -> Spec:
-    """The same model as another independent repetition."""
-    plugin = dataclasses.replace(model.plugin, instance=instance)  # type: ignore[type-var]
-    return dataclasses.replace(model, plugin=plugin)
+def _without_paths(labels: tuple[str, ...], cell: Cell) -> tuple[str, ...]:
+    """Labels in which a checkpoint is called by its file's name and content, which tells more than where it lies."""
+    for target in (cell.target, cell.source):
+        if target is not None and "checkpoint" in target.model_fields:
+            written, named = target.model.name, target.model_name
+            labels = tuple([label.replace(written, named) for label in labels])
+    return labels

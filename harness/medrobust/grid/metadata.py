@@ -19,7 +19,7 @@ class MetadataCache:
         self.source = source
         self.registry = registry
         self._data: dict[str, tuple[DataInfo, Fields] | MedrobustError] = {}
-        self._models: dict[int, tuple[Spec, Fields]] = {}
+        self._models: dict[str, Fields] = {}
 
     def data(self, dataset: Spec) -> tuple[DataInfo, Fields]:
         """The description and the identity fields of a data set.
@@ -46,14 +46,15 @@ class MetadataCache:
 
     def model(self, model: Spec) -> Fields:
         """The identity fields of a model; a checkpoint file counts by its content."""
-        if id(model) not in self._models:
+        key = model.canonical
+        if key not in self._models:
             assert isinstance(model.plugin, Model)
             fields = model.fields
             if isinstance(model.plugin.init, str) and model.plugin.init not in ("random", "imagenet"):
                 file = self.source.find(model.plugin.init, what=f"checkpoint '{model.plugin.init}'")
                 fields = {**fields, "init": Path(model.plugin.init).name, "checkpoint": _file_hash(file)}
-            self._models[id(model)] = (model, fields)
-        return self._models[id(model)][1]
+            self._models[key] = fields
+        return self._models[key]
 
 
 def _file_hash(file: Path) -> str:

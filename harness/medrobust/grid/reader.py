@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from ..contracts import BudgetSpec, Precision
+from ..contracts import AXES, BudgetSpec, Precision
 from ..errors import GridError, MedrobustError, did_you_mean
 from ..plugins.registry import Registry
 from ..plugins.specs import article, build, sweeps
-from .blocks import AXES, Block, Choice, DetectorSpec, GoalSpec, Grid, PartSpec, Stop, SurrogatePatch
+from .blocks import Block, Choice, DetectorSpec, GoalSpec, Grid, PartSpec, Stop, SurrogatePatch
 from .slices import Slice
 
 _SCALARS = ("stop", "threads", "split_seed", "images")
@@ -183,9 +183,8 @@ class _Reader:
             for each in definition:
                 yield from self.dealias(each, where, (*seen, name))
             return
-        for value, inner in self.dealias(definition, where, (*seen, name)):
+        for value, _ in self.dealias(definition, where, (*seen, name)):
             # Of a chain of aliases the outermost one is the label.
-            del inner
             yield value, name
 
     def expand_nested(self, item: Any, where: str, seen: tuple[str, ...]) -> Any:

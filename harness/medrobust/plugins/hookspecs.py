@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from ..contracts import AnyAttack, Dataset, Defense, Detector, Model, Preset, Probe
 
 GROUP = "medrobust"
+KINDS = ("dataset", "model", "attack", "defense", "detector", "probe")
+"""Kinds of plugins, in the order in which they are listed."""
 hookspec = pluggy.HookspecMarker(GROUP)
 hookimpl = pluggy.HookimplMarker(GROUP)
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.metadata
-import importlib.util
 import os
 import sys
-import typing
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -17,13 +14,13 @@ from typing import Any
 
 import pluggy
 
-from ..contracts import Plugin, Preset, cumulative_field
+from ..contracts import Plugin, Preset
 from ..errors import PluginError, did_you_mean
-from . import builtin, hookspecs
-from .hookspecs import GROUP
+from . import builtin, hookspecs, local
+from .hookspecs import GROUP, KINDS
 from .tracebacks import own_line, show
+from .validation import missing_libraries, preset_error, validation_error
 
-KINDS = ("dataset", "model", "attack", "defense", "detector", "probe")
 _OFFERS = ("medrobust_datasets", "medrobust_models", "medrobust_attacks", "medrobust_defenses", "medrobust_probes")
 
 
@@ -85,6 +82,8 @@ class Registry:
         self._offers: dict[str, list[RegisteredPlugin]] = {kind: [] for kind in KINDS}
         self._papers: list[tuple[str, Path]] = []
         self._files: set[str] = set()
+        self._folders: set[Path] = set()
+        self._clashes: dict[tuple[str, str], tuple[RegisteredPlugin, list[RegisteredPlugin]]] = {}
         self._manager = pluggy.PluginManager(GROUP)
         self._manager.add_hookspecs(hookspecs)
 
@@ -124,19 +123,19 @@ class Registry:
         """
         if not file.is_file():
             raise PluginError(f"--plugin {file}: no such file")
-        name = local_module(file)
-        specification = importlib.util.spec_from_file_location(name, file)
-        if specification is None or specification.loader is None:
-            raise PluginError(f"--plugin {file}: not a Python file")
-        module = importlib.util.module_from_spec(specification)
-        if name in self._files:
+        file = file.absolute()
+        if local.module_name(file) in self._files:
             raise PluginError(f"--plugin {file}: another file of this name is loaded already; rename one of them")
-        self._files.add(name)
-        sys.modules[name] = module
+        self._files.add(local.module_name(file))
+        if file.parent not in self._folders:
+            self._folders.add(file.parent)
+            local.open_folder(file.parent)
         try:
-            specification.loader.exec_module(module)
+            module = local.load(file)
         except (Exception, SystemExit) as error:
-            raise PluginError(f"--plugin {file}: {cause_of(error)}") from error
+            raise PluginError(f"--plugin {file}: {local.hidden_neighbour(file) or cause_of(error)}") from error
+        if hidden := local.hidden_neighbour(file):
+            raise PluginError(f"--plugin {file}: {hidden}")
         faults = len(self.faults)
         if not self.add(module, file.stem, "local file", bundled=False) and len(self.faults) == faults:
             raise PluginError(
@@ -197,8 +196,12 @@ class Registry:
         plugin = preset.plugin if preset else offer
         where = f"plugin {preset.name if preset else getattr(plugin, '__name__', plugin)}"
         remedy = "See docs/plugins.md for what a plugin must look like."
-        if complaint := _validation_error(plugin) or (_preset_error(preset) if preset else None):
+        if complaint := validation_error(plugin) or (preset_error(preset) if preset else None):
             self._load_error(distribution, version, where, PluginError(complaint), remedy)
+            return
+        if missing := missing_libraries(plugin):
+            cause = PluginError(f"needs {', '.join(missing)}, which is not installed")
+            self._load_error(distribution, version, where, cause, f"pip install {' '.join(missing)}")
             return
         name = preset.name if preset else plugin.name
         if any(o.name == name and o.distribution == distribution for o in self._offers[plugin.kind]):
@@ -232,90 +235,60 @@ class Registry:
         Raises:
             PluginError: unknown name (with the nearest valid one) or a bare name that several strangers offer.
         """
-        offers = self._offers[kind]
-        if ":" in name:
-            found = [o for o in offers if o.qualified == name]
-        else:
-            found = [o for o in offers if o.name == name and o.bundled] or [o for o in offers if o.name == name]
+        found = self._matching(kind, name)
         if len(found) == 1:
+            if ":" not in name and (others := [o for o in self._offers[kind] if o.name == name and o is not found[0]]):
+                self._clashes[kind, name] = (found[0], others)
             return found[0]
         if len(found) > 1:
             choices = " or ".join(f"'{o.qualified}'" for o in found)
             raise PluginError(f"{kind} '{name}' is offered by several distributions; write {choices}")
         broken = "".join(f" Not loaded: {fault}" for fault in self.faults)
-        raise PluginError(f"no {kind} is called '{name}'{did_you_mean(name, (o.name for o in offers))}.{broken}")
+        known = (o.name for o in self._offers[kind])
+        raise PluginError(f"no {kind} is called '{name}'{did_you_mean(name, known)}.{broken}")
+
+    def _matching(self, kind: str, name: str) -> list[RegisteredPlugin]:
+        offers = self._offers[kind]
+        if ":" in name:
+            return [o for o in offers if o.qualified == name]
+        return [o for o in offers if o.name == name and o.bundled] or [o for o in offers if o.name == name]
+
+    def short_name(self, offer: RegisteredPlugin) -> str:
+        """The shortest name by which a grid can call a plugin; qualified where its bare name means another one."""
+        return offer.name if self._matching(offer.kind, offer.name) == [offer] else offer.qualified
+
+    def clashes(self) -> list[str]:
+        """A line for each bare name that was looked up and that other distributions offer too."""
+        lines = []
+        for (kind, name), (taken, others) in self._clashes.items():
+            choices = " or ".join(f"'{o.qualified}'" for o in others)
+            lines.append(f"{kind} '{name}' is that of {taken.distribution}; {choices} must be written in full")
+        return lines
 
     def registered(self, plugin: Plugin) -> RegisteredPlugin:
-        """The offer that an instance was made from.
+        """The offer that an instance was made from; of several, the one that fixes most of its fields.
 
         Raises:
             PluginError: if nobody offers its class.
         """
-        for offer in self._offers.get(plugin.kind, ()):
-            if offer.plugin is type(plugin) and all(getattr(plugin, k) == v for k, v in offer.preset):
-                return offer
-        raise PluginError(f"{plugin.kind} '{plugin.title}' is offered by no plugin")
+        mine = [o for o in self._offers.get(plugin.kind, ()) if o.plugin is type(plugin)]
+        fitting = [o for o in mine if all(getattr(plugin, k) == v for k, v in o.preset)]
+        if not fitting:
+            raise PluginError(f"{plugin.kind} '{plugin.title}' is offered by no plugin")
+        return max(fitting, key=lambda o: len(o.preset))
 
 
 def load_local_files(files: Iterable[Path]) -> None:
     """Load local plugin files that this process has not loaded yet, so that their classes can be unpickled."""
     for file in files:
-        if local_module(file) not in sys.modules:
+        if local.module_name(file) not in sys.modules:
             Registry().load_file(file)
-
-
-def local_module(file: Path) -> str:
-    """The name of the module of a local plugin file: the file's own, so that another process finds its classes."""
-    return f"medrobust_local_{file.stem.replace('-', '_')}"
 
 
 def _classes_of(module: ModuleType) -> list[type[Plugin]]:
     """Plugin classes that a module without hooks defines itself."""
     own = (value for value in vars(module).values() if isinstance(value, type) and value.__module__ == module.__name__)
     return [c for c in own if issubclass(c, Plugin) and "name" in vars(c)]
-
-
-def _validation_error(plugin: Any) -> str | None:
-    """What is wrong with a plugin class, in one sentence, or None."""
-    if not (isinstance(plugin, type) and issubclass(plugin, Plugin)):
-        return f"{plugin!r} is no plugin class; derive it from medrobust.Attack, Dataset, Model or Defense"
-    if getattr(plugin, "kind", None) not in KINDS:
-        return "derives from no contract; derive it from medrobust.Attack, Dataset, Model or Defense"
-    if not isinstance(getattr(plugin, "name", None), str) or not plugin.name:
-        return "has no class variable `name`"
-    if ":" in plugin.name or plugin.name.startswith("@"):
-        return f"its name {plugin.name!r} may hold no ':' and not begin with '@'"
-    if not dataclasses.is_dataclass(plugin) or not plugin.__dataclass_params__.frozen:
-        return "is no frozen dataclass; decorate it with @dataclass(frozen=True)"
-    if missing := sorted(getattr(plugin, "__abstractmethods__", ())):
-        return f"does not implement {', '.join(missing)}"
-    if plugin.kind == "attack" and not hasattr(plugin, "threat"):
-        return "declares no `threat: ClassVar[ThreatModel]`"
-    no_default = [f.name for f in dataclasses.fields(plugin) if f.default is f.default_factory is dataclasses.MISSING]
-    if no_default and plugin.kind in ("model",):
-        return f"fields {', '.join(no_default)} have no default"
-    try:
-        typing.get_type_hints(plugin)
-    except Exception as error:  # noqa: BLE001 - an annotation may be any expression
-        return f"has an annotation that cannot be read: {type(error).__name__}: {error}"
-    if sum(bool(f.metadata.get("cumulative")) for f in dataclasses.fields(plugin)) > 1:
-        return "declares more than one cumulative field"
-    if plugin.kind == "attack" and (field := cumulative_field(plugin)) and not hasattr(plugin, "iterates"):
-        # A sweep over the field is one run, so an attack that gives its last images only would answer for all values.
-        return (
-            f"has the cumulative field '{field}' and gives no iterates; derive it from medrobust.IterativeAttack or "
-            "IterativeUniversalAttack, or declare an ordinary field"
-        )
-    return None
-
-
-def _preset_error(preset: Preset) -> str | None:
-    """What is wrong with the fields that a preset fixes, or None."""
-    valid = [f.name for f in dataclasses.fields(preset.plugin) if f.init]  # type: ignore[arg-type]
-    unknown = next((name for name in preset.fields if name not in valid), None)
-    if unknown is not None:
-        return f"{preset.plugin.__name__} has no field '{unknown}'{did_you_mean(unknown, valid)}"
-    return None
 
 
 def _first_line(plugin: type[Plugin]) -> str:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import ast
 import dataclasses
-import hashlib
-import inspect
 import itertools
 import json
 import types
@@ -20,6 +17,8 @@ from pydantic import TypeAdapter, ValidationError
 from ..contracts import BudgetSpec, DerivedAttack, Length, Plugin, cumulative_field
 from ..errors import MedrobustError, PluginError, did_you_mean
 from .registry import RegisteredPlugin, Registry, cause_of
+from .source import source_hash
+from .validation import libraries_of, library_version
 
 _to_json = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
@@ -48,12 +47,24 @@ class Spec:
     Attributes:
         offer: name and origin.
         plugin: the instance.
-        label: how tables show it: its alias, or its name with the fields that differ from their defaults.
+        label: how tables show it: its alias, or its name.
+        name: the shortest name by which a grid can call it, with the fields that differ from their defaults.
     """
 
     offer: RegisteredPlugin
     plugin: Plugin
     label: str
+    name: str
+
+    @classmethod
+    def of(cls, offer: RegisteredPlugin, plugin: Plugin, registry: Registry, label: str = "") -> Spec:
+        """The spec of an instance of an offer, under its own name if it has no alias."""
+        name = describe(registry.short_name(offer), plugin, registry, dict(offer.preset))
+        return cls(offer, plugin, label or name, name)
+
+    def replaced(self, registry: Registry, **fields: Any) -> Spec:
+        """The same plugin with other fields, under the same label."""
+        return Spec.of(self.offer, dataclasses.replace(self.plugin, **fields), registry, self.label)  # type: ignore[type-var]
 
     @cached_property
     def fields(self) -> dict[str, Any]:
@@ -78,13 +89,8 @@ class Spec:
             plugin = plugin.of
         return Canonical.of(without_value(plugin))
 
-    @property
-    def name(self) -> str:
-        """Its name with the fields that differ from their defaults, whatever its alias."""
-        return describe(self.offer.name, self.plugin, dict(self.offer.preset))
 
-
-def build(offer: RegisteredPlugin, table: Mapping[str, Any], registry: Registry, label: str | None = None) -> Spec:
+def build(offer: RegisteredPlugin, table: Mapping[str, Any], registry: Registry, label: str = "") -> Spec:
     """Instantiate an offer with the parameters of `table`.
 
     Raises:
@@ -113,7 +119,7 @@ def build(offer: RegisteredPlugin, table: Mapping[str, Any], registry: Registry,
         raise PluginError(
             f"{offer.kind} '{offer.qualified}' cannot be made of {dict(table)}: {cause_of(error)}"
         ) from error
-    return Spec(offer, plugin, label or describe(offer.name, plugin, dict(offer.preset)))
+    return Spec.of(offer, plugin, registry, label)
 
 
 def spec_of(plugin: Plugin, registry: Registry) -> Spec:
@@ -122,8 +128,7 @@ def spec_of(plugin: Plugin, registry: Registry) -> Spec:
     Raises:
         PluginError: if nobody offers its class.
     """
-    offer = registry.registered(plugin)
-    return Spec(offer, plugin, describe(offer.name, plugin, dict(offer.preset)))
+    return Spec.of(registry.registered(plugin), plugin, registry)
 
 
 def nested(contract: type[Plugin], value: Any, registry: Registry) -> Spec:
@@ -219,7 +224,7 @@ def plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
         if isinstance(value, Plugin):
-            return {**fields, "class": type(value).__qualname__, "source": source_hash(type(value))}
+            return {**fields, **_code(type(value))}
         return fields
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in sorted(value.items())}
@@ -228,6 +233,17 @@ def plain(value: Any) -> Any:
     if isinstance(value, Fraction):
         return str(value)
     return value
+
+
+def _code(plugin: type[Plugin]) -> dict[str, Any]:
+    """The code behind a plugin: class, source, and the versions of the libraries that it names.
+
+    The class comes with its top-level package: equal names and revisions of two distributions are two plugins.
+    """
+    versions = {name: library_version(name) for name in libraries_of(plugin)}
+    named = {"libraries": versions} if versions else {}
+    owner = plugin.__module__.partition(".")[0]
+    return {"class": f"{owner}.{plugin.__qualname__}", "source": source_hash(plugin), **named}
 
 
 CONTENT = frozenset({"source", "checkpoint", "fingerprint", "libraries", "revision"})
@@ -247,58 +263,25 @@ def without_value(plugin: Plugin) -> Any:
     return {k: v for k, v in plain(plugin).items() if k != field}
 
 
-def describe(name: str, value: Any, hidden: Mapping[str, Any] = types.MappingProxyType({})) -> str:
+def describe(name: str, value: Any, registry: Registry, hidden: Mapping[str, Any] = types.MappingProxyType({})) -> str:
     """`pgd(steps=5)`: the name with the fields that differ from their defaults."""
     parts = []
     for field in dataclasses.fields(value):
         given = getattr(value, field.name)
-        default = (
-            field.default
-            if field.default is not dataclasses.MISSING
-            else (field.default_factory() if field.default_factory is not dataclasses.MISSING else dataclasses.MISSING)
-        )
-        if given == default or field.name in hidden:
-            continue
-        parts.append(f"{field.name}={_text(given)}")
+        default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+        if given != default and field.name not in hidden:
+            parts.append(f"{field.name}={_text(given, registry)}")
     return f"{name}({', '.join(parts)})" if parts else name
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, registry: Registry) -> str:
     if isinstance(value, tuple):
-        return ",".join(map(_text, value))
+        return ",".join(_text(each, registry) for each in value)
     if isinstance(value, Plugin):
-        return describe(value.title, value)
-    if dataclasses.is_dataclass(value) and not isinstance(value, (Length, BudgetSpec, type)):
-        return describe("", value)
-    return str(value)
-
-
-@cache
-def source_hash(plugin: type[Plugin]) -> str:
-    """`r3` for a declared revision, else a hash of the syntax trees of the modules that define the class.
-
-    Comments, docstrings and layout do not count, so that they can be edited without recomputing anything.
-    """
-    if plugin.revision is not None:
-        return f"r{plugin.revision}"
-    digest = hashlib.sha256()
-    for cls in plugin.__mro__:
-        if cls.__module__.partition(".")[0] in ("medrobust", "builtins", "abc"):
-            continue
-        module = inspect.getmodule(cls)
         try:
-            tree = ast.parse(inspect.getsource(module or cls))
-        except (OSError, TypeError):
-            tree = ast.parse("")
-        digest.update(ast.dump(_without_docstrings(tree)).encode())
-    return digest.hexdigest()[:16]
-
-
-def _without_docstrings(tree: ast.Module) -> ast.Module:
-    for node in ast.walk(tree):
-        if (
-            isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
-            and ast.get_docstring(node, clean=False) is not None
-        ):
-            node.body = node.body[1:]
-    return tree
+            return spec_of(value, registry).name
+        except PluginError:
+            return describe(value.title, value, registry)
+    if dataclasses.is_dataclass(value) and not isinstance(value, (Length, BudgetSpec, type)):
+        return describe("", value, registry)
+    return str(value)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from ..contracts import decide
 from .record import Record
 
 Decisions = NDArray[np.int64]
@@ -16,15 +17,8 @@ Mask = NDArray[np.bool_]
 
 
 def decisions(record: Record, logits: NDArray[np.float32]) -> Decisions:
-    """Decision per image in the form its labels have: class indices (n,), or a 0/1 matrix at probability 0.5.
-
-    A multi-class model with a single output is a binary one with a sigmoid: class 1 where its logit is positive.
-    """
-    if record.task == "multilabel":
-        return np.asarray(logits > 0, dtype=np.int64)
-    if logits.shape[1] == 1:
-        return (logits[:, 0] > 0).astype(np.int64)
-    return np.asarray(logits.argmax(axis=1), dtype=np.int64)
+    """Decision per image in the form its labels have: class indices (n,), or a 0/1 matrix at probability 0.5."""
+    return decide(logits, multilabel=record.task == "multilabel")
 
 
 def same(first: Decisions, second: Any) -> Mask:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from ..grid.blocks import AXES
+from ..contracts import AXES
 
 VERSION = 2
 """Version of the schema; a store of another version is refused, not guessed at."""
@@ -114,10 +114,15 @@ EVIDENCE = pa.schema(
 
 REQUESTS = pa.schema(
     [
-        pa.field("request", pa.string(), nullable=False),  # one for each run
+        pa.field("request", pa.string(), nullable=False),  # hash of what was asked for; asked again, its time is new
+        pa.field("position", pa.int32()),  # place in the grid
         pa.field("grid", pa.string()),  # name of the grid, with its profile
         pa.field("cell", pa.string()),  # null where the combination is impossible here
+        pa.field("reason", pa.string()),  # why it is impossible
         pa.field("slot", pa.string()),
+        pa.field("clean", pa.string()),  # identity of the clean record
+        pa.field("weights", pa.list_(pa.string())),  # identities of all weights it rests on or may go on from
+        pa.field("perturbation", pa.string()),  # identity, of a universal attack
         *(pa.field(axis, pa.string()) for axis in AXES),  # labels, as the grid has them
         pa.field("tags", pa.string()),  # JSON
         pa.field("created", pa.timestamp("us", tz="UTC")),

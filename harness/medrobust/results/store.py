@@ -21,8 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import StoreError
-from ..grid.plan import Done
-from ..recent import Recent
+from ..lru import Kept
 from .files import TEMPORARY, write_atomic, write_text
 from .record import Record
 from .schema import KEYS, TABLES, VERSION
@@ -69,7 +68,7 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._tables: Recent[pa.Table] = Recent(KEPT, lambda table: int(table.nbytes))
+        self._tables: Kept[pa.Table] = Kept(KEPT, lambda table: int(table.nbytes))
         marker = path / "store.json"
         if path.exists() and not path.is_dir():
             raise StoreError(f"{path}: is a file, not a store")
@@ -95,7 +94,8 @@ class Store:
 
     # Tables ----------------------------------------------------------------------------------------------------------
 
-    def _files(self, table: str) -> list[Path]:
+    def files(self, table: str) -> list[Path]:
+        """The Parquet files of a table, without what a killed write left."""
         return sorted(f for f in (self.path / table).glob("*.parquet") if not f.name.startswith(TEMPORARY))
 
     def _write(self, table: str, name: str, rows: pa.Table) -> None:
@@ -103,13 +103,18 @@ class Store:
         write_atomic(self.path / table / f"{name}.parquet", lambda p: pq.write_table(rows, p, compression="zstd"))
 
     def _read(self, table: str, columns: list[str] | None = None) -> pa.Table:
-        tables = [self._read_file(table, f, columns) for f in self._files(table)]
+        tables = [self.read_file(table, f, columns) for f in self.files(table)]
         if not tables:
             schema = TABLES[table]
             return (pa.schema([schema.field(c) for c in columns]) if columns else schema).empty_table()
         return pa.concat_tables(tables)
 
-    def _read_file(self, table: str, file: Path, columns: list[str] | None = None) -> pa.Table:
+    def read_file(self, table: str, file: Path, columns: list[str] | None = None) -> pa.Table:
+        """One file of a table, or some of its columns.
+
+        Raises:
+            StoreError: if it is damaged or gone.
+        """
         try:
             known = file.stat()
         except OSError as error:
@@ -152,11 +157,16 @@ class Store:
         """Content hash of the weights of every model fitted so far, as far as the weights are there."""
         table = self._read("fits", ["fit", "weights"])
         pairs = zip(table["fit"].to_pylist(), table["weights"].to_pylist(), strict=True)
-        return {fit: content for fit, content in pairs if self._blob(content).exists()}
+        return {fit: content for fit, content in pairs if self.blob(content).exists()}
 
-    def done(self) -> Done:
-        """What a plan need not make again."""
-        return Done(self.finished(), self.fitted().keys(), set(self.rows("artifacts")["artifact"]))
+    def artifacts(self) -> set[str]:
+        """Identities of the perturbations and of what probes measured."""
+        return set(self._read("artifacts", ["artifact"])["artifact"].to_pylist())
+
+    def requests(self) -> pd.DataFrame:
+        """What runs asked for, a row for each combination, in the order of grids; an equal request stands once."""
+        frame: pd.DataFrame = _latest_requests(self._read("requests")).to_pandas()
+        return frame.sort_values(["created", "request", "position"], ignore_index=True)
 
     def has_part(self, part: str) -> bool:
         """Whether what a slice holds is recorded in a file of its own."""
@@ -166,7 +176,7 @@ class Store:
         """Content hash of the weights of one fit, by the one file it wrote; None if it is not there."""
         file = self.path / "fits" / f"{fit}.parquet"
         if file.exists():
-            return str(self._read_file("fits", file, ["weights"])["weights"][0].as_py())
+            return str(self.read_file("fits", file, ["weights"])["weights"][0].as_py())
         return self.fitted().get(fit)
 
     def artifact(self, identity: str) -> str:
@@ -176,7 +186,7 @@ class Store:
             StoreError: if it is not there.
         """
         file = self.path / "artifacts" / f"{identity}.parquet"
-        rows = self._read_file("artifacts", file) if file.exists() else self._read("artifacts")
+        rows = self.read_file("artifacts", file) if file.exists() else self._read("artifacts")
         table = dict(zip(rows["artifact"].to_pylist(), rows["content"].to_pylist(), strict=True))
         if identity not in table:
             raise StoreError(f"{self.path}: artifact {identity} is missing; run again")
@@ -184,15 +194,16 @@ class Store:
 
     # Tensors ---------------------------------------------------------------------------------------------------------
 
-    def _blob(self, content: str) -> Path:
+    def blob(self, content: str) -> Path:
+        """The file of the tensors with this content hash, whether it is there or not."""
         return self.path / "tensors" / f"{content}.safetensors"
 
     def save_tensors(self, tensors: Mapping[str, Tensor]) -> str:
         """Write tensors under their content hash and return it."""
         data = safetensors.torch.save({k: v.detach().cpu().contiguous() for k, v in tensors.items()})
         content = hashlib.sha256(data).hexdigest()[:32]
-        if not self._blob(content).exists():
-            write_atomic(self._blob(content), lambda p: _write_bytes(p, data))
+        if not self.blob(content).exists():
+            write_atomic(self.blob(content), lambda p: _write_bytes(p, data))
         return content
 
     def load_tensors(self, content: str) -> dict[str, Tensor]:
@@ -201,7 +212,7 @@ class Store:
         Raises:
             StoreError: if they are missing or damaged.
         """
-        file = self._blob(content)
+        file = self.blob(content)
         try:
             data = file.read_bytes()
         except OSError:
@@ -215,10 +226,10 @@ class Store:
     def samples(self, cells: Collection[str]) -> Iterator[tuple[str, Samples]]:
         """Samples of the given cells, file by file, so that no more than one file is in memory."""
         missing = set(cells)
-        for file in self._files("samples"):
+        for file in self.files("samples"):
             if not missing:
                 return
-            for cell, rows in _split_by_cell(self._read_file("samples", file), missing):
+            for cell, rows in _split_by_cell(self.read_file("samples", file), missing):
                 missing.discard(cell)
                 yield cell, _samples(rows)
 
@@ -261,7 +272,7 @@ class Store:
     def compact(self, *, above: int = COMPACT_ABOVE) -> None:
         """Join the small files of each table that has many; a kill in between leaves rows twice, which is forgiven."""
         for table in TABLES:
-            files = [f for f in self._files(table) if f.stat().st_size < SMALL]
+            files = [f for f in self.files(table) if f.stat().st_size < SMALL]
             if len(files) <= above:
                 continue
             seen: set[str] = set()
@@ -275,12 +286,20 @@ class Store:
                 else:
                     kept.append(rows)
             joined = pa.concat_tables(kept)
+            joined = _latest_requests(joined) if table == "requests" else joined
             joined = joined.unify_dictionaries() if table == "samples" else joined
             name = f"compact-{_digest(*(f.name for f in files))}"
             self._write(table, name, joined)
             for file in files:
                 with contextlib.suppress(FileNotFoundError):
                     file.unlink()
+
+
+def _latest_requests(rows: pa.Table) -> pa.Table:
+    """Rows of each request from the last time it was made."""
+    frame = rows.select(["request", "position", "created"]).to_pandas()
+    latest = frame["created"] == frame.groupby("request", sort=False)["created"].transform("max")
+    return rows.filter(pa.array(latest & ~frame.duplicated(["request", "position", "created"])))
 
 
 def _digest(*parts: str) -> str:

@@ -27,6 +27,10 @@ class Norms:
     bounded: Tensor
     """The norm that the budget bounds."""
 
+    def only(self, rows: Tensor) -> Norms:
+        """Those of some images."""
+        return Norms(self.l2[rows], self.linf[rows], self.bounded[rows])
+
 
 class InvalidImagesError(PluginError):
     """What an attack returned breaks its budget or the contract; the message says which rule, and by how much."""

@@ -4,23 +4,23 @@
 with intervals and p values, `effects` those of a claim's members; `verdicts` decides; `wording` and `terminal` tell.
 """
 
-from .specs import Bound, Claim, Comparison, Trend, read_claims
+from .specs import BoundClaim, Claim, ComparisonClaim, TrendClaim, read_claims
 from .terminal import claims_to_terminal
-from .verdicts import Finding, judge, unplanned, verdict_on
-from .wording import as_entry, describe, summarize_claims
+from .verdicts import Finding, unplanned, verdict_on, verdicts_on
+from .wording import as_facts, describe, summarize_claims
 
 __all__ = [
-    "Bound",
+    "BoundClaim",
     "Claim",
-    "Comparison",
+    "ComparisonClaim",
     "Finding",
-    "Trend",
-    "as_entry",
+    "TrendClaim",
+    "as_facts",
     "claims_to_terminal",
     "describe",
-    "judge",
     "read_claims",
     "summarize_claims",
     "unplanned",
     "verdict_on",
+    "verdicts_on",
 ]

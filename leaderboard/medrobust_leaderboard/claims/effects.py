@@ -8,15 +8,13 @@ from itertools import pairwise
 
 from medrobust import METRICS, MedrobustError
 
-from ..labels import Row, matches
-from .estimates import RESAMPLES, Estimate, apart, difference, estimate, over_repetitions
-from .members import Item, agree, by_seed, chosen, missing_records, spread
-from .specs import Bound, Claim, Comparison, Trend
+from ..labels import Row, agree, matches
+from .estimates import RESAMPLES, EffectEstimate, apart, difference, effect_of, over_repetitions
+from .members import Family, Item, by_seed, cells_of, chosen, distinct, missing_records, spread
+from .specs import BoundClaim, Claim, ComparisonClaim, TrendClaim
 
 DRAWS_PER_MEMBER = 50
 """Bootstrap draws for each member of a family; fewer could never be significant after its correction."""
-
-Family = dict[str, Item]
 
 
 @dataclass(frozen=True)
@@ -30,8 +28,8 @@ class Member:
     """
 
     row: Row
-    found: Estimate
-    steps: tuple[Estimate, ...] = ()
+    found: EffectEstimate
+    steps: tuple[EffectEstimate, ...] = ()
 
 
 @dataclass
@@ -51,7 +49,12 @@ class Gathered:
     undefined: list[str] = field(default_factory=list)
 
     def add(
-        self, row: Row, found: Estimate, used: Iterable[Item], steps: Sequence[Estimate] = (), label: str = ""
+        self,
+        row: Row,
+        found: EffectEstimate,
+        used: Iterable[Item],
+        steps: Sequence[EffectEstimate] = (),
+        label: str = "",
     ) -> None:
         """Take a member in, or note why it says nothing."""
         unusable = [each for each in (found, *steps) if not each.testable]
@@ -64,11 +67,11 @@ class Gathered:
 
 def gather(claim: Claim, items: Sequence[Item]) -> Gathered:
     """The members of a claim among the items of a plan."""
-    if isinstance(claim, Bound):
+    if isinstance(claim, BoundClaim):
         return _bound(claim, items)
-    if isinstance(claim, Comparison):
+    if isinstance(claim, ComparisonClaim):
         return _comparison(claim, items)
-    assert isinstance(claim, Trend)
+    assert isinstance(claim, TrendClaim)
     return _trend(claim, items)
 
 
@@ -81,29 +84,29 @@ def _complete(*families: Family) -> bool:
     return all(item.record is not None for family in families for item in family.values())
 
 
-def _bound(claim: Bound, items: Sequence[Item]) -> Gathered:
+def _bound(claim: BoundClaim, items: Sequence[Item]) -> Gathered:
     result = Gathered()
     selected = chosen(spread(items, claim.metric), claim.where)
     _note_missing(result, selected)
-    for family in by_seed(selected):
+    for family in distinct(by_seed(selected)):
         if _complete(family):
-            found = [estimate(claim.metric, item) for item in family.values()]
+            found = [effect_of(claim.metric, item) for item in family.values()]
             first = next(iter(family.values()))
             result.add(first.row, over_repetitions(found, _limits(claim, differences=False)), family.values())
     return result
 
 
-def _comparison(claim: Comparison, items: Sequence[Item]) -> Gathered:
+def _comparison(claim: ComparisonClaim, items: Sequence[Item]) -> Gathered:
     result = Gathered()
     names = (claim.metric, claim.right_metric or claim.metric)
     sides = [spread(items, name) for name in names]
     lefts = by_seed(chosen(sides[0], claim.where, claim.left))
     rights = by_seed(chosen(sides[1], claim.where, claim.right))
     _note_missing(result, [item for family in (*lefts, *rights) for item in family.values()])
-    pairs = [(one, other) for one in lefts for other in rights if _paired(claim, one, other, names)]
-    alone = len(lefts) - len({id(one) for one, _ in pairs})
-    if alone and rights:
-        result.missing.append(f"a partner of equal {', '.join(claim.pair_on)} for {alone} of {len(lefts)} cells")
+    pairs = _pairs(claim, lefts, rights, names)
+    paired, all_lefts = {cells_of(one) for one, _ in pairs}, {cells_of(one) for one in lefts}
+    if (alone := len(all_lefts - paired)) and rights:
+        result.missing.append(f"a partner of equal {', '.join(claim.pair_on)} for {alone} of {len(all_lefts)} cells")
     resamples = max(RESAMPLES, DRAWS_PER_MEMBER * len(pairs))
     for one, other in pairs:
         seeds = [seed for seed in one if seed in other]
@@ -119,27 +122,38 @@ def _comparison(claim: Comparison, items: Sequence[Item]) -> Gathered:
     return result
 
 
-def _paired(claim: Comparison, one: Family, other: Family, names: tuple[str, str]) -> bool:
+def _pairs(
+    claim: ComparisonClaim, lefts: Sequence[Family], rights: Sequence[Family], names: tuple[str, str]
+) -> list[tuple[Family, Family]]:
+    """The pairs to compare, each once however many names the grid has for its cells."""
+    first: dict[tuple[object, object], tuple[Family, Family]] = {}
+    for one, other in ((one, other) for one in lefts for other in rights):
+        if _paired(claim, one, other, names):
+            first.setdefault((cells_of(one), cells_of(other)), (one, other))
+    return list(first.values())
+
+
+def _paired(claim: ComparisonClaim, one: Family, other: Family, names: tuple[str, str]) -> bool:
     left, right = next(iter(one.values())), next(iter(other.values()))
     same = left.cell == right.cell and left.index == right.index and names[0] == names[1]
     return not same and not one.keys().isdisjoint(other) and agree(left.row, right.row, claim.pair_on)
 
 
-def _base(claim: Comparison, item: Item, items: Sequence[Item]) -> Item | None:
+def _base(claim: ComparisonClaim, item: Item, items: Sequence[Item]) -> Item | None:
     """The cell from which the change of an item is counted; itself where the metric is compared as it is."""
     if not claim.change_from:
         return item
     # The radius follows the budget.
     kept = [axis for axis in item.row if axis not in claim.change_from and axis != "eps"]
     for other in items:
-        if matches(other.row, dict(claim.change_from)) and all(other.row.get(a) == item.row[a] for a in kept):
+        if matches(other.row, dict(claim.change_from)) and agree(other.row, item.row, kept):
             return other
     return None
 
 
 def _difference(
-    claim: Comparison, left: Item, right: Item, names: tuple[str, str], sides: list[list[Item]], resamples: int
-) -> Estimate:
+    claim: ComparisonClaim, left: Item, right: Item, names: tuple[str, str], sides: list[list[Item]], resamples: int
+) -> EffectEstimate:
     if not claim.change_from:
         return difference(left, right, names, claim.factor, resamples)
     changes = []
@@ -157,7 +171,7 @@ def _both(left: Row, right: Row) -> Row:
     }
 
 
-def _trend(claim: Trend, items: Sequence[Item]) -> Gathered:
+def _trend(claim: TrendClaim, items: Sequence[Item]) -> Gathered:
     result = Gathered()
     along = {claim.along: claim.order} if claim.order else {}
     selected = [
@@ -169,7 +183,12 @@ def _trend(claim: Trend, items: Sequence[Item]) -> Gathered:
         row = next(iter(family.values())).row
         series.setdefault(tuple(row.get(axis, "") for axis in claim.pair_on), []).append(family)
     resamples = max(RESAMPLES, DRAWS_PER_MEMBER * sum(map(len, series.values())))
-    for families in series.values():
+    seen: set[frozenset[frozenset[object]]] = set()
+    for families in map(distinct, series.values()):
+        cells = frozenset(map(cells_of, families))
+        if cells in seen:
+            continue
+        seen.add(cells)
         ordered = sorted(families, key=lambda family: _place(claim, family))
         _check_places(claim, ordered)
         if len(ordered) < 2:
@@ -182,7 +201,7 @@ def _trend(claim: Trend, items: Sequence[Item]) -> Gathered:
     return result
 
 
-def _place(claim: Trend, family: Family) -> float:
+def _place(claim: TrendClaim, family: Family) -> float:
     label = next(iter(family.values())).row[claim.along]
     for place, pattern in enumerate(claim.order):
         if matches({claim.along: label}, {claim.along: pattern}):
@@ -190,7 +209,7 @@ def _place(claim: Trend, family: Family) -> float:
     return float(label)
 
 
-def _check_places(claim: Trend, ordered: Sequence[Family]) -> None:
+def _check_places(claim: TrendClaim, ordered: Sequence[Family]) -> None:
     for one, other in pairwise(ordered):
         if _place(claim, one) == _place(claim, other):
             rows = [next(iter(family.values())).row for family in (one, other)]
@@ -201,11 +220,11 @@ def _check_places(claim: Trend, ordered: Sequence[Family]) -> None:
             )
 
 
-def _change(claim: Trend, first: Family, last: Family, resamples: int) -> Estimate:
+def _change(claim: TrendClaim, first: Family, last: Family, resamples: int) -> EffectEstimate:
     names = (claim.metric, claim.metric)
     found = [difference(last[seed], first[seed], names, resamples=resamples) for seed in first if seed in last]
     if not found:
-        return Estimate(None, reason="no seed in common")
+        return EffectEstimate(None, reason="no seed in common")
     return over_repetitions(found, _limits(claim, differences=True))
 
 

@@ -29,7 +29,7 @@ RESAMPLES: Final = 1000
 
 
 @dataclass(frozen=True)
-class Estimate:
+class EffectEstimate:
     """A number with its 95 % interval.
 
     Attributes:
@@ -57,15 +57,15 @@ class Estimate:
         return Value(self.effect, self.low, self.high, self.n, reason=self.reason)
 
 
-def of_value(value: Value) -> Estimate:
+def of_value(value: Value) -> EffectEstimate:
     """A metric as an estimate."""
     low, high = value.interval or (None, None)
-    return Estimate(value.scalar, low, high, None, value.n, value.reason or value.note)
+    return EffectEstimate(value.scalar, low, high, None, value.n, value.reason or value.note)
 
 
-def of_comparison(found: Comparison) -> Estimate:
+def of_comparison(found: Comparison) -> EffectEstimate:
     """A paired comparison as an estimate."""
-    return Estimate(found.difference, found.low, found.high, found.p, found.n, found.reason)
+    return EffectEstimate(found.difference, found.low, found.high, found.p, found.n, found.reason)
 
 
 def measure(name: str, item: Item) -> Callable[[Record], Value]:
@@ -78,7 +78,7 @@ def measure(name: str, item: Item) -> Callable[[Record], Value]:
     return scalar
 
 
-def estimate(name: str, item: Item) -> Estimate:
+def effect_of(name: str, item: Item) -> EffectEstimate:
     """A metric of one item, which has a record."""
     assert item.record is not None
     return of_value(measure(name, item)(item.record))
@@ -86,7 +86,7 @@ def estimate(name: str, item: Item) -> Estimate:
 
 def difference(
     left: Item, right: Item, names: tuple[str, str], factor: float = 1.0, resamples: int = RESAMPLES
-) -> Estimate:
+) -> EffectEstimate:
     """Left minus `factor` times right, by the statistics that suit.
 
     One record: image by image for two rates over all images, else by bootstrap. Same images and metric: the paired
@@ -120,7 +120,7 @@ def difference(
     return apart(of_value(one(left.record)), of_value(other(right.record)), factor)
 
 
-def apart(left: Estimate, right: Estimate, factor: float = 1.0) -> Estimate:
+def apart(left: EffectEstimate, right: EffectEstimate, factor: float = 1.0) -> EffectEstimate:
     """Left minus `factor` times right of independent estimates.
 
     The interval combines theirs by the method of variance estimates recovery (Zou and Donner 2008, Stat Med 27:1693);
@@ -128,31 +128,31 @@ def apart(left: Estimate, right: Estimate, factor: float = 1.0) -> Estimate:
     """
     n = min(left.n, right.n)
     if left.effect is None or right.effect is None:
-        return Estimate(None, n=n, reason=left.reason or right.reason)
+        return EffectEstimate(None, n=n, reason=left.reason or right.reason)
     effect = left.effect - factor * right.effect
     if left.low is None or left.high is None or right.low is None or right.high is None:
-        return Estimate(effect, n=n, reason=left.reason or right.reason or "no interval")
+        return EffectEstimate(effect, n=n, reason=left.reason or right.reason or "no interval")
     low = effect - math.hypot(left.effect - left.low, factor * (right.high - right.effect))
     high = effect + math.hypot(left.high - left.effect, factor * (right.effect - right.low))
-    return Estimate(effect, low, high, n=n)
+    return EffectEstimate(effect, low, high, n=n)
 
 
-def over_repetitions(estimates: Sequence[Estimate], bounds: tuple[float, float]) -> Estimate:
+def over_repetitions(estimates: Sequence[EffectEstimate], bounds: tuple[float, float]) -> EffectEstimate:
     """Mean over seeds; the interval holds both that of the seeds and that of the images, as either may mislead."""
     if len(estimates) == 1:
         return estimates[0]
     values = [each.value for each in estimates]
     across, within = of_value(over_seeds(values, bounds)), of_value(mean_of(values))
     if not (across.testable and within.testable):
-        return Estimate(across.effect, n=across.n, reason=across.reason or within.reason)
+        return EffectEstimate(across.effect, n=across.n, reason=across.reason or within.reason)
     assert across.low is not None
     assert across.high is not None
     assert within.low is not None
     assert within.high is not None
-    return Estimate(across.effect, min(across.low, within.low), max(across.high, within.high), n=across.n)
+    return EffectEstimate(across.effect, min(across.low, within.low), max(across.high, within.high), n=across.n)
 
 
-def average(estimates: Sequence[Estimate]) -> Estimate:
+def average(estimates: Sequence[EffectEstimate]) -> EffectEstimate:
     """Mean over the members of a claim; its interval is the mean of theirs, the widest their correlation allows."""
     return of_value(mean_of([each.value for each in estimates]))
 
@@ -170,7 +170,7 @@ class Tested:
     contradicts: float
 
 
-def above(found: Estimate, border: float) -> Tested:
+def above(found: EffectEstimate, border: float) -> Tested:
     """Whether an effect lies above a border."""
     assert found.effect is not None
     if found.effect == border:
@@ -179,19 +179,19 @@ def above(found: Estimate, border: float) -> Tested:
     return Tested(p, 1.0) if found.effect > border else Tested(1.0, p)
 
 
-def below(found: Estimate, border: float) -> Tested:
+def below(found: EffectEstimate, border: float) -> Tested:
     """Whether an effect lies below a border."""
     mirrored = above(found, border)
     return Tested(mirrored.contradicts, mirrored.supports)
 
 
-def within(found: Estimate, margin: float) -> Tested:
+def within(found: EffectEstimate, margin: float) -> Tested:
     """Whether an effect lies within a margin of 0, by two one-sided tests (Schuirmann 1987)."""
     over, under = above(found, -margin), below(found, margin)
     return Tested(max(over.supports, under.supports), min(over.contradicts, under.contradicts))
 
 
-def _p(found: Estimate, border: float) -> float:
+def _p(found: EffectEstimate, border: float) -> float:
     """The level at which the interval's end meets the border, which is under 5 % where the interval leaves it out.
 
     The side of the interval towards the border is taken as that of a normal distribution.

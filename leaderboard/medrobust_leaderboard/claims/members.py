@@ -10,9 +10,9 @@ from typing import Final
 
 from medrobust import CONFIDENCE_BINS, METRICS, Record, Store
 
-from ..labels import Labels, Row, Where, matches, tables
+from ..labels import CLEAN, Labels, Row, Where, is_clean, is_free, matches, tables
 from ..selection import Selected
-from .specs import PENDING, Claim, Comparison, Trend
+from .specs import PENDING, Claim, ComparisonClaim, TrendClaim
 
 SHOWN: Final = 4
 """Labels that a list of missing ones names."""
@@ -104,11 +104,11 @@ def chosen(items: Iterable[Item], *selections: Where) -> list[Item]:
 def wanted(claim: Claim) -> list[Labels]:
     """Every combination of tables that a claim selects by."""
     sides: list[Labels] = [{}]
-    if isinstance(claim, Comparison):
+    if isinstance(claim, ComparisonClaim):
         sides = [*tables(claim.left), *tables(claim.right)]
         if claim.change_from:
             sides += [{**side, **claim.change_from} for side in sides]
-    elif isinstance(claim, Trend) and claim.order:
+    elif isinstance(claim, TrendClaim) and claim.order:
         sides = [{claim.along: claim.order}]
     return [{**table, **side} for table in tables(claim.where) for side in sides]
 
@@ -144,7 +144,7 @@ def _labels(table: Labels) -> Iterator[tuple[str, str]]:
 
 def _has(row: Row, axis: str, label: str, table: Labels) -> bool:
     # A clean record matches every budget; it shows a label to exist only where clean records are asked for.
-    if row.get(axis, "") == "" and row.get("attack") == "none" and table.get("attack") != "none":
+    if is_free(row, axis) and is_clean(row) and table.get("attack") != CLEAN:
         return False
     return matches(row, {axis: label})
 
@@ -175,20 +175,27 @@ def missing_records(items: Iterable[Item]) -> str:
     return f"records of {sum(reasons.values())} of {len(cells)} cells ({why})"
 
 
-def by_seed(items: Iterable[Item]) -> list[dict[str, Item]]:
+Family = dict[str, Item]
+"""Items that differ in nothing but the seed, by seed."""
+
+
+def by_seed(items: Iterable[Item]) -> list[Family]:
     """Items that differ in nothing but the seed together, by seed."""
-    families: dict[tuple[tuple[str, str], ...], dict[str, Item]] = {}
+    families: dict[tuple[tuple[str, str], ...], Family] = {}
     for item in items:
         key = tuple(sorted((k, v) for k, v in item.row.items() if k != "seed"))
         families.setdefault(key, {})[item.row.get("seed", "")] = item
     return list(families.values())
 
 
-def agree(left: Row, right: Row, axes: Iterable[str]) -> bool:
-    """Whether two rows have the same labels; a clean record has no budget and agrees with any."""
-    for axis in axes:
-        one, other = left.get(axis, ""), right.get(axis, "")
-        clean = (one == "" and left.get("attack") == "none") or (other == "" and right.get("attack") == "none")
-        if one != other and not clean:
-            return False
-    return True
+def distinct(families: Iterable[Family]) -> list[Family]:
+    """Families of different cells; one that the grid names in several ways counts once, under the first."""
+    first: dict[frozenset[object], Family] = {}
+    for family in families:
+        first.setdefault(cells_of(family), family)
+    return list(first.values())
+
+
+def cells_of(family: Family) -> frozenset[object]:
+    """Equal for families of the same cells (and the same class or bin of them)."""
+    return frozenset((item.cell or tuple(sorted(item.row.items())), item.index) for item in family.values())

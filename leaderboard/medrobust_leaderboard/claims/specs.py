@@ -71,7 +71,7 @@ class Claim:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bound(Claim):
+class BoundClaim(Claim):
     """A metric is at most, or at least, a number; each selected cell is a member."""
 
     at_most: float | None = None
@@ -84,7 +84,7 @@ class Bound(Claim):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison(Claim):
+class ComparisonClaim(Claim):
     """A metric of `left` cells against that of `right` cells; each pair equal on `pair_on` (and seed) is a member.
 
     Attributes:
@@ -126,7 +126,7 @@ class Comparison(Claim):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trend(Claim):
+class TrendClaim(Claim):
     """A metric rises or falls along an axis; each series of cells equal on `pair_on` is a member.
 
     The last cell must differ from the first in the direction, and no step may go significantly against it.
@@ -154,7 +154,7 @@ class Trend(Claim):
         return ""
 
 
-KINDS: Final[Mapping[str, type[Claim]]] = {"bound": Bound, "comparison": Comparison, "trend": Trend}
+KINDS: Final[Mapping[str, type[Claim]]] = {"bound": BoundClaim, "comparison": ComparisonClaim, "trend": TrendClaim}
 
 
 def read_claims(folder: Path) -> tuple[Claim, ...]:

@@ -24,9 +24,9 @@ from medrobust import Store, holm
 from ..labels import Row, tables
 from ..selection import Selected
 from .effects import Gathered, Member, gather
-from .estimates import Estimate, Tested, above, average, below, within
+from .estimates import EffectEstimate, Tested, above, average, below, within
 from .members import Item, chosen, items_of, missing_labels, problems_of, spread, wanted, with_records
-from .specs import LEVEL, PENDING, Bound, Claim, Comparison, Trend
+from .specs import LEVEL, PENDING, BoundClaim, Claim, ComparisonClaim, TrendClaim
 
 Verdict = Literal["holds", "does not hold", "undecided", "cannot be tested here"]
 
@@ -49,7 +49,7 @@ class Finding:
 
     claim: Claim
     verdict: Verdict
-    effect: Estimate | None = None
+    effect: EffectEstimate | None = None
     decisive: str = ""
     members: int = 0
     supported: int = 0
@@ -63,7 +63,7 @@ class Finding:
         return self.effect.n if self.effect else None
 
 
-def judge(
+def verdicts_on(
     claims: Iterable[Claim], rows: Iterable[Selected], store: Store, substituted: Callable[[Row], bool]
 ) -> list[Finding]:
     """The verdicts on all claims of a paper, from the entries of a plan and a store.
@@ -148,16 +148,16 @@ def _below_level(p_values: Sequence[float], *, family: bool) -> list[bool]:
     return [p is not None and p < LEVEL for p in adjusted]
 
 
-def against_border(claim: Claim, found: Estimate) -> Tested:
+def against_border(claim: Claim, found: EffectEstimate) -> Tested:
     """One effect against the border of a claim."""
-    if isinstance(claim, Bound):
+    if isinstance(claim, BoundClaim):
         if claim.at_most is not None:
             return below(found, claim.at_most)
         assert claim.at_least is not None
         return above(found, claim.at_least)
-    if isinstance(claim, Trend):
+    if isinstance(claim, TrendClaim):
         return above(found, 0.0) if claim.direction == "increasing" else below(found, 0.0)
-    assert isinstance(claim, Comparison)
+    assert isinstance(claim, ComparisonClaim)
     if claim.direction == "equal":
         return within(found, claim.margin)
     return above(found, claim.margin) if claim.direction == "greater" else below(found, -claim.margin)
@@ -172,19 +172,19 @@ def _tested(claim: Claim, member: Member) -> Tested:
     return Tested(1.0 if worst < LEVEL else ends.supports, min(ends.contradicts, worst))
 
 
-def _deciding_step(claim: Claim, member: Member) -> Estimate:
+def _deciding_step(claim: Claim, member: Member) -> EffectEstimate:
     candidates = (member.found, *member.steps)
     return min(candidates, key=lambda found: against_border(claim, found).contradicts)
 
 
-def clearance(claim: Claim, found: Estimate) -> float:
+def clearance(claim: Claim, found: EffectEstimate) -> float:
     """How far an effect is on the claim's side of its border; negative on the other."""
     assert found.effect is not None
-    if isinstance(claim, Bound):
+    if isinstance(claim, BoundClaim):
         return claim.at_most - found.effect if claim.at_most is not None else found.effect - (claim.at_least or 0.0)
-    if isinstance(claim, Trend):
+    if isinstance(claim, TrendClaim):
         return found.effect if claim.direction == "increasing" else -found.effect
-    assert isinstance(claim, Comparison)
+    assert isinstance(claim, ComparisonClaim)
     if claim.direction == "equal":
         return claim.margin - abs(found.effect)
     return (found.effect if claim.direction == "greater" else -found.effect) - claim.margin
@@ -194,7 +194,7 @@ def _labels(claim: Claim, members: Sequence[Member], place: int) -> str:
     """The labels of a member on the axes that the claim names and that vary among its members."""
     named = dict.fromkeys(axis for where in claim.selections().values() for t in tables(where) for axis in t)
     axes = [*named, *(axis for axes in claim.axes().values() for axis in axes if axis not in named)]
-    if isinstance(claim, Trend):
+    if isinstance(claim, TrendClaim):
         axes = [axis for axis in axes if axis != claim.along]
     varying = [axis for axis in axes if len({member.row.get(axis, "") for member in members}) > 1]
     if "budget" in varying and "eps" in varying:

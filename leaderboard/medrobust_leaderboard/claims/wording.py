@@ -9,7 +9,7 @@ from typing import Final
 from medrobust import METRICS
 
 from ..render.numbers import MINUS
-from .specs import Bound, Claim, Comparison
+from .specs import BoundClaim, Claim, ComparisonClaim
 from .verdicts import Finding, Verdict
 
 ON_SUBSTITUTES: Final = "On substituted data or models a verdict is about the substitutes, not about the paper's own."
@@ -79,11 +79,11 @@ def interval_text(finding: Finding) -> str:
 
 def border_text(claim: Claim) -> str:
     """What a claim asks of its effect."""
-    if isinstance(claim, Bound):
+    if isinstance(claim, BoundClaim):
         at_most = claim.at_most is not None
         border = claim.at_most if claim.at_most is not None else claim.at_least or 0.0
         return f"claimed: {'at most' if at_most else 'at least'} {_number(border, claim)}"
-    if not isinstance(claim, Comparison):
+    if not isinstance(claim, ComparisonClaim):
         return f"claimed: {'above' if claim.direction == 'increasing' else 'below'} 0"  # type: ignore[attr-defined]
     margin = _number(claim.margin, claim).lstrip("+")
     if claim.direction == "equal":
@@ -99,7 +99,7 @@ def section_text(finding: Finding) -> str:
     return f"{where}; on substitutes" if finding.substituted else where
 
 
-def as_entry(finding: Finding) -> dict[str, object]:
+def as_facts(finding: Finding) -> dict[str, object]:
     """A finding as the page takes it."""
     number = finding.n
     several = f"{number} ({finding.supported} of {finding.members} in favour)" if finding.members > 1 else number
@@ -123,8 +123,8 @@ def any_substituted(findings: Iterable[Finding]) -> bool:
 
 def _number(value: float, claim: Claim, *, unit: bool = True) -> str:
     """Fractions in percent, differences of them in points; other units as they are, to three digits."""
-    signed = "" if isinstance(claim, Bound) else "+"
+    signed = "" if isinstance(claim, BoundClaim) else "+"
     if METRICS[claim.metric].unit == "fraction" if claim.metric in METRICS else False:
-        words = (" %" if isinstance(claim, Bound) else " points") if unit else ""
+        words = (" %" if isinstance(claim, BoundClaim) else " points") if unit else ""
         return f"{100 * value:{signed}.1f}".replace("-", MINUS) + words
     return f"{value:{signed}.3f}".replace("-", MINUS)

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from medrobust_leaderboard.table import STATES, Key, State, Table, TableCell
+from medrobust_leaderboard.table import STATES, Key, State, Table, TableCell, Unit
 
 DASH: Final = "–"
 MINUS: Final = "−"
 PAPER: Final = "paper"
+UNITS: Final[Mapping[Unit, str]] = {
+    "percent": "in percent",
+    "fraction": "as a fraction of one",
+    "ratio": "as a ratio",
+    "pixel range": "as a length where the range of a pixel is 1",
+}
 
 
 @dataclass(frozen=True)
@@ -80,8 +87,7 @@ def describe_cells(table: Table) -> str:
     text = " ".join(parts)
     if any(cell.reference is not None for cell in cells):
         text += "; the paper's value and ours minus the paper's"
-    unit = "percent" if table.unit == "percent" else "fractions of one"
-    return f"Each cell, in {unit}: {text}.{_describe_n(cells)}"
+    return f"Each cell, {UNITS[table.unit]}: {text}.{_describe_n(cells)}"
 
 
 def states_used(table: Table) -> tuple[State, ...]:

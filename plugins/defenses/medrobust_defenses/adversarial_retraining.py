@@ -70,7 +70,7 @@ class AdversarialRetraining(TrainingDefense):
             fitted = []
             for number in range(self.perturbations):
                 rng = SampleRNG.for_ids(training.seed + 1000 * iteration + number, training.ids.tolist())
-                fitted.append(self.attack.fit(classifier, training.images, goal, budget, rng).cpu())
+                fitted.append(training.perturbation(self.attack, classifier, goal, budget, rng).cpu())
                 training.progress(iteration * (self.perturbations + 1) + number, total, f"iteration {iteration + 1}")
             # Number 0 is no perturbation; an exact half of the images keeps it.
             stack = torch.stack([torch.zeros_like(fitted[0]), *fitted])

@@ -49,7 +49,7 @@ class AdversarialTraining(TrainingDefense):
                 images: Tensor, labels: Tensor, index: Tensor, seed: int = seed, classifier: Classifier = classifier
             ) -> Tensor:
                 rng = SampleRNG.for_ids(seed, training.ids[index.cpu().numpy()].tolist(), images.device)
-                return self.attack.perturb(classifier, images, Untargeted(labels), budget, rng).detach()
+                return training.craft(self.attack, classifier, images, Untargeted(labels), budget, rng)
 
             rate = first * (1 + math.cos(math.pi * epoch / self.epochs)) / 2
             recipe = dataclasses.replace(training.recipe, epochs=1, learning_rate=rate, schedule="constant")

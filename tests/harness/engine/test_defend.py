@@ -198,3 +198,21 @@ def test_a_failing_hardening_leaves_the_plain_model_alone(make: Make) -> None:
     failed = {plan.cells[c].target.defense.name for c, _, _ in outcome.problems}
     assert "none" not in failed
     assert len(dict(made.store.records(list(plan.cells)))) >= 2
+
+
+@pytest.mark.parametrize(
+    ("training", "reason"),
+    [
+        (
+            TRAINING.replace('"greedy"', '{ name = "misbehaving", fault = "budget" }'),
+            "attack 'misbehaving': 16 of 16 images leave the budget",
+        ),
+        (RETRAINING.replace('"growing"', '"stray"'), "attack 'stray': "),
+    ],
+    ids=["per image", "universal"],
+)
+def test_an_attack_in_training_is_verified_as_anywhere_else(make: Make, training: str, reason: str) -> None:
+    _, outcome = run(make("beyond"), grid(f"{{ {training} }}"))
+    ((_, status, told),) = {problem[1:]: problem for problem in outcome.problems}.values()
+    assert status == "failed"
+    assert reason in told

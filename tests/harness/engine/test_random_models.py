@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from medrobust import Record, Registry, SampleRNG, Session, Shape, Untargeted, evaluate, parse_grid
 from medrobust.engine import batches
 from medrobust.engine.classifier import TorchClassifier
-from medrobust.engine.random_models import VERDICT_DRAWS, RandomInput, verdict_logits
+from medrobust.engine.random_models import RandomInput, verdict_logits
+from medrobust.grid.identity import VERDICT_DRAWS
 
 MakeSession = Callable[..., Session]
 

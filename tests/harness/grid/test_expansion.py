@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 import torch
 
-from medrobust import DataSource, Entry, Grid, GridError, Plan, Registry
-from medrobust.grid import identity
+from medrobust import AXES, DataSource, Entry, Grid, GridError, Plan, Registry, parse_grid
+from medrobust.grid import expansion, identity
 from medrobust.grid.expansion import expand
 from medrobust.grid.identity import difference, digest, flatten
 from medrobust.grid.metadata import MetadataCache
+from medrobust.plugins import builtin
 
 MakeGrid = Callable[..., Grid]
 BASE: Mapping[str, str] = {
@@ -88,6 +91,119 @@ CHANGES = {
     "surrogate": ("surrogate", '{ model = { name = "tiny-net", instance = 4 } }'),
     "surrogate data": ("surrogate", '{ train_set = "train[50%:]" }'),
 }
+
+
+SPELLINGS = ("linf:0.02@[-1,1]", "linf:0.01", "linf:2.55@[0,255]")
+
+
+def test_a_cell_comes_under_every_name_that_the_grid_gives_it(entries: Entries) -> None:
+    found = entries(budget=str(list(SPELLINGS)))
+    mine = [e for e in found if e.cell and e.cell.attack]
+    assert tuple(e.row()["budget"] for e in mine) == SPELLINGS
+    assert len({e.cell.id for e in mine if e.cell}) == 1
+    assert len(found) == 3 + 1
+    assert len(Plan("g", "", tuple(found)).cells) == 2
+
+
+def test_a_source_has_every_name_too(entries: Entries) -> None:
+    found = entries(surrogate='[{}, { model = "tiny-net" }, { model = { name = "tiny-net", instance = 1 } }]')
+    mine = [e for e in found if e.cell and e.cell.attack]
+    labels = ["target", "model=tiny-net", "model=tiny-net(instance=1)"]
+    assert [e.row()["surrogate"] for e in mine] == labels
+    assert len({e.cell.id for e in mine if e.cell}) == 2
+
+
+def test_a_clean_record_has_one_entry_for_each_name_of_its_target(entries: Entries) -> None:
+    define = '[define]\nnet = "tiny-net"'
+    found = entries(define, model='["@net", "tiny-net"]', budget='["linf:1/255", "linf:2/255"]')
+    clean = [e for e in found if e.cell and e.cell.attack is None]
+    assert [e.row()["model"] for e in clean] == ["net", "tiny-net"]
+    assert len({e.cell.id for e in clean if e.cell}) == 1
+
+
+def test_the_same_written_twice_is_one_entry(entries: Entries) -> None:
+    assert len(entries(budget='["linf:1/255", "linf:1/255"]')) == 2
+
+
+def test_an_axis_that_means_nothing_to_an_attack_has_no_label(entries: Entries) -> None:
+    found = entries(attack='["sign", "one-for-all", "none"]', craft_on='["train[:50%]", "train[50%:]"]')
+    labels = [(e.row()["attack"], e.row()["craft_on"]) for e in found]
+    assert labels == [("sign", ""), ("one-for-all", "train[:50%]"), ("one-for-all", "train[50%:]"), ("none", "")]
+    left_out = entries(attack='["sign", "one-for-all"]', craft_on='"train[:50%]"', exclude='{ craft_on = "train*" }')
+    assert [e.row()["attack"] for e in left_out if e.excluded] == ["one-for-all"]
+    barred = entries(attack='["hum", "sign"]', budget='["l2:1", "linf:1/255"]', craft_on='["train", "train[:50%]"]')
+    assert len([e for e in barred if e.excluded]) == 1
+
+
+def test_combinations_are_numbered_in_the_order_of_the_axes() -> None:
+    assert expansion._At._fields == AXES
+
+
+IN_BATCHES = """
+    from dataclasses import dataclass
+    from typing import ClassVar
+    from medrobust import Attack, ThreatModel, UniversalAttack
+
+    @dataclass(frozen=True)
+    class Batched(Attack):
+        name: ClassVar[str] = "batched"
+        revision: ClassVar[int] = 1
+        threat: ClassVar[ThreatModel] = ThreatModel(norms={"linf"})
+        batch_size: ClassVar[int | None] = 16
+
+        def perturb(self, classifier, images, goal, budget, rng):
+            return images
+
+    @dataclass(frozen=True)
+    class Drawing(Batched):
+        name: ClassVar[str] = "drawing"
+        revision: ClassVar[int] = 1
+        batch_size: ClassVar[int | None] = None
+        global_rng: ClassVar[bool] = True
+"""
+
+
+@pytest.fixture
+def batched(tiny: Path, tmp_path: Path) -> Callable[..., list[Entry]]:
+    """The entries of a grid with attacks that depend on their batch, one of them of a given size."""
+
+    def make(size: int = 16, **axes: str) -> list[Entry]:
+        file = tmp_path / str(size) / "in_batches.py"
+        file.parent.mkdir()
+        file.write_text(dedent(IN_BATCHES).replace("= 16", f"= {size}"))
+        registry = Registry(strict=True)
+        registry.add(builtin, "medrobust", "0", bundled=True)
+        for each in (tiny, file):
+            registry.load_file(each)
+        return expand(parse_grid(tomllib.loads(text(**axes)), registry), MetadataCache(DataSource(), registry))
+
+    return make
+
+
+def test_the_batch_that_an_attack_depends_on_belongs_to_the_cell(batched: Entries) -> None:
+    attacks = '["sign", "batched", "drawing", { name = "halved", of = "batched" }]'
+    cells = [e.cell for e in batched(attack=attacks) if e.cell and e.cell.attack]
+    assert [c.fields.get("batch") for c in cells] == [None, 16, 32, 16]
+    assert "batch" not in cells[0].fields
+    assert len({c.id for c in cells}) == 4
+
+
+def test_another_batch_is_another_cell_in_the_same_slot(batched: Entries) -> None:
+    # The revision stays the same.
+    cells = [e.cell for size in (16, 8) for e in batched(size, attack='"batched"') if e.cell and e.cell.attack]
+    assert len({c.id for c in cells}) == 2
+    assert len({c.slot for c in cells}) == 1
+
+
+def test_an_attack_that_depends_on_its_batch_cannot_stop_at_success(batched: Entries) -> None:
+    found = batched(attack='["sign", "batched"]', stop='"success"')
+    reasons = {e.row()["attack"]: e.excluded for e in found if e.row()["attack"] != "none"}
+    assert reasons == {"sign": "", "batched": "attack 'batched' depends on its batch, which stop = 'success' changes"}
+
+
+def test_parts_that_need_different_batches_cannot_be_one_attack(batched: Entries) -> None:
+    with pytest.raises(GridError, match="is made of attacks that need batches of 16 and 32 images"):
+        batched(attack='["sign", { name = "all-of", of = ["batched", "drawing"] }]')
 
 
 def test_each_thing_that_determines_a_result_changes_its_identity(entries: Entries) -> None:

@@ -109,18 +109,29 @@ def test_a_strangers_entry_point_is_the_door(site: Site) -> None:
             "no such hook; did you mean 'medrobust_attacks'?",
         ),
         (ATTACK + HOOK.replace("()", "(self_made)"), "self_made"),
-        (ATTACK + HOOK.replace("[Mine]", "['mine']"), "'mine' is no plugin class; derive it from medrobust.Attack"),
+        (ATTACK + HOOK.replace("[Mine]", "['mine']"), "'mine' is not a plugin class; derive it from medrobust.Attack"),
         (ATTACK + HOOK.replace("[Mine]", "[Mine, Mine]"), "offers attack 'mine' twice"),
-        (ATTACK.replace("frozen=True", "") + HOOK, "is no frozen dataclass; decorate it with @dataclass(frozen=True)"),
+        (
+            ATTACK.replace("frozen=True", "") + HOOK,
+            "is not a frozen dataclass; decorate it with @dataclass(frozen=True)",
+        ),
         (ATTACK.replace("def perturb", "def pertub") + HOOK, "does not implement perturb"),
         (ATTACK.replace("        threat: ", "        thread: ") + HOOK, "declares no `threat"),
-        (ATTACK.replace('"mine"', '"my:own"') + HOOK, "may hold no ':'"),
+        (ATTACK.replace('"mine"', '"my:own"') + HOOK, "must not contain ':'"),
         (ATTACK.replace('        name: ClassVar[str] = "mine"', "") + HOOK, "has no class variable `name`"),
         (
             ATTACK + HOOK.replace("[Mine]", '[Preset("own", Mine, {"stength": 2})]'),
             "has no field 'stength'; did you mean 'strength'?",
         ),
         (ATTACK.replace("strength: int", "strength: Nowhere") + HOOK, "Nowhere"),
+        (
+            ATTACK.replace("strength: int = 1", "libraries: ClassVar = ('no-such-library',)") + HOOK,
+            "plugin Mine: needs no-such-library, which is not installed. pip install no-such-library",
+        ),
+        (ATTACK.replace("strength: int = 1", "libraries: ClassVar = 'numpy'") + HOOK, "write a tuple of names"),
+        (ATTACK.replace("strength: int = 1", "revision: ClassVar = '1'") + HOOK, "which is not a whole number"),
+        (ATTACK.replace("strength: int = 1", "batch_size: ClassVar = 0") + HOOK, "a whole number of at least 1"),
+        (ATTACK.replace("strength: int", "source: int") + HOOK, "has a field 'source', a name that medrobust uses"),
         (
             "from __future__ import annotations\n"
             + dedent(ATTACK.replace("strength: int", "strength: Nowhere") + HOOK),
@@ -183,6 +194,25 @@ def test_a_name_of_two_strangers_must_be_qualified(site: Site) -> None:
     with pytest.raises(PluginError, match=r"'mine' is offered by several.*write 'first:mine' or 'second:mine'"):
         registry.find("attack", "mine")
     assert registry.find("attack", "second:mine").distribution == "second"
+
+
+def test_a_plugin_is_called_by_the_shortest_name_that_means_it(site: Site) -> None:
+    site.install("aardvark", ATTACK.replace('"mine"', '"none"') + HOOK)
+    site.install("first", ATTACK + HOOK)
+    registry = discover(site)
+    offers = ("none", "aardvark:none", "mine", "first:mine")
+    called = [registry.short_name(registry.find("attack", name)) for name in offers]
+    assert called == ["none", "aardvark:none", "mine", "mine"]
+
+
+def test_a_bare_name_that_another_distribution_offers_too_is_told(site: Site) -> None:
+    site.install("aardvark", ATTACK.replace('"mine"', '"none"') + HOOK)
+    registry = discover(site)
+    registry.find("attack", "aardvark:none")
+    registry.find("defense", "none")
+    assert registry.clashes() == []
+    registry.find("attack", "none")
+    assert registry.clashes() == ["attack 'none' is that of medrobust; 'aardvark:none' must be written in full"]
 
 
 def test_other_distributions_can_be_left_out(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

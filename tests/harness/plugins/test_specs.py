@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import sys
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -9,11 +11,20 @@ from typing import Any
 import pytest
 
 from medrobust import Attack, Model, PluginError, Registry
-from medrobust.plugins.specs import Spec, build, nested, plain, source_hash, sweeps
+from medrobust.plugins.source import source_hash
+from medrobust.plugins.specs import Spec, build, nested, plain, sweeps
 
 
 def spec(core: Registry, kind: str, name: str, **table: Any) -> Spec:
     return build(core.find(kind, name), table, core)
+
+
+def bundling(file: Path) -> Registry:
+    """The plugins of a file as if they were bundled."""
+    Registry().load_file(file)
+    registry = Registry(strict=True)
+    registry.add(sys.modules[f"medrobust_local_{file.stem}"], "medrobust", "0", bundled=True)
+    return registry
 
 
 def test_fields_are_the_parameters(core: Registry) -> None:
@@ -158,7 +169,63 @@ def test_identity_follows_the_meaning_of_a_parameter(core: Registry) -> None:
 def test_identity_holds_origin_class_and_source(core: Registry) -> None:
     fields = spec(core, "attack", "steps").fields
     assert fields["plugin"] == "tiny:steps"
-    assert (fields["class"], fields["source"]) == ("Steps", "r1")
+    assert (fields["class"], fields["source"]) == ("medrobust_local_tiny.Steps", "r1")
+
+
+LIBRARIES = """
+    import importlib.metadata
+    from dataclasses import dataclass
+    from typing import ClassVar
+    from medrobust import Attack, ThreatModel
+
+    @dataclass(frozen=True)
+    class Base(Attack):
+        name: ClassVar[str] = "leaning"
+        threat: ClassVar[ThreatModel] = ThreatModel(norms={"linf"})
+        libraries: ClassVar[tuple[str, ...]] = ("numpy",)
+
+        def perturb(self, classifier, images, goal, budget, rng):
+            return images
+
+    @dataclass(frozen=True)
+    class Leaning(Base):
+        name: ClassVar[str] = "leaning-more"
+        libraries: ClassVar[tuple[str, ...]] = ("pluggy",)
+"""
+
+
+def test_versions_of_libraries_that_a_plugin_names_belong_to_it(core: Registry, tmp_path: Path) -> None:
+    file = tmp_path / "leaning_file.py"
+    file.write_text(dedent(LIBRARIES))
+    registry = Registry(strict=True)
+    registry.load_file(file)
+    numpy, pluggy = (importlib.metadata.version(name) for name in ("numpy", "pluggy"))
+    assert build(registry.find("attack", "leaning"), {}, registry).fields["libraries"] == {"numpy": numpy}
+    more = build(registry.find("attack", "leaning-more"), {}, registry)
+    assert more.fields["libraries"] == {"numpy": numpy, "pluggy": pluggy}
+    assert "libraries" not in spec(core, "attack", "steps").fields
+
+
+def test_labels_tell_plugins_of_one_name_apart(tiny: Path, tmp_path: Path) -> None:
+    file = tmp_path / "clash.py"
+    code = STRANGE.replace('"strange"', '"sign"').replace("strange-3", "other")
+    file.write_text(dedent(code.replace("size: int\n", "size: int = 1\n")))
+    registry = bundling(tiny)
+    registry.load_file(file)
+    assert build(registry.find("attack", "sign"), {}, registry).label == "sign"
+    clash = build(registry.find("attack", "clash:sign"), {"size": 2}, registry)
+    assert (clash.label, clash.name) == ("clash:sign(size=2)", "clash:sign(size=2)")
+    halved = registry.find("attack", "halved")
+    inside = [build(halved, {"of": name}, registry) for name in ("sign", "clash:sign", "clash:other")]
+    assert [i.label for i in inside] == ["halved", "halved(of=clash:sign)", "halved(of=other)"]
+    # Equal names and revisions of two distributions are two plugins, inside another one too.
+    assert len({i.canonical for i in inside}) == 3
+
+
+def test_an_alias_is_the_label_and_not_the_name(core: Registry) -> None:
+    built = build(core.find("model", "tiny-net"), {}, core, "net")
+    again = built.replaced(core, instance=3)
+    assert (again.label, again.name, again.plugin.instance) == ("net", "tiny-net(instance=3)", 3)  # type: ignore[attr-defined]
 
 
 def test_nested_gives_the_contract_that_is_asked_for(core: Registry) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 import medrobust_leaderboard
 from medrobust import MedrobustError
-from medrobust_leaderboard.claims import Bound, Claim, Comparison, Trend, read_claims, unplanned
+from medrobust_leaderboard.claims import BoundClaim, Claim, ComparisonClaim, TrendClaim, read_claims, unplanned
 
 PAPERS = Path(medrobust_leaderboard.__file__).parent / "papers"
 NAMES = ("ma2020", "hirano2021", "minagi2022", "kovalev2019", "wetstein2020")
@@ -42,8 +42,8 @@ def test_claims_are_read_without_the_rest_of_the_paper(tmp_path: Path) -> None:
     assert read_claims(tmp_path) == ()
     (claim,) = read(tmp_path, GOOD)
     told: dict[str, Any] = {"id": "c1", "text": "Few images survive.", "section": "4.2", "metric": "accuracy"}
-    assert claim == Bound(**told, where={"attack": "PGD"}, at_most=0.01)
-    assert [type(c) for c in read(tmp_path, PAIR + TREND.replace("c1", "c2"))] == [Comparison, Trend]
+    assert claim == BoundClaim(**told, where={"attack": "PGD"}, at_most=0.01)
+    assert [type(c) for c in read(tmp_path, PAIR + TREND.replace("c1", "c2"))] == [ComparisonClaim, TrendClaim]
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,8 @@ class Host:
             done=done,
             classifier=lambda *, live=False: None,  # type: ignore[arg-type,return-value]
             fit=self.fit,
+            craft=lambda attack, *given: attack.perturb(*given).detach(),
+            perturbation=lambda attack, net, *given: attack.fit(net, self.images, *given),
             budget=lambda spec: spec.resolve(),
             progress=lambda *told: self.told.append(told),
         )

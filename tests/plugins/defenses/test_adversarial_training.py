@@ -80,6 +80,8 @@ class Host:
             done=done,
             classifier=self.classifier,
             fit=self.fit,
+            craft=lambda attack, *given: attack.perturb(*given).detach(),
+            perturbation=lambda attack, *given: attack.fit(*given),
             budget=lambda spec: spec.resolve(),
             progress=lambda *told: self.told.append(told),
         )

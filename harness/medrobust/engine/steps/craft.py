@@ -15,13 +15,14 @@ from torch import Tensor, nn
 
 from ...contracts import AnyAttack
 from ...grid.cells import Cell, Target
+from ...grid.identity import VERDICT_DRAWS
 from ...results.store import Samples, StepRecord, Store
 from ...results.verdict import Status, Verified, logits_fault
 from ..context import RunContext, peak_memory
 from ..data import LoadedPart
 from ..diagnose import diagnose
 from ..loading import module_of, write_part
-from ..random_models import VERDICT_DRAWS, verdict_logits
+from ..random_models import verdict_logits
 from ..stream import AdversarialStream, Batch, Variant, crafting_of
 from ..training import Progress
 from .base import History, Outcome, Step

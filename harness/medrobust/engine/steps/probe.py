@@ -54,14 +54,17 @@ class ProbeStep(Step):
         stream = AdversarialStream(crafting, store, context, progress)
         positions = _selected(probe, stream.part)
 
-        def pairs(batch: Batch) -> tuple[Tensor, Tensor]:
+        def pairs(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
             found = [adversarial.images.clone() for _, adversarial in batch.adversarial()]
-            return batch.images, found[0] if found else batch.images
+            return batch.positions, batch.images, found[0] if found else batch.images
 
         batches = list(stream.batches(pairs, positions))
         for fault in stream.faults.values():
             raise PluginError(fault.reason)
-        clean, adversarial = (torch.cat(each) for each in zip(*batches, strict=True))
+        seen, clean, adversarial = (torch.cat(each) for each in zip(*batches, strict=True))
+        # Batches of a fixed make-up come in the order of the part.
+        order = torch.argsort(seen)[torch.argsort(torch.argsort(torch.as_tensor(positions)))]
+        clean, adversarial = clean[order], adversarial[order]
         module = module_of(cell.target, store, context)
         target = classifiers_of(module, cell.target, "float32", stream.part, context)[0]
         self._keep(probe.measure(target, clean, adversarial), positions, stream.part, store)

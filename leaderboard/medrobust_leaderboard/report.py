@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
-from medrobust import AXES, MedrobustError, Plan, Store, Value
+from medrobust import AXES, MedrobustError, Plan, Store, Value, metric
 
-from .claims import Finding, judge, read_claims
-from .labels import Row, Where, matches, ordered, tables
-from .selection import Numbers, Selected, check_unique, rows_of, rule_for, spread
+from .claims import Finding, read_claims, verdicts_on
+from .labels import Row, Where, agree, is_clean, matches, ordered, tables
+from .machines import machine_note, precision_note
+from .selection import Numbers, Selected, check_unique, each_once, rows_of, rule_for, spread
 from .specs import BarsSpec, ConfusionSpec, CurvesSpec, ImagesSpec, Paper, Rule, Substitution, TableSpec
-from .table import State, Table, TableCell
-
-CLEAN = "none"
+from .table import LABELS, State, Table, TableCell, Unit, joined
 
 
-class Report:
+class PaperReport:
     """Tables and figures of one paper in one profile.
 
     Args:
@@ -34,6 +33,7 @@ class Report:
         self.store = store
         self.rows = rows_of(plan)
         self.numbers = Numbers(store, self._wanted())
+        self._precision = {s.cell: s.row.get("precision", "") for s in self.rows if s.cell}
 
     def _wanted(self) -> Iterator[tuple[str, str]]:
         """Every metric that a table or figure may ask for."""
@@ -86,8 +86,8 @@ class Report:
             column_names=tuple(spec.shown("axis", a) for a in spec.columns),
             columns=tuple(dict.fromkeys(shown_columns[c] for c in columns if any((r, c) in cells for r in rows))),
             cells={(shown_rows[r], shown_columns[c]): cell for (r, c), cell in cells.items()},
-            notes=tuple(spec.notes),
-            unit=spec.unit,
+            notes=(*spec.notes, *self._machine_notes(cells.values())),
+            unit=unit_of(spec),
             decimals=spec.decimals,
         )
 
@@ -102,9 +102,9 @@ class Report:
         cells = at(key, selected)
         paper, paper_bracket = reference or (None, None)
         if not cells:
-            return (
-                None if paper is None else TableCell(reference=paper, reference_bracket=paper_bracket, state="missing")
-            )
+            known = {axis: label for axis, label in key.items() if axis in LABELS}
+            absent = TableCell(reference=paper, reference_bracket=paper_bracket, state="missing", facts=known)
+            return None if paper is None else absent
         check_unique(cells, (*spec.rows, *spec.columns, *spec.mean_over), f"{self.paper.name} {spec.id}")
         rule = rule_for(cells[0].row, spec.value, key.get("value"))
         if rule is None:
@@ -112,14 +112,35 @@ class Report:
         value = self.numbers.combined(cells, rule.metric)
         if value is None:
             state, note = self._why_absent(cells)
-            return TableCell(reference=paper, reference_bracket=paper_bracket, state=state, note=note)
+            facts = self._facts(cells, rule.metric)
+            return TableCell(reference=paper, reference_bracket=paper_bracket, state=state, note=note, facts=facts)
         substituted = any(self.substitutions(s.row) for s in cells)
         cell = table_cell(value, paper, paper_bracket, substituted=substituted, tolerance=spec.tolerance)
+        cell = replace(cell, facts=self._facts(cells, rule.metric))
         if spec.bracket is None:
             return cell
         others = self.counterparts(cells, spec.bracket.replace)
         beside = self.numbers.combined(others, spec.bracket.metric or rule.metric) if others else None
         return replace(cell, bracket=beside.scalar if beside else None)
+
+    def _facts(self, cells: Sequence[Selected], metric_name: str) -> dict[str, str]:
+        """What programs are told of a number: its labels, and the cells behind it with their machines."""
+        machines = [self.numbers.machines.get(s.cell or "", ("", "")) for s in cells]
+        return {
+            **{axis: joined(s.row.get(axis, "") for s in cells) for axis in LABELS},
+            "seeds": joined(s.row.get("seed", "") for s in cells),
+            "metric": metric_name,
+            "cells": joined(s.cell or "" for s in cells),
+            "torch": joined(build for build, _ in machines),
+            "hardware": joined(device for _, device in machines),
+        }
+
+    def _machine_notes(self, cells: Iterable[TableCell]) -> list[str]:
+        """Where cells were computed, if not all on one machine, and in which precision, if not float32."""
+        behind = dict.fromkeys(c for cell in cells for c in cell.facts.get("cells", "").split("; ") if c)
+        known = [self.numbers.machines[c] for c in behind if c in self.numbers.machines]
+        precisions = [self._precision[c] for c in behind if c in self._precision]
+        return [note for note in (precision_note(precisions), machine_note(known)) if note]
 
     def counterparts(self, cells: Sequence[Selected], labels: Mapping[str, str]) -> list[Selected]:
         """The entries that differ from those given in these labels alone, such as the random control of an attack."""
@@ -129,7 +150,7 @@ class Report:
         for cell in cells:
             wanted = {a: v for a, v in {**cell.row, **labels}.items() if a in AXES or a.startswith("tags.")}
             for each in self.rows:
-                if each.cell and all(each.row.get(a, "") == v for a, v in wanted.items()):
+                if each.cell and agree(each.row, wanted, wanted):
                     found[each.cell] = replace(each, index=cell.index)
         return list(found.values())
 
@@ -150,13 +171,21 @@ class Report:
 
     def claims(self) -> list[Finding]:
         """The verdicts on the paper's claims."""
-        return judge(read_claims(self.paper.folder), self.rows, self.store, lambda row: bool(self.substitutions(row)))
+        return verdicts_on(
+            read_claims(self.paper.folder), self.rows, self.store, lambda row: bool(self.substitutions(row))
+        )
 
 
 def _metrics(spec: TableSpec | CurvesSpec | BarsSpec, row: Row, *, counterpart: bool) -> set[str]:
     """The metrics of an entry; a counterpart has those of the entry it stands beside, whose rule its own may not be."""
     named = {rule.metric for rule in spec.value if counterpart or matches(row, rule.where)}
     return named | {spec.bracket.metric} - {""} if isinstance(spec, TableSpec) and spec.bracket else named
+
+
+def unit_of(spec: TableSpec) -> Unit:
+    """The unit that a table says, else that of its metrics: rates in percent, lengths as such."""
+    units = {metric(rule.metric).unit for rule in spec.value}
+    return spec.unit or ("pixel range" if units == {"pixel range"} else "percent")
 
 
 def _replacements(spec: TableSpec | CurvesSpec | BarsSpec) -> list[dict[str, str]]:
@@ -200,16 +229,12 @@ def table_cell(
 
 
 def at(key: Mapping[str, str], selected: Sequence[Selected]) -> list[Selected]:
-    """Entries at a place of a table; the clean record has no budget and so stands at every one."""
-
-    def here(row: Row) -> bool:
-        clean = row.get("attack") == CLEAN
-        return all(row.get(a, "") == v or (clean and row.get(a, "") == "") for a, v in key.items() if a != "value")
-
-    found = [s for s in selected if s.entry.excluded == "" and here(s.row)]
-    if "attack" in key:
-        return found
-    return [s for s in found if s.row.get("attack") != CLEAN] or found
+    """Cells at a place of a table, each once; the clean record only where no attack stands, or attacks are named."""
+    axes = [axis for axis in key if axis != "value"]
+    found = [s for s in selected if s.entry.excluded == "" and agree(s.row, key, axes)]
+    if "attack" not in key:
+        found = [s for s in found if not is_clean(s.row)] or found
+    return each_once(found)
 
 
 def labels_of(axis: str, where: Where, selected: Sequence[Selected], rules: Sequence[Rule] = ()) -> list[str]:

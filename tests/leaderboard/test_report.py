@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from medrobust import MedrobustError, Record, Session, evaluate
-from medrobust_leaderboard.build import Report
-from medrobust_leaderboard.drawing import bar_panels, confusion_matrices, curve_panels, draw_figures, image_tiles
-from medrobust_leaderboard.specs import BarsSpec, ConfusionSpec, CurvesSpec, ImagesSpec, TableSpec, read_paper
+from medrobust_leaderboard.figure_data import bar_panels, confusion_matrices, curve_panels, draw_figures, image_tiles
+from medrobust_leaderboard.report import PaperReport
+from medrobust_leaderboard.specs import BarsSpec, ConfusionSpec, CurvesSpec, ImagesSpec, Rule, TableSpec, read_paper
 
 GRID = """
 [define]
@@ -175,31 +175,31 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def report(folder: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Report:
+def report(folder: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> PaperReport:
     session = Session(tmp_path_factory.mktemp("run") / "store", (tiny,), workers=1)
     plan = session.plan(folder / "grid.toml", profile="smoke")
     outcome = session.run(plan)
     assert outcome.complete, outcome.problems
-    return Report(read_paper(folder), "smoke", plan, session.store)
+    return PaperReport(read_paper(folder), "smoke", plan, session.store)
 
 
-def records(report: Report, **labels: str) -> list[Record]:
+def records(report: PaperReport, **labels: str) -> list[Record]:
     cells = [s.cell for s in report.rows if s.cell and all(s.row[a] == v for a, v in labels.items())]
     return [r for _, r in report.store.records(dict.fromkeys(cells))]
 
 
-def spec(report: Report, id_: str) -> object:
+def spec(report: PaperReport, id_: str) -> object:
     return next(s for s in (*report.paper.tables, *report.paper.figures) if s.id == id_)
 
 
-def rate(report: Report, **labels: str) -> float:
+def rate(report: PaperReport, **labels: str) -> float:
     (record,) = records(report, defense="none", **labels)
     value = evaluate("fooling_rate", record).scalar
     assert value is not None
     return value
 
 
-def test_a_number_in_brackets_is_the_control_of_the_same_labels(report: Report) -> None:
+def test_a_number_in_brackets_is_the_control_of_the_same_labels(report: PaperReport) -> None:
     table = report.table(spec(report, "rates"))  # type: ignore[arg-type]
     cell = table.cell(("uap",), ("linf:8/255",))
     assert cell.value == rate(report, attack="uap", budget="linf:8/255", evaluate_on="test")
@@ -207,9 +207,12 @@ def test_a_number_in_brackets_is_the_control_of_the_same_labels(report: Report) 
     assert (cell.reference, cell.reference_bracket, cell.state) == (0.5, 0.035, "substituted")
     missing = table.cell(("long",), ("linf:8/255",))
     assert (missing.value, missing.reference, missing.state) == (None, 0.6, "missing")
+    found = next(s for s in report.rows if s.cell and s.row["attack"] == "uap" and s.row["budget"] == "linf:8/255")
+    assert (cell.facts["attack"], cell.facts["metric"], cell.facts["seeds"]) == ("uap", "fooling_rate", "0")
+    assert cell.facts["cells"] == found.cell
 
 
-def test_a_metric_per_class_has_a_row_for_each_class(report: Report) -> None:
+def test_a_metric_per_class_has_a_row_for_each_class(report: PaperReport) -> None:
     table = report.table(spec(report, "shares"))  # type: ignore[arg-type]
     assert table.rows == (("a",), ("b",), ("c",))
     shares = [table.cell(row, ("uap",)).value for row in table.rows]
@@ -217,7 +220,7 @@ def test_a_metric_per_class_has_a_row_for_each_class(report: Report) -> None:
     assert shares == pytest.approx([float((record.adversarial.argmax(1) == i).mean()) for i in range(3)])
 
 
-def test_labels_of_one_name_share_a_row(report: Report) -> None:
+def test_labels_of_one_name_share_a_row(report: PaperReport) -> None:
     table = report.table(spec(report, "merged"))  # type: ignore[arg-type]
     assert table.rows == (("UAP",),)
     assert [table.cell(("UAP",), c).value is not None for c in table.columns] == [True, True]
@@ -225,7 +228,20 @@ def test_labels_of_one_name_share_a_row(report: Report) -> None:
     assert both.rows == (("uap",), ("long",))
 
 
-def test_two_cells_of_one_name_are_an_error(report: Report) -> None:
+def test_cells_of_equal_labels_are_never_averaged(
+    report: PaperReport, folder: Path, tiny: Path, tmp_path: Path
+) -> None:
+    both = tmp_path / "grid.toml"
+    block = '[[grid]]\ndataset = "textures"\nmodel = "tiny-net"\nattack = "sign"\nbudget = "linf:8/255"\n'
+    both.write_text(block + "threads = 1\n" + block + "threads = 2\n[profile.smoke.define]\n")
+    session = Session(tmp_path / "store", (tiny,), workers=1)
+    twice = PaperReport(read_paper(folder), "smoke", session.plan(both, profile="smoke"), session.store)
+    spec = TableSpec(id="t", title="", rows=["attack"], columns=["budget"], value=[Rule(metric="accuracy")])
+    with pytest.raises(MedrobustError, match=r"t: cells of equal labels differ \(threads=1 and threads=2\)"):
+        twice.table(spec)
+
+
+def test_two_cells_of_one_name_are_an_error(report: PaperReport) -> None:
     given = spec(report, "merged")
     assert isinstance(given, TableSpec)
     where = {"attack": ["uap", "uap-long"], "budget": "linf:16/255", "defense": "none", "evaluate_on": "test"}
@@ -236,7 +252,7 @@ def test_two_cells_of_one_name_are_an_error(report: Report) -> None:
         report.table(wrong)
 
 
-def test_controls_are_dashed_and_follow_their_series(report: Report) -> None:
+def test_controls_are_dashed_and_follow_their_series(report: PaperReport) -> None:
     given = spec(report, "sweep")
     assert isinstance(given, CurvesSpec)
     (panel,) = curve_panels(report, given)
@@ -250,7 +266,7 @@ def test_controls_are_dashed_and_follow_their_series(report: Report) -> None:
     assert panel.series[0].y[1] == rate(report, attack="uap", budget="linf:16/255", evaluate_on="test")
 
 
-def test_iterations_begin_at_zero_with_the_model_as_it_was(report: Report) -> None:
+def test_iterations_begin_at_zero_with_the_model_as_it_was(report: PaperReport) -> None:
     given = spec(report, "rounds")
     assert isinstance(given, CurvesSpec)
     (panel,) = curve_panels(report, given)
@@ -258,7 +274,7 @@ def test_iterations_begin_at_zero_with_the_model_as_it_was(report: Report) -> No
     assert panel.series[0].y[0] == rate(report, attack="uap", budget="linf:16/255", evaluate_on="test")
 
 
-def test_bars_have_their_control(report: Report) -> None:
+def test_bars_have_their_control(report: PaperReport) -> None:
     given = spec(report, "bars")
     assert isinstance(given, BarsSpec)
     (panel,) = bar_panels(report, given)
@@ -267,7 +283,7 @@ def test_bars_have_their_control(report: Report) -> None:
     assert test.control[0] == rate(report, attack="control", budget="linf:8/255", evaluate_on="test")
 
 
-def test_a_matrix_has_the_shares_of_each_class(report: Report) -> None:
+def test_a_matrix_has_the_shares_of_each_class(report: PaperReport) -> None:
     given = spec(report, "matrix")
     assert isinstance(given, ConfusionSpec)
     small, large = confusion_matrices(report, given)
@@ -277,7 +293,7 @@ def test_a_matrix_has_the_shares_of_each_class(report: Report) -> None:
         assert sum(row) == pytest.approx(1.0)
 
 
-def test_examples_show_what_the_record_says(report: Report) -> None:
+def test_examples_show_what_the_record_says(report: PaperReport) -> None:
     given = spec(report, "examples")
     assert isinstance(given, ImagesSpec)
     labels, tiles = image_tiles(report, given)
@@ -292,7 +308,7 @@ def test_examples_show_what_the_record_says(report: Report) -> None:
     assert abs(first[2].pixels - first[0].pixels).max() == pytest.approx(8 / 255, abs=1e-6)
 
 
-def test_perturbations_stand_by_attack_and_budget(report: Report) -> None:
+def test_perturbations_stand_by_attack_and_budget(report: PaperReport) -> None:
     given = spec(report, "perturbations")
     assert isinstance(given, ImagesSpec)
     labels, tiles = image_tiles(report, given)
@@ -302,7 +318,7 @@ def test_perturbations_stand_by_attack_and_budget(report: Report) -> None:
     assert abs(tiles[0][0].pixels).max() == pytest.approx(8 / 255, abs=1e-6)
 
 
-def test_every_figure_is_written_or_says_why_not(report: Report, tmp_path: Path) -> None:
+def test_every_figure_is_written_or_says_why_not(report: PaperReport, tmp_path: Path) -> None:
     drawn = draw_figures(report, tmp_path)
     assert [d.spec.id for d in drawn if d.saved is None] == ["nothing"]
     assert next(d.absent for d in drawn if d.saved is None) == "no records of what it shows"
@@ -313,7 +329,7 @@ def test_every_figure_is_written_or_says_why_not(report: Report, tmp_path: Path)
             assert each.saved.csv.read_text(encoding="utf-8").count("\n") > 1
 
 
-def test_a_figure_that_shows_the_same_is_left_as_it_is(report: Report, tmp_path: Path) -> None:
+def test_a_figure_that_shows_the_same_is_left_as_it_is(report: PaperReport, tmp_path: Path) -> None:
     drawn = draw_figures(report, tmp_path)
     saved = next(d.saved for d in drawn if d.spec.id == "bars")
     assert saved is not None

@@ -18,8 +18,8 @@ from matplotlib.figure import Figure
 from medrobust import Entry, MedrobustError, Record, StoreError, Value, decide
 
 from . import figures
-from .build import CLEAN, Report, at, labels_of
-from .labels import matches
+from .labels import CLEAN, is_clean, matches
+from .report import PaperReport, at, labels_of
 from .selection import Selected, check_unique, rule_for
 from .specs import BarsSpec, ConfusionSpec, CurvesSpec, FigureSpec, ImagesSpec, View
 
@@ -35,7 +35,7 @@ class Drawn:
     absent: str = ""
 
 
-def draw_figures(report: Report, folder: Path) -> list[Drawn]:
+def draw_figures(report: PaperReport, folder: Path) -> list[Drawn]:
     """Draw every figure of a paper into `folder` as PNG and SVG beside its CSV.
 
     A figure that stands there and shows the same is left as it is: drawing takes longer than everything else.
@@ -84,7 +84,7 @@ def _code() -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
-def _content(report: Report, spec: FigureSpec) -> _Content | None:
+def _content(report: PaperReport, spec: FigureSpec) -> _Content | None:
     if isinstance(spec, CurvesSpec):
         panels = curve_panels(report, spec)
         labels: dict[str, Any] = {"x_label": spec.x_label, "y_label": spec.y_label, "x_scale": spec.x_scale}
@@ -108,7 +108,7 @@ def _content(report: Report, spec: FigureSpec) -> _Content | None:
 # Numbers -------------------------------------------------------------------------------------------------------------
 
 
-def curve_panels(report: Report, spec: CurvesSpec) -> list[figures.CurvePanel]:
+def curve_panels(report: PaperReport, spec: CurvesSpec) -> list[figures.CurvePanel]:
     """The panels of a figure of curves; what has no attack (or no defense) stands at 0."""
     selected = [s for s in report.rows if matches(s.row, spec.where)]
     panels = []
@@ -116,7 +116,7 @@ def curve_panels(report: Report, spec: CurvesSpec) -> list[figures.CurvePanel]:
         series = [
             _series(report, spec, panel, key, selected)
             for key in _keys(spec.series, spec, selected)
-            if not ("attack" in key and key["attack"] == CLEAN)
+            if not is_clean(key)
         ]
         found = tuple(s for s in series if s is not None)
         if found:
@@ -125,7 +125,11 @@ def curve_panels(report: Report, spec: CurvesSpec) -> list[figures.CurvePanel]:
 
 
 def _series(
-    report: Report, spec: CurvesSpec, panel: Mapping[str, str], key: Mapping[str, str], selected: Sequence[Selected]
+    report: PaperReport,
+    spec: CurvesSpec,
+    panel: Mapping[str, str],
+    key: Mapping[str, str],
+    selected: Sequence[Selected],
 ) -> figures.Series | None:
     places: dict[float, list[Selected]] = {}
     measured = [each for each in selected if rule_for(each.row, spec.value, key.get("value")) is not None]
@@ -167,12 +171,12 @@ def _partner(spec: CurvesSpec, key: Mapping[str, str], selected: Sequence[Select
     """The label of the series that a control belongs to: the first that differs in the control's labels alone."""
     for other in _keys(spec.series, spec, selected):
         same = all(other[a] == v for a, v in key.items() if a not in spec.control)
-        if same and any(other[a] != spec.control[a] for a in spec.control) and other.get("attack") != CLEAN:
+        if same and any(other[a] != spec.control[a] for a in spec.control) and not is_clean(other):
             return _title(spec, other)
     return ""
 
 
-def bar_panels(report: Report, spec: BarsSpec) -> list[figures.BarPanel]:
+def bar_panels(report: PaperReport, spec: BarsSpec) -> list[figures.BarPanel]:
     """The panels of a figure of bars."""
     selected = [s for s in report.rows if matches(s.row, spec.where)]
     groups = list(_keys(spec.groups, spec, selected))
@@ -199,7 +203,7 @@ def bar_panels(report: Report, spec: BarsSpec) -> list[figures.BarPanel]:
 
 
 def _bar(
-    report: Report, spec: BarsSpec, key: Mapping[str, str], selected: Sequence[Selected]
+    report: PaperReport, spec: BarsSpec, key: Mapping[str, str], selected: Sequence[Selected]
 ) -> tuple[Value | None, Value | None]:
     cells = at(key, selected)
     rule = rule_for(cells[0].row, spec.value, key.get("value")) if cells else None
@@ -212,7 +216,7 @@ def _bar(
     return combined(cells, rule.metric), combined(control, rule.metric) if control else None
 
 
-def confusion_matrices(report: Report, spec: ConfusionSpec) -> list[figures.ConfusionMatrix]:
+def confusion_matrices(report: PaperReport, spec: ConfusionSpec) -> list[figures.ConfusionMatrix]:
     """One matrix for each panel; over several seeds, their mean."""
     selected = [s for s in report.rows if matches(s.row, spec.where)]
     matrices = []
@@ -233,7 +237,7 @@ def confusion_matrices(report: Report, spec: ConfusionSpec) -> list[figures.Conf
 # Images --------------------------------------------------------------------------------------------------------------
 
 
-def image_tiles(report: Report, spec: ImagesSpec) -> tuple[list[str], list[list[figures.Tile | None]]]:
+def image_tiles(report: PaperReport, spec: ImagesSpec) -> tuple[list[str], list[list[figures.Tile | None]]]:
     """Row labels, and rows of tiles."""
     selected = [s for s in report.rows if matches(s.row, spec.where)]
     columns = list(_keys(spec.columns, spec, selected))
@@ -267,7 +271,7 @@ def _titled(
 
 
 def _place(
-    report: Report, spec: ImagesSpec, key: Mapping[str, str], selected: Sequence[Selected]
+    report: PaperReport, spec: ImagesSpec, key: Mapping[str, str], selected: Sequence[Selected]
 ) -> list[list[figures.Tile | None]] | None:
     """The tiles of one place, a list for each example; None where nothing was measured."""
     cells = [c for c in at(key, selected) if c.cell]
@@ -285,13 +289,13 @@ def _place(
         return None
 
 
-def _perturbation_tile(report: Report, entry: Entry) -> figures.Tile:
+def _perturbation_tile(report: PaperReport, entry: Entry) -> figures.Tile:
     assert entry.cell is not None
     kept = report.store.load_tensors(report.store.artifact(entry.cell.perturbation_id))
     return figures.Tile(pixels=_pixels(kept["perturbation"].numpy()), kind="perturbation")
 
 
-def _examples(report: Report, spec: ImagesSpec, entry: Entry) -> Iterator[list[figures.Tile | None]]:
+def _examples(report: PaperReport, spec: ImagesSpec, entry: Entry) -> Iterator[list[figures.Tile | None]]:
     """Tiles of the examples of one cell, those first whose class is not the one that was asked for."""
     assert entry.cell is not None
     probe = next((p for p in entry.probes if p.offer.name == "examples"), None)

@@ -1,0 +1,154 @@
+"""The commands `store ls` and `store prune`."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from ..errors import MedrobustError
+from .options import JsonOption
+from .printing import console
+
+if TYPE_CHECKING:
+    from ..results.prune import Removal
+    from ..results.store import Store
+
+store_app = typer.Typer(help="Show what a store contains, and remove what is no longer needed.", no_args_is_help=True)
+StoreArgument = Annotated[Path, typer.Argument(metavar="STORE", help="Folder of a store.")]
+
+
+@store_app.command()
+def ls(store: StoreArgument, as_json: JsonOption = False) -> None:
+    """Count the results of a store: current, superseded, failed and missing ones, and what nothing refers to."""
+    from ..results.inventory import STATES, Inventory, sizes
+    from ..results.prune import prune
+    from ..superseded import reasons_in_words, superseded_reasons
+
+    opened = opened_store(store)
+    inventory = Inventory.of(opened)
+    counts = inventory.counts()
+    totals = {state: len(inventory.having(state)) for state in STATES}
+    orphans = {k: n for k, n in prune(opened, superseded=False, failed=False, dry_run=True).orphans.items() if n}
+    used = sizes(opened)
+    if as_json:
+        rows = [
+            {**dict(zip(counts.index.names, key, strict=True)), **{state: int(row[state]) for state in STATES}}
+            for key, row in zip(counts.index, counts.to_dict("records"), strict=True)
+        ]
+        facts = {"store": str(opened.path), "cells": totals, "orphaned": orphans, "bytes": used, "results": rows}
+        typer.echo(json.dumps(facts, indent=1))
+        return
+    table = Table("data set", "model", "attack", *STATES)
+    for labels, row in zip(counts.index, counts.to_dict("records"), strict=True):
+        numbers = (str(row[state]) if row[state] else "" for state in STATES)
+        table.add_row(*(Text(str(label)) for label in labels), *numbers)
+    console.print(table)
+    cells = ", ".join(f"{count} {state}" for state, count in totals.items())
+    say(f"{sum(totals.values())} cells: {cells}; {human_bytes(sum(used.values()))}.")
+    if totals["superseded"]:
+        say(f"Superseded by: {reasons_in_words(superseded_reasons(opened, inventory.rows).values())}.")
+    if orphans:
+        say(f"Nothing refers to: {_told(orphans)}.")
+    where = os.path.relpath(opened.path)
+    if totals["superseded"] or totals["failed"] or orphans:
+        say(f"Next: medrobust store prune {where} --dry-run")
+    elif totals["current"]:
+        say(f"Next: medrobust leaderboard {where}")
+
+
+@store_app.command(name="prune")
+def prune_command(
+    store: StoreArgument,
+    superseded: Annotated[bool, typer.Option("--superseded", help="Remove superseded results.")] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="Remove failed results.")] = False,
+    orphaned: Annotated[bool, typer.Option("--orphaned", help="Remove what no result refers to.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be removed.")] = False,
+) -> None:
+    """Remove superseded, failed and orphaned results (all three unless some are named); what is current stays."""
+    from ..results.prune import prune
+
+    opened = opened_store(store)
+    every = not (superseded or failed or orphaned)
+    removal = prune(
+        opened,
+        superseded=superseded or every,
+        failed=failed or every,
+        orphaned=orphaned or every,
+        dry_run=dry_run,
+    )
+    _print(removal, dry_run=dry_run)
+    if dry_run and not removal.nothing:
+        chosen = {"--superseded": superseded, "--failed": failed, "--orphaned": orphaned}
+        options = "".join(f" {name}" for name, given in chosen.items() if given)
+        say(f"Next: medrobust store prune {os.path.relpath(opened.path)}{options}")
+
+
+def _print(removal: Removal, *, dry_run: bool) -> None:
+    if removal.nothing:
+        say(f"Nothing to remove; {_counted(removal.kept, 'cell')} stay.")
+        return
+    parts = [_counted(count, f"{kind} cell") for kind, count in removal.cells.items() if count]
+    parts += [text for text in (_told(removal.orphans),) if text]
+    verb = "Would remove" if dry_run else "Removed"
+    say(f"{verb} {', '.join(parts)}: about {human_bytes(removal.bytes)}. {_counted(removal.kept, 'cell')} stay.")
+
+
+WORDS = {
+    "samples": "sample set",
+    "evidence": "line of evidence",
+    "fits": "set of weights",
+    "artifacts": "perturbation or probe",
+    "parts": "description of images",
+    "tensors": "tensor file",
+    "temporary files": "temporary file",
+}
+PLURALS = {
+    "line of evidence": "lines of evidence",
+    "set of weights": "sets of weights",
+    "perturbation or probe": "perturbations or probes",
+    "description of images": "descriptions of images",
+}
+
+
+def _told(orphans: Mapping[str, int]) -> str:
+    return ", ".join(_counted(count, WORDS[name]) for name, count in orphans.items() if count)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what if count == 1 else PLURALS.get(what, f'{what}s')}"
+
+
+def opened_store(path: Path) -> Store:
+    """The store at a path.
+
+    Raises:
+        MedrobustError: if there is none.
+    """
+    from ..results.store import Store
+
+    opened = Store(path.absolute())
+    if not opened.exists:
+        raise MedrobustError(f"{path} is not a store; 'medrobust run GRID --store {path}' creates one")
+    return opened
+
+
+def human_bytes(count: int) -> str:
+    """1.5 MB (powers of ten)."""
+    size = float(count)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000 or unit == "GB":
+            break
+        size /= 1000
+    return f"{count} bytes" if unit == "bytes" else f"{size:.1f} {unit}"
+
+
+def say(text: str) -> None:
+    """A line as it is, not broken to the terminal's width."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,20 @@
+"""The axes along which results are told apart: grids multiply them, stores have a column for each."""
+
+from __future__ import annotations
+
+AXES = (
+    "dataset",
+    "train_set",
+    "model",
+    "defense",
+    "attack",
+    "goal",
+    "budget",
+    "precision",
+    "surrogate",
+    "craft_on",
+    "evaluate_on",
+    "detector",
+    "seed",
+)
+"""The axes of a grid, in the order in which they multiply."""

@@ -1,0 +1,61 @@
+"""What a run asks for, as rows of the table `requests`: by it a store knows which of its results are current."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from ..contracts import AXES, UniversalAttack
+from ..grid.cells import Cell
+from ..grid.identity import digest
+from ..grid.plan import Plan
+from ..results.store import Store
+
+
+def write_request(plan: Plan, store: Store) -> None:
+    """Write one file with a row for every combination of a plan that is not excluded.
+
+    The file is named by its content, so that asking for the same again replaces it and only its time is new.
+    """
+    grid = f"{plan.name}:{plan.profile}" if plan.profile else plan.name
+    rows = list(_rows(plan))
+    request = digest(grid, [[*(row[axis] for axis in AXES), row["cell"], row["tags"]] for row in rows])
+    created = datetime.now(UTC)
+    store.write_rows(
+        "requests", request, ({**row, "request": request, "grid": grid, "created": created} for row in rows)
+    )
+
+
+def _rows(plan: Plan) -> list[dict[str, Any]]:
+    weights: dict[tuple[int, int], list[str]] = {}
+    rows = []
+    for position, entry in enumerate(e for e in plan.entries if not e.excluded):
+        cell = entry.cell
+        row: dict[str, Any] = {
+            "position": position,
+            "cell": None,
+            "reason": entry.impossible or None,
+            **dict(zip(AXES, entry.labels, strict=True)),
+            "tags": json.dumps(dict(entry.tags)),
+        }
+        if cell is not None:
+            # Targets are shared by very many cells and live as long as the plan.
+            pair = (id(cell.target), id(cell.source))
+            if pair not in weights:
+                weights[pair] = _weights(cell)
+            row |= {
+                "cell": cell.id,
+                "slot": cell.slot,
+                "clean": cell.clean_id,
+                "weights": weights[pair],
+                "perturbation": cell.perturbation_id if isinstance(cell.root, UniversalAttack) else None,
+            }
+        rows.append(row)
+    return rows
+
+
+def _weights(cell: Cell) -> list[str]:
+    """All weights that a cell rests on, and earlier iterations of them that a run which was stopped goes on from."""
+    targets = (cell.target, *([cell.source] if cell.source else []))
+    return list(dict.fromkeys(w for t in targets for w in (*t.weights, *t.earlier_weights)))

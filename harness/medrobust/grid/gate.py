@@ -1,0 +1,82 @@
+"""What an attack is to a grid: the axes that mean nothing to it, and what it cannot be combined with."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Final
+
+from ..contracts import (
+    AnyAttack,
+    BudgetSpec,
+    DataInfo,
+    DerivedAttack,
+    Precision,
+    UniversalAttack,
+    batch_of,
+    batch_sizes,
+    parts_of,
+)
+from ..plugins.builtin import NoAttack
+from ..plugins.specs import Spec
+from .blocks import GoalSpec, Stop
+from .cells import Target
+
+OF_ATTACKS: Final = frozenset({"goal", "budget", "precision", "surrogate", "craft_on", "detector"})
+"""Axes that mean nothing to the clean record."""
+
+
+class AttackGate:
+    """One choice of the attack axis; every question is answered once."""
+
+    def __init__(self, spec: Spec) -> None:
+        assert isinstance(spec.plugin, AnyAttack)
+        self.spec = spec
+        self.plugin: AnyAttack = spec.plugin
+        self.clean = isinstance(self.plugin, NoAttack)
+        self.batch = batch_of(self.plugin)
+
+    @cached_property
+    def universal(self) -> bool:
+        """Whether it is crafted on images of its own, below everything derived from it."""
+        plugin = self.plugin
+        while isinstance(plugin, DerivedAttack):
+            plugin = plugin.of
+        return isinstance(plugin, UniversalAttack)
+
+    @cached_property
+    def silent(self) -> frozenset[str]:
+        """Axes that mean nothing to it: they have no label and multiply nothing."""
+        if self.clean:
+            return OF_ATTACKS
+        return frozenset() if self.universal else frozenset({"craft_on"})
+
+    def bars(self, goal: GoalSpec, budget: BudgetSpec, info: DataInfo) -> str:
+        """Why it cannot run with a goal and a budget on a data set; empty if it can."""
+        if goal.targeted and goal.target not in info.classes:
+            return f"the data set has no class '{goal.target}'"
+        for part in parts_of(self.plugin):
+            reason = part.threat.excludes(
+                norm=budget.norm, targeted=goal.targeted, task=info.task, minimal=budget.eps is None
+            )
+            if reason:
+                return f"attack '{part.title}' {reason}"
+        if len(sizes := batch_sizes(self.plugin)) > 1:
+            asked = " and ".join(map(str, sorted(sizes)))
+            return f"attack '{self.plugin.title}' is made of attacks that need batches of {asked} images"
+        return ""
+
+    def bars_stop(self, stop: Stop, target: Target) -> str:
+        """Why images that are broken may not leave its batch; empty if they may."""
+        if stop == "full":
+            return ""
+        if self.batch is not None:
+            return f"attack '{self.plugin.title}' depends on its batch, which stop = 'success' changes"
+        if target.stochastic:
+            return "stop = 'success' would let images go that one draw breaks; a random model needs stop = 'full'"
+        return ""
+
+    def bars_precision(self, precision: Precision) -> str:
+        """Why it cannot be crafted in a precision; empty if it can."""
+        if precision == "mixed" and self.universal:
+            return f"attack '{self.plugin.title}' is universal; precision = 'mixed' is for attacks on each image"
+        return ""
