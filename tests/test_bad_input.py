@@ -83,7 +83,7 @@ def test_a_wrong_grid(program: Program, grid: Write, mistake: str, tmp_path: Pat
         (("run", "absent.toml"), "absent.toml: cannot be read (No such file or directory)"),
         (("plan", "."), ".: cannot be read (Is a directory)"),
         (("run", "grid.toml", "--profile", "smal"), "no profile is called 'smal'; did you mean 'small'?"),
-        (("run", "grid.toml", "--data-root", "nowhere"), "nowhere is no directory"),
+        (("run", "grid.toml", "--data-root", "nowhere"), "nowhere is not a directory"),
         (("run", "grid.toml", "--plugin", "absent.py"), "absent.py: no such file"),
         (("run", "grid.toml", "--store", "thesis"), "holds other files and no store; choose another --store"),
         (("run", "grid.toml", "--store", "grid.toml"), "grid.toml: is a file, not a store"),
@@ -155,7 +155,7 @@ def test_an_image_folder_with_an_unreadable_file(
     by_data = statuses.groupby("dataset")["status"].agg(set).to_dict()
     assert by_data.pop("textures") == {"ok"}
     assert list(by_data.values()) == [{"failed"}]
-    # Mended, the rest is computed and nothing twice.
+    # Once it is fixed, the rest is computed and nothing twice.
     Image.fromarray(np.zeros((16, 16), np.uint8)).save(bad)
     again = program("run", tmp_path / "grid.toml")
     assert again.status == 0
@@ -220,7 +220,7 @@ def test_a_broken_local_plugin_is_left_out_with_one_line(program: Program, grid:
     done = program("run", grid(BASE), "--plugin", file)
     assert done.status == 0
     (line,) = done.err.splitlines()
-    assert line.startswith("plugin not loaded: half local file: plugin Half: is no frozen dataclass")
+    assert line.startswith("plugin not loaded: half local file: plugin Half: is not a frozen dataclass")
     strict = program("run", grid(BASE), "--plugin", file, "--strict")
     assert strict.status == 1
-    assert "is no frozen dataclass" in strict.err
+    assert "is not a frozen dataclass" in strict.err

@@ -82,6 +82,7 @@ __all__ = [
     "Gradient",
     "GridError",
     "ImageData",
+    "Inventory",
     "IterativeAttack",
     "IterativeUniversalAttack",
     "Length",

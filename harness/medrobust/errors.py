@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 
 class MedrobustError(Exception):
-    """Something a user can mend; the message says how."""
+    """Something a user can fix; the message says how."""
 
 
 class GridError(MedrobustError):

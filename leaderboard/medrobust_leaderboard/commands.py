@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from .tidy import Row
 
 Format = Literal["terminal", "markdown", "html", "latex", "csv", "json"]
-PaperProfile = Annotated[str, typer.Option("--profile", metavar="NAME", help="smoke, small or paper.")]
-FormatOption = Annotated[Format, typer.Option("--format", help="How tables are written.")]
+PaperProfile = Annotated[str, typer.Option("--profile", metavar="NAME", help="Size of the run: smoke, small or paper.")]
+FormatOption = Annotated[Format, typer.Option("--format", help="Format of the tables.")]
 
 
 def add_commands(cli: typer.Typer) -> None:
@@ -76,7 +76,7 @@ def reproduce(
         device=device,
     )
     if paper not in session.registry.papers() and (claims := read_claims(Path(__file__).parent / "papers" / paper)):
-        console.print(f"[bold]{paper}[/] has no grid yet, so none of its claims can be tested.\n", highlight=False)
+        console.print(f"[bold]{paper}[/] has no grid yet, so its claims cannot be tested.\n", highlight=False)
         claims_to_terminal(unplanned(claims), console)
         raise typer.Exit(1)
     spec = find_paper(paper, session)
@@ -115,14 +115,16 @@ def reproduce(
 
 
 def leaderboard(
-    store: Annotated[Path, typer.Argument(metavar="STORE", help="Directory of a store.")],
-    paper: Annotated[str, typer.Option("--paper", metavar="NAME", help="Show a paper's tables from this store.")] = "",
+    store: Annotated[Path, typer.Argument(metavar="STORE", help="Folder of a store.")],
+    paper: Annotated[
+        str, typer.Option("--paper", metavar="NAME", help="Show a paper's tables from this store's records.")
+    ] = "",
     profile: PaperProfile = "smoke",
     output: FormatOption = "terminal",
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Write files here instead of printing.")
+        Path | None, typer.Option("--out", metavar="DIR", help="Write files to this folder instead of printing.")
     ] = None,
-    metric: Annotated[str, typer.Option("--metric", help="What to show where no paper says it.")] = "accuracy",
+    metric: Annotated[str, typer.Option("--metric", help="Metric to show, unless a paper is given.")] = "accuracy",
     superseded: Annotated[
         bool, typer.Option("--superseded", help="Also show results that later runs have replaced.")
     ] = False,
@@ -130,7 +132,7 @@ def leaderboard(
     plugin: PluginOption = None,
     data_root: DataRootOption = None,
 ) -> None:
-    """Show what a store holds, as tables; computes nothing. csv and json are one tidy table for programs."""
+    """Show the results in a store as tables; computes nothing. csv and json are one tidy table for programs."""
     from .report import PaperReport
     from .store_results import read_results
     from .store_tables import superseded_line, tables_of
@@ -138,7 +140,7 @@ def leaderboard(
 
     session = open_session(store, plugin=plugin, data_root=data_root)
     if not session.store.exists:
-        raise MedrobustError(f"{store} holds no store; 'medrobust run GRID --store {store}' makes one")
+        raise MedrobustError(f"{store} is not a store; 'medrobust run GRID --store {store}' creates one")
     if paper:
         spec = find_paper(paper, session)
         plan = session.plan(spec.folder / "grid.toml", profile=profile, images=images)
@@ -151,7 +153,7 @@ def leaderboard(
         evidence = evidence_on(results, session)
         rows, columns, line = tidy_store(results), STORE_COLUMNS, superseded_line(results, str(store))
     if not tables and not rows:
-        raise MedrobustError(f"{store} holds no finished cell; 'medrobust run GRID --store {store}' computes some")
+        raise MedrobustError(f"{store} has no finished cells; 'medrobust run GRID --store {store}' computes some")
     if output in ("csv", "json"):
         show_tidy(rows, columns, output, out)
         return

@@ -110,7 +110,7 @@ def test_sections_without_content_are_left_out() -> None:
     page = render_page("T", "", [])
     read(page)
     assert "0 cells: 0 missing" in page
-    for heading in ("Claims of the paper", "Evidence for", "stands in for what", "Figures</h2>", "Tables</h2>"):
+    for heading in ("Claims of the paper", "Evidence for", "Substitutions", "Figures</h2>", "Tables</h2>"):
         assert heading not in page
 
 

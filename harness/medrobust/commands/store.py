@@ -20,14 +20,12 @@ if TYPE_CHECKING:
     from ..results.prune import Removal
     from ..results.store import Store
 
-StoreArgument = Annotated[Path, typer.Argument(metavar="STORE", help="Directory of a store.")]
+StoreArgument = Annotated[Path, typer.Argument(metavar="STORE", help="Folder of a store.")]
 
 
 def store_commands() -> typer.Typer:
     """The group `medrobust store`."""
-    group = typer.Typer(
-        help="Look at what a store holds, and remove what is not needed any more.", no_args_is_help=True
-    )
+    group = typer.Typer(help="Show what a store contains, and remove what is no longer needed.", no_args_is_help=True)
     group.command(name="ls")(list_store)
     group.command(name="prune")(prune_store)
     return group
@@ -76,7 +74,7 @@ def prune_store(
     superseded: Annotated[bool, typer.Option("--superseded", help="Remove superseded results.")] = False,
     failed: Annotated[bool, typer.Option("--failed", help="Remove failed results.")] = False,
     orphaned: Annotated[bool, typer.Option("--orphaned", help="Remove what no result refers to.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be removed.")] = False,
 ) -> None:
     """Remove superseded, failed and orphaned results (all three unless some are named); what is current stays."""
     from ..results.prune import prune
@@ -142,7 +140,7 @@ def opened_store(path: Path) -> Store:
 
     opened = Store(path.absolute())
     if not opened.exists:
-        raise MedrobustError(f"{path} holds no store; 'medrobust run GRID --store {path}' makes one")
+        raise MedrobustError(f"{path} is not a store; 'medrobust run GRID --store {path}' creates one")
     return opened
 
 

@@ -72,7 +72,9 @@ class Length:
                 return cls(_fraction(match["number"]) * SCALES[scale], "pixel01", text)
         except ZeroDivisionError:
             raise ValueError(f"division by zero in {text!r}") from None
-        raise ValueError(f"{raw!r} is no length; write 1/255, 0.02@[-1,1], 2.5@[0,255], 0.0024@/128, zeta=4% or eps/10")
+        raise ValueError(
+            f"{raw!r} is not a valid length; write 1/255, 0.02@[-1,1], 2.5@[0,255], 0.0024@/128, zeta=4% or eps/10"
+        )
 
     def resolve(self, *, eps: float | None = None, mean_norm: float | None = None) -> float:
         """The length in pixel units of [0, 1].
@@ -141,7 +143,7 @@ class BudgetSpec:
         if isinstance(raw, BudgetSpec):
             return raw
         if not isinstance(raw, str) or not raw.strip():
-            raise ValueError(f"{raw!r} is no budget; write 'linf:1/255', 'l2:zeta=4%' or 'l2:min'")
+            raise ValueError(f"{raw!r} is not a valid budget; write 'linf:1/255', 'l2:zeta=4%' or 'l2:min'")
         head, *options = raw.split()
         norm, colon, radius = head.partition(":")
         norm = {"inf": "linf", "2": "l2", "1": "l1", "0": "l0"}.get(norm.lower(), norm.lower())
@@ -149,7 +151,7 @@ class BudgetSpec:
             raise ValueError(f"{raw!r} must begin with a norm and a colon: one of {', '.join(get_args(Norm))}")
         eps = None if radius == "min" else Length.parse(radius)
         if eps is not None and eps.unit == "eps":
-            raise ValueError(f"the radius of {raw!r} cannot be relative to itself")
+            raise ValueError(f"the radius of {raw!r} cannot be given as a multiple of eps")
         bounded, slack = True, Length(Fraction(0))
         for option in options:
             key, _, value = option.partition("=")

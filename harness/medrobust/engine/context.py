@@ -39,13 +39,13 @@ def checked_data_root(place: str | Path | None, what: str) -> Path | None:
     """The data root as an absolute path, or None.
 
     Raises:
-        MedrobustError: if it is no directory.
+        MedrobustError: if it is not a directory.
     """
     if place is None:
         return None
     root = Path(place).expanduser().absolute()
     if not root.is_dir():
-        raise MedrobustError(f"{what}: {root} is no directory")
+        raise MedrobustError(f"{what}: {root} is not a directory")
     return root
 
 

@@ -312,7 +312,7 @@ def _goal(text: str) -> GoalSpec:
     kind, _, target = text.partition(":")
     if kind == "target" and target:
         return GoalSpec("target", target)
-    raise ValueError(f"'{text}' is no goal; write untargeted, predicted or target:CLASS")
+    raise ValueError(f"'{text}' is not a valid goal; write untargeted, predicted or target:CLASS")
 
 
 def _choice(value: Any, alias: str) -> Choice:

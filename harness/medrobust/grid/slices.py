@@ -44,15 +44,15 @@ class Slice:
         """
         match = _SLICE.fullmatch(text.replace(" ", ""))
         if match is None:
-            raise ValueError(f"'{text}' is no slice; write test, train[:50%], train[50%:] or train[:1000]")
+            raise ValueError(f"'{text}' is not a valid slice; write test, train[:50%], train[50%:] or train[:1000]")
         if match["split"] not in SPLITS:
             raise ValueError(f"'{text}': no split is called '{match['split']}'{did_you_mean(match['split'], SPLITS)}")
         start = _bound(match["start"] or "0%", text)
         stop = _bound(match["stop"], text) if match["stop"] else None
         if start == 1 and isinstance(start, Fraction):
-            raise ValueError(f"'{text}' is empty: it begins at the end")
+            raise ValueError(f"'{text}' is empty: it starts at the end")
         if stop is not None and (stop == 0 or (type(start) is type(stop) and start >= stop)):
-            raise ValueError(f"'{text}' is empty: it ends where it begins or before")
+            raise ValueError(f"'{text}' is empty: it ends at or before its start")
         return cls(match["split"], start, stop)
 
     def thinned(self, images: int | None) -> Slice:

@@ -20,15 +20,15 @@ RESERVED: Final = ("name", "plugin", "class", "source", "libraries", "fingerprin
 def validation_error(plugin: Any) -> str | None:
     """What is wrong with a plugin class, in one sentence, or None."""
     if not (isinstance(plugin, type) and issubclass(plugin, Plugin)):
-        return f"{plugin!r} is no plugin class; derive it from medrobust.Attack, Dataset, Model or Defense"
+        return f"{plugin!r} is not a plugin class; derive it from medrobust.Attack, Dataset, Model or Defense"
     if getattr(plugin, "kind", None) not in KINDS:
-        return "derives from no contract; derive it from medrobust.Attack, Dataset, Model or Defense"
+        return "is not derived from a contract; derive it from medrobust.Attack, Dataset, Model or Defense"
     if not isinstance(getattr(plugin, "name", None), str) or not plugin.name:
         return "has no class variable `name`"
     if ":" in plugin.name or plugin.name.startswith("@"):
-        return f"its name {plugin.name!r} may hold no ':' and not begin with '@'"
+        return f"its name {plugin.name!r} must not contain ':' or begin with '@'"
     if not dataclasses.is_dataclass(plugin) or not plugin.__dataclass_params__.frozen:
-        return "is no frozen dataclass; decorate it with @dataclass(frozen=True)"
+        return "is not a frozen dataclass; decorate it with @dataclass(frozen=True)"
     if missing := sorted(getattr(plugin, "__abstractmethods__", ())):
         return f"does not implement {', '.join(missing)}"
     if plugin.kind == "attack" and not hasattr(plugin, "threat"):
@@ -49,7 +49,7 @@ def validation_error(plugin: Any) -> str | None:
     if plugin.kind == "attack" and (field := cumulative_field(plugin)) and not hasattr(plugin, "iterates"):
         # A sweep over the field is one run, so an attack that gives its last images only would answer for all values.
         return (
-            f"has the cumulative field '{field}' and gives no iterates; derive it from medrobust.IterativeAttack or "
+            f"has the cumulative field '{field}' but no method `iterates`; derive it from medrobust.IterativeAttack or "
             "IterativeUniversalAttack, or declare an ordinary field"
         )
     return None

@@ -79,19 +79,22 @@ class Check:
 
 
 ADVICE = {
-    "eps 0 equals clean": "The attack or the model changes images by itself; find out before believing any number.",
-    "robust accuracy does not rise with eps": "The attack fails at large budgets: more steps, restarts, another loss.",
-    "a very large eps reaches about zero": "Gradients do not lead to errors that exist; suspect gradient masking and "
-    "add a black-box attack.",
+    "eps 0 equals clean": "The attack or the model changes images that it should not; find the cause before trusting "
+    "any number.",
+    "robust accuracy does not rise with eps": "The attack fails at large budgets; try more steps, restarts or another "
+    "loss.",
+    "a very large eps reaches about zero": "Gradients do not lead to the errors that exist; suspect gradient masking "
+    "and add a black-box attack.",
     "iterative at least as strong as single-step": "The iterative attack gets stuck; suspect gradient masking.",
     "white-box at least as strong as transfer": "Gradients of the model mislead; suspect gradient masking and "
     "trust the transfer attack.",
-    "gradients are neither zero nor NaN": "Gradient attacks are blind here; use a margin loss, an approximation of the "
-    "layer that hides the gradient, or black-box attacks.",
+    "gradients are neither zero nor NaN": "Gradient attacks cannot work here; use a margin loss, an approximation of "
+    "the layer that hides the gradient, or black-box attacks.",
     "forward passes are deterministic": "Average gradients over the randomness (expectation over transformation), or "
     "declare the model random.",
     "outputs are logits": "Return the logits before the softmax; losses on probabilities saturate.",
-    "the attack beats noise": "The attack does nothing that noise of the same size does not do; it is no evidence.",
+    "the attack beats noise": "The attack does no more than noise of the same size; its result is not evidence of "
+    "robustness.",
 }
 """What each check asks, with the advice where it is flagged; in the order in which they are shown."""
 
@@ -220,14 +223,14 @@ def _noise(attacks: Sequence[Trial], controls: Sequence[Trial]) -> _Result:
 def _diagnosed(diagnosis: Mapping[str, Any] | None) -> dict[str, _Result]:
     names = ("gradients are neither zero nor NaN", "forward passes are deterministic", "outputs are logits")
     if diagnosis is None:
-        return dict.fromkeys(names, ("not checked", "the model has not been looked at; run again"))
+        return dict.fromkeys(names, ("not checked", "the model has not been examined; run again"))
     d = diagnosis
     blind = d["zero_gradient"] > 0.1 or d["bad_gradient"] > 0
     noisy = d["noise"] > 1e-5
     if noisy and d["declared_random"]:
         determinism: _Result = ("passed", "declared random")
     else:
-        determinism = ("flagged" if noisy else "passed", f"logits differ by {d['noise']:.2g} of their size")
+        determinism = ("flagged" if noisy else "passed", f"logits differ by {d['noise']:.2g} relative to their size")
     return {
         names[0]: (
             "flagged" if blind else "passed",

@@ -36,7 +36,9 @@ def export_perturbations(store: Store, folder: Path) -> list[Path]:
     rows = store.rows("artifacts")
     rows = rows[rows["kind"] == "perturbation"].sort_values("artifact")
     if rows.empty:
-        raise StoreError(f"{store.path} holds no universal perturbation; attacks such as uap and random-uap leave them")
+        raise StoreError(
+            f"{store.path} holds no universal perturbation; attacks such as uap and random-uap create them"
+        )
     pictures = []
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -35,7 +35,7 @@ def list_images(folder: Path) -> list[Path]:
         folders[:] = [name for name in folders if _visible(name)]
         names += [f"{parent}/{name}" for name in files if _visible(name) and _suffix(name) in SUFFIXES]
     if not names:
-        raise DataUnavailable(f"{folder} holds no images ({', '.join(sorted(SUFFIXES))}); put them there.")
+        raise DataUnavailable(f"{folder} contains no images ({', '.join(sorted(SUFFIXES))}); put them there.")
     return [Path(name) for name in sorted(names)]
 
 
@@ -105,7 +105,7 @@ def first_group(pattern: str, path: str) -> str:
     try:
         match = re.search(pattern, path)
     except re.error as error:
-        raise DataError(f"group_pattern = {pattern!r} is no regular expression: {error}.") from None
+        raise DataError(f"group_pattern = {pattern!r} is not a valid regular expression: {error}.") from None
     if match is None or not match.groups() or match[1] is None:
         raise DataError(
             f"group_pattern = {pattern!r} captures nothing in {path!r}; its first parenthesis must hold the patient."

@@ -39,7 +39,7 @@ def _lines(path: Path) -> list[list[str]]:
         with path.open(newline="", encoding="utf-8-sig") as file:
             lines = [line for line in csv.reader(file) if line]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} is no CSV text file: {error}.") from None
+        raise DataError(f"{path} is not a CSV text file: {error}.") from None
     if not lines:
         raise DataError(f"{path} is empty.")
     return lines

@@ -35,7 +35,7 @@ class TorchvisionModel(Model):
 
     Attributes:
         architecture: torchvision's name.
-        head: `pooled` (global average pooling and one linear layer, also for VGG; hirano2021, PROTOCOLS 1.2), or
+        head: `pooled` (global average pooling and one linear layer, also for VGG; hirano2021), or
             `original` (the architecture's own classifier with its last layer replaced).
         hidden: width of a linear layer without activation before the last (ma2020 uses 128); 0 for none.
         dropout: dropout before the last layer (ma2020 uses 0.2).

@@ -76,7 +76,7 @@ def test_prune_says_what_goes_and_what_stays(ran: Program, tmp_path: Path) -> No
 def test_a_place_without_a_store_is_named(program: Program) -> None:
     told = program("store", "ls", "nowhere", plugins=())
     assert told.status == 1
-    assert "nowhere holds no store; 'medrobust run GRID --store nowhere' makes one" in told.err
+    assert "nowhere is not a store; 'medrobust run GRID --store nowhere' creates one" in told.err
 
 
 def test_why_names_build_hardware_and_precision(ran: Program, tmp_path: Path) -> None:

@@ -58,16 +58,16 @@ def test_a_length_keeps_the_text_it_was_written_as() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "is no length; write 1/255"),
-        ("-1/255", "is no length"),
-        ("one", "is no length"),
-        ("nan", "is no length"),
-        ("1/255/2", "is no length"),
+        ("", "is not a valid length; write 1/255"),
+        ("-1/255", "is not a valid length"),
+        ("one", "is not a valid length"),
+        ("nan", "is not a valid length"),
+        ("1/255/2", "is not a valid length"),
         ("1@[0,128]", r"unknown scale '@\[0,128\]'.*valid: @\[0,1\], @\[0,255\], @\[-1,1\], @/128"),
         ("1/0", "division by zero"),
         ("eps/0", "division by zero"),
-        ("zeta=4", "is no length"),
-        (True, "is no length"),
+        ("zeta=4", "is not a valid length"),
+        (True, "is not a valid length"),
     ],
 )
 def test_what_is_no_length_is_refused_with_the_accepted_forms(text: str, message: str) -> None:
@@ -117,14 +117,14 @@ def test_budgets_differ_in_norm_radius_box_and_slack() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "is no budget"),
+        ("", "is not a valid budget"),
         ("1/255", "must begin with a norm and a colon: one of linf, l2, l1, l0"),
         ("l3:1/255", "must begin with a norm"),
-        ("linf:", "is no length"),
-        ("linf:eps/2", "cannot be relative to itself"),
+        ("linf:", "is not a valid length"),
+        ("linf:eps/2", "cannot be given as a multiple of eps"),
         ("linf:1/255 box=[0,2]", r"unknown option 'box=\[0,2\]'.*valid: box=none"),
         ("linf:1/255 slak=1", "unknown option 'slak=1'"),
-        (3, "is no budget"),
+        (3, "is not a valid budget"),
     ],
 )
 def test_what_is_no_budget_is_refused(text: str, message: str) -> None:

@@ -124,7 +124,7 @@ def test_an_image_is_broken_if_a_full_run_breaks_it_at_any_step(case: Case, atta
     # Measured over six seeds and two instruction sets: 0.20 to 0.61.
     assert 0.1 < float(ever.float().mean()) < 0.8
     assert torch.equal(case.broken(result), ever)
-    # For these attacks, to the image or two that a later step would have mended again.
+    # For these attacks, to the image or two that a later step would have put right again.
     assert case.robust(result) == pytest.approx(case.robust(full[-1]), abs=2.5 / COUNT)
 
 

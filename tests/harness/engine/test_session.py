@@ -303,7 +303,7 @@ def test_metrics_read_the_records_of_a_run(everything: Everything) -> None:
     ("options", "message"),
     [
         ({"workers": 0}, "workers must be at least 1, got 0"),
-        ({"data_root": Path("/nowhere/at/all")}, "--data-root: /nowhere/at/all is no directory"),
+        ({"data_root": Path("/nowhere/at/all")}, "--data-root: /nowhere/at/all is not a directory"),
         ({"plugin_files": (Path("nowhere.py"),)}, "--plugin .*nowhere.py: no such file"),
     ],
 )

@@ -197,7 +197,7 @@ MISTAKES = {
     "budget type": ("budget = 3", "grid.toml: grid[0].budget: expected text, got 3"),
     "goal": (
         "goal = 'best'",
-        "grid.toml: grid[0].goal: 'best' is no goal; write untargeted, predicted or target:CLASS",
+        "grid.toml: grid[0].goal: 'best' is not a valid goal; write untargeted, predicted or target:CLASS",
     ),
     "slice": ("train_set = 'training'", "grid.toml: grid[0].train_set: 'training': no split is called 'training'"),
     "part": ("evaluate_on = 3", "grid.toml: grid[0].evaluate_on: expected a slice or a data set, got 3"),

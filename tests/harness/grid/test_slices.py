@@ -141,7 +141,7 @@ def test_slices_that_differ_are_written_differently(share: Fraction) -> None:
     ("text", "message"),
     [
         ("tain", "no split is called 'tain'; did you mean 'train'?"),
-        ("train[50%]", "is no slice; write test, train"),
+        ("train[50%]", "is not a valid slice; write test, train"),
         ("train[:150%]", "'150%' is neither a share between 0% and 100% nor a number of images"),
         ("train[:-5]", "a number of images cannot be negative"),
         ("train[:half]", "'half' is neither a share"),
@@ -149,7 +149,7 @@ def test_slices_that_differ_are_written_differently(share: Fraction) -> None:
         ("train[200:100]", "is empty"),
         ("train[:0]", "is empty"),
         ("train[100%:]", "is empty"),
-        ("", "is no slice"),
+        ("", "is not a valid slice"),
         ("train[:1/0%]", "neither a share"),
     ],
 )

@@ -110,12 +110,15 @@ def test_a_strangers_entry_point_is_the_door(site: Site) -> None:
             "no such hook; did you mean 'medrobust_attacks'?",
         ),
         (ATTACK + HOOK.replace("()", "(self_made)"), "self_made"),
-        (ATTACK + HOOK.replace("[Mine]", "['mine']"), "'mine' is no plugin class; derive it from medrobust.Attack"),
+        (ATTACK + HOOK.replace("[Mine]", "['mine']"), "'mine' is not a plugin class; derive it from medrobust.Attack"),
         (ATTACK + HOOK.replace("[Mine]", "[Mine, Mine]"), "offers attack 'mine' twice"),
-        (ATTACK.replace("frozen=True", "") + HOOK, "is no frozen dataclass; decorate it with @dataclass(frozen=True)"),
+        (
+            ATTACK.replace("frozen=True", "") + HOOK,
+            "is not a frozen dataclass; decorate it with @dataclass(frozen=True)",
+        ),
         (ATTACK.replace("def perturb", "def pertub") + HOOK, "does not implement perturb"),
         (ATTACK.replace("        threat: ", "        thread: ") + HOOK, "declares no `threat"),
-        (ATTACK.replace('"mine"', '"my:own"') + HOOK, "may hold no ':'"),
+        (ATTACK.replace('"mine"', '"my:own"') + HOOK, "must not contain ':'"),
         (ATTACK.replace('        name: ClassVar[str] = "mine"', "") + HOOK, "has no class variable `name`"),
         (
             ATTACK + HOOK.replace("[Mine]", '[Preset("own", Mine, {"stength": 2})]'),

@@ -52,7 +52,7 @@ def test_nested_tables_become_instances(core: Registry) -> None:
         ("attack", "steps", {"steps": "7"}, "attack 'steps': steps: Input should be a valid integer, got '7'"),
         ("attack", "steps", {"steps": 7.5}, "steps: .*integer"),
         ("attack", "steps", {"steps": True}, "steps: .*integer"),
-        ("attack", "steps", {"step_size": "a little"}, "step_size: 'a little' is no length; write 1/255"),
+        ("attack", "steps", {"step_size": "a little"}, "step_size: 'a little' is not a valid length; write 1/255"),
         ("attack", "halved", {"of": "sing"}, "no attack is called 'sing'; did you mean 'sign'?"),
         ("attack", "all-of", {"of": ["sign", "one-for-all"]}, "'one-for-all' is no Attack, which is needed here"),
         ("attack", "halved", {"of": 3}, "expected the name of an attack or a table with `name`, got 3"),

@@ -45,7 +45,7 @@ def scalar(name: str, of: Record) -> float:
     return value
 
 
-# ma2020's dermoscopy test set as its printed percentages determine it (PROTOCOLS 4.5): 398 negatives of which 385
+# ma2020's dermoscopy test set as its printed percentages determine it: 398 negatives of which 385
 # are correct when clean, 135 positives of which 82; each attack leaves so many negatives and positives correct.
 MA2020 = {
     "fgsm": (135, 5, 29.98, 20.58),
@@ -143,7 +143,7 @@ def test_confidence_bins() -> None:
     assert found.counts.tolist() == [2, 1, 0, 0, 0, 0, 0, 0, 0, 2]
     assert found.at(5).scalar is None
     assert found.at(5).reason == "no image correct when clean has a confidence in [0.75, 0.80]"
-    assert found.note == "1 of 6 images under confidence 0.5 left out"
+    assert found.note == "1 of 6 images with confidence below 0.5 left out"
 
 
 def test_an_undecided_image_is_in_the_lowest_bin_and_a_certain_one_in_the_highest() -> None:

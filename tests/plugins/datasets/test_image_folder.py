@@ -80,7 +80,7 @@ def test_no_folder(source: DataSource, tmp_path: Path) -> None:
     with pytest.raises(DataUnavailable, match="image folder 'nowhere'"):
         ImageFolder(path="nowhere").describe(source)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataUnavailable, match="holds no images"):
+    with pytest.raises(DataUnavailable, match="contains no images"):
         ImageFolder(path="empty").describe(source)
 
 
@@ -124,7 +124,7 @@ def test_group_pattern_that_finds_nothing(write: Write, source: DataSource) -> N
     write("set/a/0.png")
     with pytest.raises(DataError, match=r"captures nothing in 'a/0\.png'"):
         ImageFolder(path="set", group_pattern=r"person(\d+)").describe(source)
-    with pytest.raises(DataError, match="no regular expression"):
+    with pytest.raises(DataError, match="not a valid regular expression"):
         ImageFolder(path="set", group_pattern="(").describe(source)
 
 

@@ -107,7 +107,7 @@ def test_real_images_and_lists(real: DataSource) -> None:
         split: np.bincount([s.label for s in listed.samples if s.split == split]).tolist()  # type: ignore[misc]
         for split in ("train", "test")
     }
-    # PROTOCOLS of hirano2021, section 1.1: images of each class.
+    # Images of each class as hirano2021 counts them.
     assert counts == {"train": [778, 4689, 370, 229, 764, 76, 94], "test": [335, 2016, 144, 98, 335, 39, 48]}
 
 

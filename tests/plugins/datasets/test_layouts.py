@@ -21,7 +21,7 @@ def test_images_at_any_depth_without_hidden_ones(write: Write, tmp_path: Path) -
         "a/x/1.JPG",
         "b.png",
     ]
-    with pytest.raises(DataUnavailable, match="holds no images"):
+    with pytest.raises(DataUnavailable, match="contains no images"):
         list_images(tmp_path / "set/.cache/none")
 
 

@@ -33,7 +33,7 @@ def test_rows_are_text_and_a_byte_order_mark_is_no_column(tmp_path: Path) -> Non
         (b"file\n", "header and no rows"),
         (b"name,label\na,b\n", "no column 'file'; its columns are name, label"),
         (b"file,label\na\n", "row 2: 1 fields"),
-        (b"\x89PNG\r\n\x1a\n\xff\xfe", "no CSV text file"),
+        (b"\x89PNG\r\n\x1a\n\xff\xfe", "not a CSV text file"),
     ],
 )
 def test_malformed_table(tmp_path: Path, content: bytes, message: str) -> None:

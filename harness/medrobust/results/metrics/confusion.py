@@ -23,7 +23,7 @@ def confusion_matrix_by_prediction(record: Record) -> Value:
 
     What the scripts of hirano2021 plot (1.7).
     """
-    return _confusion(record, decisions(record, record.clean), "no images decided as {} when clean")
+    return _confusion(record, decisions(record, record.clean), "no clean image is predicted as {}")
 
 
 def predicted_share(record: Record) -> Value:

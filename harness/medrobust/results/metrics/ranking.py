@@ -76,7 +76,7 @@ def relative_auc(record: Record) -> Value:
         return Value(ratio, low / below.auc, high / below.auc, len(record), groups, note=note)
     half = half_width((above.influence - ratio * below.influence) / below.auc, record.groups)
     if half is None:
-        return Value(ratio, n=len(record), groups=groups, note=note or "no interval: all images are of one group")
+        return Value(ratio, n=len(record), groups=groups, note=note or "no interval: all images belong to one group")
     return Value(ratio, max(0.0, ratio - half), ratio + half, len(record), groups, note=note)
 
 
@@ -157,7 +157,9 @@ def _mean(record: Record, areas: list[Area], note: str) -> Value:
         return Value(average.auc, low, high, len(record), groups, note=note)
     half = half_width(average.influence, record.groups)
     if half is None:
-        return Value(average.auc, n=len(record), groups=groups, note=note or "no interval: all images are of one group")
+        return Value(
+            average.auc, n=len(record), groups=groups, note=note or "no interval: all images belong to one group"
+        )
     return Value(
         average.auc, max(0.0, average.auc - half), min(1.0, average.auc + half), len(record), groups, note=note
     )

@@ -49,7 +49,7 @@ def asr_by_confidence(record: Record) -> Value:
         empty = f"no image correct when clean has a confidence in [{low:.2f}, {high:.2f}]"
         values.append(rate(lost[inside], None if groups is None else groups[inside], empty=empty))
     dropped = int(np.count_nonzero(confidence(record.clean) < CONFIDENCE_BINS[0]))
-    note = f"{dropped} of {len(record)} images under confidence 0.5 left out" if dropped else ""
+    note = f"{dropped} of {len(record)} images with confidence below 0.5 left out" if dropped else ""
     return stack(values, (len(values),), n=int(np.count_nonzero(bins >= 0)), groups=group_count(groups), note=note)
 
 

@@ -73,7 +73,7 @@ def _finite_sample(count: int) -> float:
 
 
 def half_width(influence: Floats, groups: Groups | None = None) -> float | None:
-    """Half of the 95 % interval of an estimate with this influence; None where all images are of one group."""
+    """Half of the 95 % interval of an estimate with this influence; None where all images belong to one group."""
     if groups is None:
         return Z * float(np.sqrt(influence @ influence))
     codes, count = clusters(groups)
@@ -111,5 +111,5 @@ def auc_value(scores: NDArray[np.floating], positive: NDArray[np.bool_], groups:
         return Value(found.auc, low, high, n, count)
     half = half_width(found.influence, groups)
     if half is None:
-        return Value(found.auc, n=n, groups=count, note="no interval: all images are of one group")
+        return Value(found.auc, n=n, groups=count, note="no interval: all images belong to one group")
     return Value(found.auc, max(0.0, found.auc - half), min(1.0, found.auc + half), n, count)

@@ -79,7 +79,7 @@ def paired_rates(first: NDArray[np.bool_], second: NDArray[np.bool_], groups: Gr
     factor, count = design(difference.astype(np.float64) - estimate, groups)
     only_first, only_second = int(np.count_nonzero(difference > 0)), int(np.count_nonzero(difference < 0))
     if factor is None:
-        return Comparison(estimate, n=n, groups=count, test="mcnemar", reason="all images are of one group")
+        return Comparison(estimate, n=n, groups=count, test="mcnemar", reason="all images belong to one group")
     # Half an image is added to each of the four cells of the table of pairs.
     size, gained, lost = n * factor + 2, only_first * factor + 0.5, only_second * factor + 0.5
     centre = (gained - lost) / size
@@ -124,7 +124,7 @@ def delong(first: Area, second: Area, groups: Groups | None = None) -> Compariso
         reason = "a single positive or negative image or group: no variance"
         return Comparison(estimate, n=n, groups=count, test="delong", reason=reason)
     if half is None:
-        return Comparison(estimate, n=n, groups=count, test="delong", reason="all images are of one group")
+        return Comparison(estimate, n=n, groups=count, test="delong", reason="all images belong to one group")
     if half == 0:
         if estimate == 0:
             return Comparison(0.0, 0.0, 0.0, 1.0, n, count, "delong")
@@ -199,7 +199,7 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 
 def _too_few(known: int, resamples: int, groups: int | None) -> str:
     if groups == 1:
-        return "all images are of one group"
+        return "all images belong to one group"
     missing = resamples - known
     return f"undefined in {missing} of {resamples} resamples" if missing > MOST_UNDEFINED * resamples else ""
 

@@ -94,7 +94,7 @@ def rate(hits: NDArray[np.bool_], groups: Groups | None = None, *, empty: str = 
     share = float(np.count_nonzero(hits)) / n
     factor, count = design(hits.astype(np.float64) - share, groups)
     if factor is None:
-        return Value(share, n=n, groups=count, note="no interval: all images are of one group")
+        return Value(share, n=n, groups=count, note="no interval: all images belong to one group")
     low, high = wilson(share, n * factor)
     return Value(share, low, high, n, count)
 
@@ -114,7 +114,7 @@ def mean_of_rates(
     value = float(rates.mean())
     factor, count = design((hits - rates[strata]) / sizes[strata], groups)
     if factor is None:
-        return Value(value, n=len(hits), groups=count, note="no interval: all images are of one group")
+        return Value(value, n=len(hits), groups=count, note="no interval: all images belong to one group")
     limits = np.array([wilson(float(r), float(s) * factor) for r, s in zip(rates, sizes, strict=True)])
     low = value - float(np.linalg.norm(rates - limits[:, 0])) / len(names)
     high = value + float(np.linalg.norm(limits[:, 1] - rates)) / len(names)

@@ -73,7 +73,7 @@ def test_groups_never_narrow_an_interval() -> None:
 def test_a_single_group_has_no_interval() -> None:
     found = rate(hits(3, 10), names([0] * 10))
     assert (found.scalar, found.interval) == (0.3, None)
-    assert found.note == "no interval: all images are of one group"
+    assert found.note == "no interval: all images belong to one group"
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5])
