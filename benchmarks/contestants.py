@@ -25,11 +25,11 @@ from torch import Tensor
 
 from medrobust import Arithmetic, IterativeAttack, Length, SampleRNG, Untargeted
 from medrobust.contracts import cumulative_field
-from medrobust.engine.batches import batch_size_for
-from medrobust.engine.classifier import TorchClassifier, activation_bytes
-from medrobust.engine.early import until_success
-from medrobust.engine.prepare import Acceleration
-from medrobust.engine.process import set_up
+from medrobust.engine.acceleration import Acceleration
+from medrobust.engine.crafting.batches import batch_size_for
+from medrobust.engine.crafting.early import until_success
+from medrobust.engine.models.classifier import TorchClassifier, activation_bytes
+from medrobust.engine.running.process import set_up
 from medrobust_attacks import PGD, CWLinf, Square
 
 Kind = Literal["pgd", "cw", "square"]

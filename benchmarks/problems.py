@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from medrobust import Budget, Dataset, DataSource, Model, Recipe, Shape
 from medrobust.engine.data import LoadedPart
-from medrobust.engine.training import train
+from medrobust.engine.models.training import train
 from medrobust_datasets import PhantomCXR, PhantomDerm, PhantomFundus
 from medrobust_models import SmallResNet, TorchvisionModel
 

@@ -39,10 +39,10 @@ from medrobust import (
     UniversalAttack,
     Untargeted,
 )
-from medrobust.engine.classifier import TorchClassifier
 from medrobust.engine.context import default_data_root
 from medrobust.engine.data import LoadedPart, convert, load_split, mean_norm
-from medrobust.engine.training import train
+from medrobust.engine.models.classifier import TorchClassifier
+from medrobust.engine.models.training import train
 from medrobust_attacks import UAP, RandomUAP, StochasticUAP
 from medrobust_datasets.isic2018 import Isic2018
 from medrobust_datasets.kermany import KermanyXray

@@ -82,7 +82,6 @@ __all__ = [
     "Gradient",
     "GridError",
     "ImageData",
-    "Inventory",
     "IterativeAttack",
     "IterativeUniversalAttack",
     "Length",

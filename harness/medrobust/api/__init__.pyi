@@ -10,9 +10,9 @@ for cell, record in session.store.records(plan.cells):
 """
 
 from ..contracts import AXES
-from ..engine.executors import Workers
-from ..engine.prepare import Acceleration
-from ..engine.progress import Terminal, human_time
+from ..engine.acceleration import Acceleration
+from ..engine.running.executors import Workers
+from ..engine.running.progress import Terminal, human_time
 from ..engine.session import Outcome, Session
 from ..engine.superseded import reasons_in_words, superseded_reasons
 from ..errors import did_you_mean

@@ -45,7 +45,7 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """Show what a run would do: cells in the store, missing, excluded and impossible, and an estimate of the time."""
-    from ..engine.estimate import estimate
+    from ..engine.running.estimate import estimate
 
     session = open_session(store or DEFAULT_STORE, plugin=plugin, data_root=data_root)
     planned = session.plan(grid, profile=profile, images=images, precision=precision or "")
@@ -136,7 +136,7 @@ def _cost_of(impossible: Sequence[Entry]) -> str:
 
 
 def _print_missing(missing: Sequence[Cell], seconds: float | None) -> None:
-    from ..engine.progress import human_time
+    from ..engine.running.progress import human_time
 
     text = "unknown, as the store has no record of such steps" if seconds is None else f"about {human_time(seconds)}"
     console.print(f"Estimated time on one process: {text}", highlight=False)

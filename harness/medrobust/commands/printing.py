@@ -50,7 +50,7 @@ def _grouped(problems: Sequence[tuple[str, str, str]]) -> Iterator[tuple[str, st
 
 
 def _summary(outcome: Outcome) -> str:
-    from ..engine.progress import human_time
+    from ..engine.running.progress import human_time
 
     status_of = {cell: status for cell, status, _ in outcome.problems}
     computed = max(outcome.made - len(status_of), 0)

@@ -41,7 +41,7 @@ def run(
     acceleration: AccelerationOption = "auto",
 ) -> None:
     """Compute every cell of a grid that the store lacks; can be stopped and started again at any time."""
-    from ..engine.progress import Terminal
+    from ..engine.running.progress import Terminal
 
     session = open_session(
         store or DEFAULT_STORE,

@@ -25,7 +25,7 @@ def open_session(
     acceleration: str = "auto",
 ) -> Session:
     """A session from command-line options; plugins that cannot be loaded are named on standard error, one line each."""
-    from ..engine.prepare import Acceleration
+    from ..engine.acceleration import Acceleration
     from ..engine.session import Session
 
     session = Session(

@@ -16,7 +16,7 @@ import torch
 
 from ..contracts import DataSource
 from ..errors import MedrobustError
-from .prepare import Acceleration
+from .acceleration import Acceleration
 
 
 def default_cache() -> Path:

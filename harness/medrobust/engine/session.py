@@ -17,6 +17,7 @@ from ..grid.plan import Done, Plan
 from ..grid.reader import read_grid
 from ..plugins.registry import Registry
 from ..results.store import Store
+from .acceleration import Acceleration
 from .context import (
     RunContext,
     checked_data_root,
@@ -27,12 +28,11 @@ from .context import (
     default_device,
 )
 from .evidence import collect
-from .executors import GivenExecutor, Processes, ThisProcess, Workers
 from .planner import steps_of
-from .prepare import Acceleration
-from .progress import Silent, Watcher
 from .requests import write_request
-from .schedule import Schedule
+from .running.executors import GivenExecutor, Processes, ThisProcess, Workers
+from .running.progress import Silent, Watcher
+from .running.schedule import Schedule
 from .steps import Step
 
 

@@ -16,7 +16,7 @@ import pluggy
 
 from ..contracts import Plugin, Preset
 from ..errors import PluginError, did_you_mean
-from . import builtin, hookspecs, local
+from ..plugins import builtin, hookspecs, local
 from .hookspecs import GROUP, KINDS
 from .tracebacks import own_line, show
 from .validation import missing_libraries, preset_error, validation_error

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from medrobust import Arithmetic, Budget, SampleRNG, Untargeted
 from medrobust.api import Record, Session, parse_grid
-from medrobust.engine.classifier import TorchClassifier
-from medrobust.engine.prepare import Acceleration
+from medrobust.engine.acceleration import Acceleration
+from medrobust.engine.models.classifier import TorchClassifier
 from medrobust_attacks import PGD
 
 pytestmark = pytest.mark.numerical

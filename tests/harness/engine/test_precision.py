@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from medrobust import Budget, GridError, SampleRNG, Untargeted
 from medrobust.api import Session, parse_grid
-from medrobust.engine.classifier import TorchClassifier
-from medrobust.engine.early import until_success
-from medrobust.engine.prepare import Acceleration
+from medrobust.engine.acceleration import Acceleration
+from medrobust.engine.crafting.early import until_success
+from medrobust.engine.models.classifier import TorchClassifier
 from medrobust_attacks import FGSM, PGD
 
 pytestmark = pytest.mark.numerical

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from medrobust.api import AXES, Session
-from medrobust.engine.progress import Silent
 from medrobust.engine.requests import write_request
+from medrobust.engine.running.progress import Silent
 
 MakeSession = Callable[..., Session]
 GRID = """

@@ -7,8 +7,8 @@ import torch
 
 from medrobust import Budget, MedrobustError, SampleRNG, Untargeted
 from medrobust.api import Registry
-from medrobust.engine.attack import run_attack
-from medrobust.engine.classifier import TorchClassifier
+from medrobust.engine.crafting.attack import run_attack
+from medrobust.engine.models.classifier import TorchClassifier
 from medrobust.plugins.specs import build
 from medrobust_attacks import APGD, BIM, FAB, FGSM, PGD, AutoAttack, CWLinf, Noise, Rounded, Square, WorstCase
 from medrobust_attacks.ensembles import passes

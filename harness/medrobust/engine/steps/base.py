@@ -12,7 +12,7 @@ from ...grid.cells import Cell
 from ...results.store import StepRecord, Store
 from ..context import RunContext
 from ..explain import explain
-from ..training import Progress
+from ..models.training import Progress
 from .rows import cell_row
 
 Outcome = tuple[str, str, str]

@@ -19,12 +19,12 @@ from ...grid.identity import VERDICT_DRAWS
 from ...results.store import Samples, StepRecord, Store
 from ...results.verdict import Status, Verified, logits_fault
 from ..context import RunContext, peak_memory
+from ..crafting.stream import AdversarialStream, Batch, Variant, crafting_of
 from ..data import LoadedPart
-from ..diagnose import diagnose
-from ..loading import module_of, write_part
-from ..random_models import verdict_logits
-from ..stream import AdversarialStream, Batch, Variant, crafting_of
-from ..training import Progress
+from ..models.diagnose import diagnose
+from ..models.loading import module_of, write_part
+from ..models.random_models import verdict_logits
+from ..models.training import Progress
 from .base import History, Outcome, Step
 from .rows import cell_row
 

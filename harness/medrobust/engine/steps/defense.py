@@ -8,10 +8,10 @@ from typing import ClassVar
 from ...grid.cells import Target
 from ...results.store import Store
 from ..context import RunContext
-from ..defend import train_defense
-from ..loading import part_of
-from ..training import Progress
+from ..models.loading import part_of
+from ..models.training import Progress
 from .base import Outcome, Step
+from .defense_training import train_defense
 from .fit import training_weight
 
 

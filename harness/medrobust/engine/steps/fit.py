@@ -7,9 +7,9 @@ from typing import ClassVar
 
 from ...grid.cells import Target
 from ...results.store import Store
-from .. import models
 from ..context import RunContext
-from ..training import Progress
+from ..models import weights as models
+from ..models.training import Progress
 from .base import History, Outcome, Step
 
 

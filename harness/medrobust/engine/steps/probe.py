@@ -18,10 +18,10 @@ from ...grid.cells import Cell
 from ...plugins.specs import Spec
 from ...results.store import Store
 from ..context import RunContext
+from ..crafting.stream import AdversarialStream, Batch, crafting_of
 from ..data import LoadedPart
-from ..loading import classifiers_of, module_of
-from ..stream import AdversarialStream, Batch, crafting_of
-from ..training import Progress
+from ..models.loading import classifiers_of, module_of
+from ..models.training import Progress
 from .base import Outcome, Step
 
 

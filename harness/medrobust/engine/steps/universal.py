@@ -9,9 +9,9 @@ from ...contracts import AnyAttack
 from ...grid.cells import Cell, Target
 from ...results.store import Store
 from ..context import RunContext
-from ..loading import budget_of, classifiers_of, module_of, part_of
-from ..training import Progress
-from ..universal import fit_universal
+from ..crafting.universal import fit_universal
+from ..models.loading import budget_of, classifiers_of, module_of, part_of
+from ..models.training import Progress
 from .base import Outcome, Step
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ...errors import MedrobustError, did_you_mean
+from ..metrics import accuracy, confusion, ranking, success
 from ..record import Record
 from ..statistics.comparison import Comparison
 from ..statistics.value import Value
-from . import accuracy, confusion, ranking, success
 from .pairs import compare_metric
 from .ranking import detection_auc
 from .registry import Axis, Metric

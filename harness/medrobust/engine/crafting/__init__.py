@@ -1,0 +1,1 @@
+"""Adversarial images: attacks run on batches, and the one stream that everybody consumes."""

@@ -1,0 +1,1 @@
+"""Models: built, trained, defended, loaded, and prepared for being attacked."""

@@ -1,0 +1,178 @@
+"""The one classifier through which all passes and gradients go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ...contracts import Arithmetic, Classifier, Gradient, Loss, SampleRNG, Task
+from ...errors import PluginError, did_you_mean
+from ..acceleration import PLAIN, Acceleration
+from .prepare import Prepared, prepare
+from .random_models import AttackNumbers, RandomInput, drawing
+
+
+class TorchClassifier(Classifier):
+    """A frozen module in evaluation mode, prepared for many passes.
+
+    Freezing the parameters lets a backward pass compute the input gradient only, which is all an attack needs.
+
+    Args:
+        module: the original module, on its device; the host judges by it, adapters of other libraries use it.
+        task: what its outputs mean.
+        num_classes: number of outputs.
+        acceleration: what of the fast path to use.
+        sample: a few images by which the prepared module is checked; needed unless `acceleration` is plain.
+        arithmetic: in which passes of attacks are computed.
+        stochastic: whether the module is random; `begin` then says which images the passes of a batch are about.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        task: Task,
+        num_classes: int,
+        acceleration: Acceleration = PLAIN,
+        sample: Tensor | None = None,
+        arithmetic: Arithmetic = "float32",
+        *,
+        stochastic: bool = False,
+    ) -> None:
+        self.task = task
+        self.num_classes = num_classes
+        self.arithmetic = arithmetic
+        self.stochastic = stochastic
+        self.forward_passes = 0
+        self.backward_passes = 0
+        self.original = module.eval().requires_grad_(False)
+        self._counted = _Counted(module, self)
+        self._numbers = AttackNumbers()
+        self.activation_bytes = 0 if sample is None else activation_bytes(module, sample[:1])
+        """What the layers put out for one image, in bytes."""
+        if stochastic and not isinstance(module, RandomInput):
+            # Traced, the numbers that the module draws would become constants.
+            acceleration = replace(acceleration, fold=False)
+        if sample is None or (acceleration == PLAIN and arithmetic == "float32"):
+            autocast = torch.bfloat16 if arithmetic == "bfloat16" else None
+            self._prepared = Prepared(module, torch.contiguous_format, autocast)
+        else:
+            self._prepared = prepare(module, str(sample.device), acceleration, sample, arithmetic)
+
+    @property
+    def module(self) -> nn.Module:
+        return self._counted
+
+    def begin(self, rng: SampleRNG) -> None:
+        """A batch begins: of a random model, its passes draw numbers that follow from these streams."""
+        self._numbers.begin(rng)
+
+    @contextmanager
+    def numbers(self, module: nn.Module, images: Tensor) -> Iterator[None]:
+        """Fresh random numbers for one pass of a random module."""
+        if not self.stochastic:
+            yield
+            return
+        with drawing(module, self._numbers.next(images)):
+            yield
+
+    def _forward(self, images: Tensor) -> Tensor:
+        prepared = self._prepared
+        self.forward_passes += len(images)
+        with self.numbers(prepared.module, images):
+            if prepared.autocast is None:
+                logits: Tensor = prepared.module(images)
+                return logits
+            with torch.autocast(images.device.type, prepared.autocast):
+                return prepared.module(images).float()  # type: ignore[no-any-return]
+
+    def logits(self, images: Tensor) -> Tensor:
+        with torch.no_grad():
+            return self._forward(images.contiguous(memory_format=self._prepared.memory_format))
+
+    def gradient(self, images: Tensor, loss: Loss, *, draws: int = 1) -> Gradient:
+        if draws == 1 or not self.stochastic:
+            return self._gradient(images, loss)
+        found = [self._gradient(images, loss) for _ in range(draws)]
+        gradient, values, logits = (torch.stack(list(each)).mean(dim=0) for each in zip(*found, strict=True))
+        return Gradient(gradient, values, logits)
+
+    def _gradient(self, images: Tensor, loss: Loss) -> Gradient:
+        leaf = images.detach().contiguous(memory_format=self._prepared.memory_format).requires_grad_(True)
+        with torch.enable_grad():
+            logits = self._forward(leaf)
+            values = loss(logits)
+        self.backward_passes += len(images)
+        (gradient,) = torch.autograd.grad(values.sum(), leaf)
+        if 0 in gradient.stride():
+            # Of a model that sums its pixels, one number stands for many, and could not be changed in place.
+            gradient = gradient.clone()
+        return Gradient(gradient, values.detach(), logits.detach())
+
+    def confirm(self, images: Tensor) -> Tensor:
+        """Logits of the original module in float32: what decides whether an image is broken."""
+        with torch.no_grad():
+            logits: Tensor = self._counted(images.contiguous())
+        return logits
+
+    def features(self, images: Tensor, layer: str) -> Tensor:
+        """Output of the named submodule of the original module.
+
+        Raises:
+            PluginError: if there is no such submodule, with the nearest name.
+        """
+        modules = dict(self.original.named_modules())
+        if layer not in modules:
+            raise PluginError(f"the model has no layer '{layer}'{did_you_mean(layer, modules)}")
+        kept: list[Tensor] = []
+        handle = modules[layer].register_forward_hook(lambda _module, _inputs, output: kept.append(output))
+        try:
+            with torch.no_grad():
+                self._counted(images)
+        finally:
+            handle.remove()
+        return kept[0]
+
+
+def activation_bytes(module: nn.Module, image: Tensor) -> int:
+    """Bytes that the layers of a module put out for one image (1, c, h, w)."""
+    total = [0]
+
+    def add(_module: nn.Module, _inputs: Any, output: Any) -> None:
+        if isinstance(output, Tensor):
+            total[0] += output.numel() * output.element_size()
+
+    handles = [m.register_forward_hook(add) for m in module.modules() if not list(m.children())]
+    try:
+        with torch.no_grad():
+            module(image)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return total[0]
+
+
+class _Counted(nn.Module):
+    """The original module for adapters of other libraries, counting images passed forward and backward."""
+
+    def __init__(self, inner: nn.Module, counter: TorchClassifier) -> None:
+        super().__init__()
+        self.inner = inner
+        self._counter = [counter]  # in a list, so that torch does not take it for a submodule
+
+    def forward(self, images: Tensor) -> Tensor:
+        counter, n = self._counter[0], len(images)
+        counter.forward_passes += n
+        with counter.numbers(self.inner, images):
+            logits: Tensor = self.inner(images)
+        if logits.requires_grad:
+
+            def count(gradient: Any) -> None:
+                counter.backward_passes += n
+
+            logits.register_hook(count)
+        return logits

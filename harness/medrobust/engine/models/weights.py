@@ -1,0 +1,193 @@
+"""Modules of targets: built, initialised, trained, loaded, wrapped."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from ...contracts import Model, Preprocessing, RandomPreprocessing, Shape
+from ...errors import ModelError, StoreError
+from ...grid.cells import Part, Target
+from ...grid.slices import Slice
+from ...results.store import Store
+from ..context import RunContext, hardware, versions
+from ..data import load_part
+from . import training
+from .random_models import RandomInput
+
+
+def input_shape(target: Target) -> Shape:
+    """What the target's model is built for."""
+    channels, height, width = target.shape or (target.info.channels, *target.info.size)
+    return Shape(channels, height, width, len(target.info.classes))
+
+
+def seed_of(target: Target) -> int:
+    """Seed of initial weights, order and augmentation: another one for each seed and instance."""
+    assert isinstance(target.model.plugin, Model)
+    return (target.seed * 1_000_003 + target.model.plugin.instance) % 2**31
+
+
+def build(target: Target, store: Store, context: RunContext) -> nn.Module:
+    """The module with its initial weights.
+
+    Raises:
+        ModelError: if the architecture cannot take the shape or the checkpoint does not fit.
+    """
+    model = target.model.plugin
+    assert isinstance(model, Model)
+    shape = input_shape(target)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_of(target))
+        module = model.build(shape)
+    if target.pretrained is not None:
+        _adopt(module, _weights(target.pretrained.fit_id, target.pretrained, store))
+    elif model.init == "imagenet":
+        model.load_imagenet(module, context.source)
+    elif isinstance(model.init, str) and model.init != "random":
+        file = context.source.find(model.init, what=f"checkpoint '{model.init}'")
+        load_checkpoint(module, file)
+    return module
+
+
+def _adopt(module: nn.Module, state: dict[str, Tensor]) -> None:
+    """Take over weights of the same architecture, but for the last layer, whose classes are others."""
+    last = [name for name, m in module.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)][-1]
+    module.load_state_dict({k: v for k, v in state.items() if not k.startswith(f"{last}.")}, strict=False)
+
+
+def load_checkpoint(module: nn.Module, file: Path) -> None:
+    """Load all weights of a checkpoint into a module.
+
+    Raises:
+        ModelError: naming the first differences between checkpoint and module.
+    """
+    try:
+        if file.suffix == ".safetensors":
+            state = safetensors.torch.load_file(file)
+        else:
+            state = torch.load(file, map_location="cpu", weights_only=True)
+            state = state.get("state_dict", state)
+        if strange := sorted(str(k) for k, v in state.items() if not isinstance(v, Tensor)):
+            raise ValueError(f"{_some(strange)} hold no tensors")
+    except Exception as error:  # noqa: BLE001 - a damaged file can raise anything
+        cause = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ModelError(
+            f"checkpoint {file}: cannot be read ({cause}); give .safetensors or a torch file of weights"
+        ) from None
+    own = module.state_dict()
+    missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+    misfit = [k for k in own.keys() & state.keys() if own[k].shape != state[k].shape]
+    if missing or unknown or misfit:
+        parts = [f"misses {_some(missing)}"] if missing else []
+        parts += [f"has unknown {_some(unknown)}"] if unknown else []
+        parts += [
+            f"'{k}' has shape {tuple(state[k].shape)}, the model {tuple(own[k].shape)}" for k in sorted(misfit)[:2]
+        ]
+        raise ModelError(f"checkpoint {file} does not fit the model: it {'; '.join(parts)}. Check model and classes")
+    if bad := sorted(k for k, v in state.items() if not torch.isfinite(v).all()):
+        raise ModelError(f"checkpoint {file}: holds NaN or infinite weights in {_some(bad)}; take another checkpoint")
+    module.load_state_dict(state)
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(f"'{n}'" for n in names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
+
+
+def fit(target: Target, store: Store, context: RunContext, progress: training.Progress | None = None) -> None:
+    """Train the model of a target and keep its weights and history in the store."""
+    begun = time.perf_counter()
+    model = target.model.plugin
+    assert isinstance(model, Model)
+    shape = input_shape(target)
+    size = (shape.channels, shape.height, shape.width)
+
+    def decoding(done: int, total: int) -> None:
+        if progress:
+            progress(done, total, "decoding")
+
+    part = load_part(target.train, context, size, decoding)
+    validation = None
+    if model.recipe.select_on != "last" and model.recipe.epochs:
+        validation = load_part(selection_part(target, model.recipe.select_on), context, size, decoding)
+    module = build(target, store, context)
+    history = training.train(
+        module, part, validation, model.recipe, seed_of(target), device=context.device, progress=progress
+    )
+    module.cpu()
+    keep(target, target.fit_id, module, store, context, json.dumps(history), time.perf_counter() - begun)
+
+
+def keep(
+    target: Target, identity: str, module: nn.Module, store: Store, context: RunContext, history: str, seconds: float
+) -> None:
+    """Keep the weights of a module, with their history, under an identity."""
+    row = {
+        "fit": identity,
+        "weights": store.save_tensors(module.state_dict()),
+        "model": target.model.name,
+        "dataset": target.train.dataset.name,
+        "history": history,
+        "seconds": seconds,
+        "identity": json.dumps(target.fit_fields if identity == target.fit_id else target.fields),
+        "versions": json.dumps(versions()),
+        "hardware": hardware(context.device),
+        "created": datetime.now(UTC),
+    }
+    store.write_rows("fits", identity, [row])
+
+
+def selection_part(target: Target, text: str) -> Part:
+    """The slice on which the epoch is selected.
+
+    Raises:
+        ModelError: if the data set has no such split.
+    """
+    try:
+        part = Slice.parse(text)
+    except ValueError as error:
+        raise ModelError(f"recipe.select_on: {error}") from None
+    if part.split not in target.info.splits:
+        raise ModelError(
+            f"recipe.select_on: data set '{target.train.dataset.label}' has no split '{part.split}'; "
+            f'it has {", ".join(target.info.splits)} (select_on = "last" keeps the last epoch)'
+        )
+    return Part(target.train.dataset, target.train.data, part, target.train.split_seed)
+
+
+def load(target: Target, store: Store, context: RunContext) -> nn.Module:
+    """The trained module of a target behind its defense, on the device, frozen, in evaluation mode, in float32."""
+    module = load_weights(target, target.weights_id(), store)
+    plugin = target.defense.plugin
+    if isinstance(plugin, Preprocessing):
+        module = plugin.wrap(module)
+    elif isinstance(plugin, RandomPreprocessing):
+        module = RandomInput(plugin, module)
+    return module.to(context.device).float().eval().requires_grad_(False)
+
+
+def load_weights(target: Target, weights: str, store: Store) -> nn.Module:
+    """The target's module with the weights kept under an identity, on the CPU.
+
+    Raises:
+        StoreError: if they are not there.
+    """
+    model = target.model.plugin
+    assert isinstance(model, Model)
+    with torch.random.fork_rng(devices=[]):
+        module = model.build(input_shape(target))
+    module.load_state_dict(_weights(weights, target, store))
+    return module
+
+
+def _weights(identity: str, target: Target, store: Store) -> dict[str, Tensor]:
+    content = store.weights_of(identity)
+    if content is None:
+        raise StoreError(f"the weights of {target.describe()} are missing; run again")
+    return store.load_tensors(content)

@@ -1,0 +1,1 @@
+"""Running steps: executors, order, progress, and what a process computes with."""

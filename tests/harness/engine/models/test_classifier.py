@@ -1,0 +1,106 @@
+"""The one classifier through which all passes go: counted, frozen, and equal to the module it stands for."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from medrobust import PluginError, Untargeted
+from medrobust.engine.acceleration import PLAIN, Acceleration
+from medrobust.engine.models.classifier import TorchClassifier, activation_bytes
+
+pytestmark = pytest.mark.numerical
+
+Images = tuple[Tensor, Tensor]
+FAST = Acceleration()
+
+
+def classifier(module: nn.Module, images: Tensor, acceleration: Acceleration = FAST) -> TorchClassifier:
+    return TorchClassifier(module, "multiclass", 3, acceleration, images[:8])
+
+
+def passes(counted: TorchClassifier) -> tuple[int, int]:
+    return counted.forward_passes, counted.backward_passes
+
+
+def test_a_model_is_frozen_and_evaluated() -> None:
+    module = nn.Sequential(nn.Flatten(), nn.Linear(256, 3), nn.Dropout(0.5))
+    TorchClassifier(module, "multiclass", 3)
+    assert not module.training
+    assert not any(p.requires_grad for p in module.parameters())
+
+
+@pytest.mark.parametrize("acceleration", [PLAIN, FAST], ids=["plain", "fast"])
+def test_logits_and_gradients_are_the_modules(trained: nn.Module, shadows: Images, acceleration: Acceleration) -> None:
+    images, labels = shadows[0][:20], shadows[1][:20]
+    leaf = images.clone().requires_grad_(True)
+    expected = trained(leaf)
+    loss = F.cross_entropy(expected, labels, reduction="none")
+    (by_hand,) = torch.autograd.grad(loss.sum(), leaf)
+    fast = classifier(trained, images, acceleration)
+    torch.testing.assert_close(fast.logits(images), expected.detach(), rtol=1e-4, atol=1e-4)
+    gradient, values, logits = fast.gradient(images, Untargeted(labels).loss)
+    torch.testing.assert_close(gradient, by_hand, rtol=1e-3, atol=1e-4 * float(by_hand.abs().max()))
+    torch.testing.assert_close(values, loss.detach(), rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(logits, expected.detach(), rtol=1e-4, atol=1e-4)
+    assert gradient.shape == images.shape
+    assert not images.requires_grad
+    assert not any(t.requires_grad for t in (gradient, values, logits))
+
+
+def test_low_precision_stays_inside(trained: nn.Module, shadows: Images) -> None:
+    images, labels = shadows[0][:8], shadows[1][:8]
+    fast = TorchClassifier(trained, "multiclass", 3, FAST, images[:8], "bfloat16")
+    logits = fast.logits(images)
+    assert logits.dtype == fast.gradient(images, Untargeted(labels).loss).gradient.dtype == torch.float32
+    assert not torch.equal(logits, trained(images))
+    assert torch.equal(fast.confirm(images), trained(images))
+
+
+def test_every_pass_is_counted(trained: nn.Module, shadows: Images) -> None:
+    images, labels = shadows[0][:20], shadows[1][:20]
+    counted = classifier(trained, images)
+    assert passes(counted) == (0, 0)  # preparing is no pass of an attack
+    counted.logits(images)
+    assert passes(counted) == (20, 0)
+    counted.gradient(images, Untargeted(labels).loss)
+    assert passes(counted) == (40, 20)
+    counted.confirm(images[:5])
+    assert passes(counted) == (45, 20)
+    counted.features(images[:5], "4.conv1")
+    assert passes(counted) == (50, 20)
+
+
+def test_passes_of_other_libraries_are_counted(trained: nn.Module, shadows: Images) -> None:
+    counted = classifier(trained, shadows[0])
+    leaf = shadows[0][:7].clone().requires_grad_(True)
+    logits = counted.module(leaf)
+    logits[:, 0].sum().backward()
+    assert passes(counted) == (7, 7)
+    assert torch.equal(logits.detach(), trained(shadows[0][:7]))
+    counted.module(shadows[0][:4])
+    assert passes(counted) == (11, 7)
+
+
+def test_features_are_those_of_the_named_layer(trained: nn.Module, shadows: Images) -> None:
+    images = shadows[0][:5]
+    last = str(len(trained) - 1)  # type: ignore[arg-type]
+    seen = classifier(trained, images)
+    assert torch.equal(seen.features(images, last), trained(images))
+    inner = seen.features(images, "4.conv1")
+    assert inner.shape == (5, 8, 4, 4)
+    assert torch.equal(inner, trained[4].conv1(trained[:4](images)))  # type: ignore[index]
+    assert not any(m._forward_hooks for m in trained.modules())
+
+
+def test_an_unknown_layer_is_answered_with_the_nearest(trained: nn.Module, shadows: Images) -> None:
+    with pytest.raises(PluginError, match=r"the model has no layer '4\.conv3'; did you mean '4\.conv[12]'"):
+        classifier(trained, shadows[0]).features(shadows[0][:2], "4.conv3")
+
+
+def test_bytes_of_activations_are_summed_over_layers() -> None:
+    module = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(256, 3))
+    assert activation_bytes(module, torch.zeros(1, 1, 8, 8)) == 4 * (256 + 256 + 256 + 3)
+    assert not any(m._forward_hooks for m in module.modules())
