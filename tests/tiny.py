@@ -251,7 +251,7 @@ class OneForAll(UniversalAttack):
 
     def fit(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Tensor:
         assert budget.eps is not None
-        return budget.eps * classifier.gradient(images, goal.loss).gradient.mean(dim=0).sign()
+        return budget.eps * classifier.gradient(images[:], goal.loss).gradient.mean(dim=0).sign()
 
 
 @dataclass(frozen=True)

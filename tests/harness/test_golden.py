@@ -115,7 +115,7 @@ def test_the_grid_covers_every_step_of_the_core(now: Golden) -> None:
     names = " ".join(now["cells"])
     for part in ("clean", "sign", "steps(steps=1)", "hum", "halved", "one-for-all", "drilled", "blur", "crafted on"):
         assert part in names
-    assert set(now["revisions"]) == {"slice", "fit", "defense", "craft", "probe"}
+    assert set(now["revisions"]) == {"slice", "fit", "defense", "universal", "craft", "probe"}
 
 
 def test_a_change_without_a_revision_is_found(now: Golden) -> None:

@@ -32,6 +32,7 @@ from .defense import (
 )
 from .goal import Goal, Targeted, Untargeted, cross_entropy
 from .model import Model, Pretraining, Recipe, Shape
+from .pixels import Chosen, CraftingImages, OnDemand, Pixels
 from .plugin import Plugin, Preset, cumulative, cumulative_field
 from .precision import Arithmetic, Precision
 from .probe import Probe
@@ -45,7 +46,9 @@ __all__ = [
     "Attack",
     "Budget",
     "BudgetSpec",
+    "Chosen",
     "Classifier",
+    "CraftingImages",
     "DataInfo",
     "DataSource",
     "Dataset",
@@ -64,6 +67,8 @@ __all__ = [
     "Loss",
     "Model",
     "Norm",
+    "OnDemand",
+    "Pixels",
     "Plugin",
     "Precision",
     "Preprocessing",

@@ -14,6 +14,7 @@ from torch import Tensor
 from .budget import Budget, Norm
 from .classifier import Classifier, Task
 from .goal import Goal
+from .pixels import CraftingImages
 from .plugin import Plugin
 from .rng import SampleRNG
 
@@ -157,13 +158,22 @@ class Ensemble(AnyAttack):
 
 
 class UniversalAttack(AnyAttack):
-    """Finds one perturbation for all images; crafted on `craft_on`, added to every evaluated image by the host."""
+    """Finds one perturbation for all images; crafted on `craft_on`, added to every evaluated image by the host.
+
+    The host gives the crafting images in an order that it has permuted by the seed, with goal and streams to match, and
+    reads them from disk as they are indexed: an attack that takes them a batch at a time runs in bounded memory.
+    """
 
     @abstractmethod
-    def fit(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Tensor:
+    def fit(self, classifier: Classifier, images: CraftingImages, goal: Goal, budget: Budget, rng: SampleRNG) -> Tensor:
         """One perturbation (c, h, w) within the budget, from crafting images (n, c, h, w).
 
-        `random` draws per image; `random[:1]`-like views give a stream for draws that concern no single image.
+        Args:
+            classifier: the model that the perturbation is crafted against.
+            images: indexed like a tensor along the first axis, by numbers or ranges: `images[index]`, `images[:32]`.
+            goal: labels to leave or to reach, for all images.
+            budget: norm and radius of the perturbation, and the box of the images.
+            rng: draws per image; `rng[:1]` gives a stream for draws that concern no single image.
         """
 
 
@@ -175,16 +185,16 @@ class IterativeUniversalAttack(UniversalAttack):
 
     @abstractmethod
     def iterates(
-        self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG
+        self, classifier: Classifier, images: CraftingImages, goal: Goal, budget: Budget, rng: SampleRNG
     ) -> Iterator[Tensor]:
         """The perturbation (c, h, w) after iteration 1, 2, ... up to the cumulative field; arguments as in `fit`.
 
         A yielded tensor may be overwritten by the next iteration; who keeps it copies it.
         """
 
-    def fit(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Tensor:
+    def fit(self, classifier: Classifier, images: CraftingImages, goal: Goal, budget: Budget, rng: SampleRNG) -> Tensor:
         last = deque(self.iterates(classifier, images, goal, budget, rng), maxlen=1)
-        return last[0] if last else torch.zeros_like(images[0])
+        return last[0] if last else torch.zeros(images.shape[1:], device=images.device)
 
 
 GLOBAL_RNG_BATCH: Final = 32

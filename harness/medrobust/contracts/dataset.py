@@ -7,13 +7,14 @@ from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataUnavailable
 from .classifier import Task
+from .pixels import Chosen, Pixels
 from .plugin import Plugin
 
 SPLITS = ("train", "val", "test")
@@ -80,13 +81,13 @@ class ImageData:
     """The images of one split, in a fixed order.
 
     Attributes:
-        images: uint8 (or uint16, where declared) of shape (n, h, w, c); may be a memory map.
+        images: uint8 (or uint16) of shape (n, h, w, c): an array, which may be a memory map, or :class:`OnDemand`.
         labels: int64 class indices (n,), a 0/1 int64 matrix (n, labels), or None where labels are absent.
         ids: sample ids, unique within the data set.
         groups: group ids (patients) or None where unknown.
     """
 
-    images: NDArray[Any]
+    images: Pixels
     labels: NDArray[np.int64] | None
     ids: NDArray[np.str_]
     groups: NDArray[np.str_] | None = None
@@ -95,9 +96,9 @@ class ImageData:
         return len(self.images)
 
     def take(self, index: NDArray[np.int64]) -> ImageData:
-        """The images at `index`, in that order."""
+        """The images at `index`, in that order; pixels are not copied."""
         return ImageData(
-            self.images[index],
+            Chosen(self.images, index),
             None if self.labels is None else self.labels[index],
             self.ids[index],
             None if self.groups is None else self.groups[index],
@@ -123,7 +124,11 @@ class Dataset(Plugin):
 
     @abstractmethod
     def load(self, split: str, source: DataSource) -> ImageData:
-        """All images of one split, decoded. The core caches the result; a split has the same order every time."""
+        """All images of one split. The core caches the result; a split has the same order every time.
+
+        Where a split may be large, return its images as :class:`OnDemand`: labels and ids are then known without
+        decoding, and a slice such as `train[:1000]` is decoded alone.
+        """
 
     def fingerprint(self, source: DataSource) -> str:
         """What the files hold, as far as the fields do not say it; empty for procedural data.

@@ -16,6 +16,7 @@ from .budget import Budget, BudgetSpec
 from .classifier import Classifier
 from .goal import Goal
 from .model import Recipe
+from .pixels import CraftingImages
 from .plugin import Plugin
 from .rng import SampleRNG
 
@@ -108,7 +109,7 @@ class Training:
 
     Attributes:
         module: the model, to be changed in place by `fit`; it holds the weights after `done` iterations.
-        images: the training images, float32 (n, c, h, w) in [0, 1].
+        images: the training images, float32 (n, c, h, w) in [0, 1], read as they are indexed.
         labels: their labels.
         ids: their sample ids.
         classes: class names.
@@ -119,13 +120,14 @@ class Training:
             following them (`classifier(live=True)`).
         fit: the host's training loop.
         craft: runs an attack on a batch of training images.
-        perturbation: fits a universal perturbation on the training images.
+        perturbation: fits a universal perturbation on the training images, which the host permutes; goal and streams
+            are given in the order of `images`.
         budget: resolves a budget against the training images.
         progress: called with (done, total, what).
     """
 
     module: nn.Module
-    images: Tensor
+    images: CraftingImages
     labels: Tensor
     ids: NDArray[np.str_]
     classes: tuple[str, ...]

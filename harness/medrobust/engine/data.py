@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +16,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..contracts import DataInfo, Dataset, DataSource, ImageData, Norm
-from ..errors import DataError, StoreError
+from ..errors import DataError
 from ..grid.cells import Part
 from ..grid.identity import digest
 from ..grid.slices import cut
 from ..lru import Kept
 from ..results.verdict import canonical
 from .context import RunContext
+from .image_cache import keep, opened, waits
 
 CACHE_FORMAT = 1
+BLOCK = 64
+"""Images that are in memory together where every image is looked at once."""
+ALONE = 0.5
+"""Share of a split below which a slice is decoded without the rest: more would mostly be decoded twice."""
 GREY = (0.299, 0.587, 0.114)
 """Luma weights of ITU-R BT.601, which PIL's conversion uses too."""
 
@@ -62,7 +65,8 @@ class LoadedPart:
         content = hashlib.sha256("\0".join(self.data.ids.tolist()).encode())
         if self.data.labels is not None:
             content.update(np.ascontiguousarray(self.data.labels).tobytes())
-        content.update(np.ascontiguousarray(self.data.images).data)
+        for start in range(0, len(self), BLOCK):
+            content.update(np.ascontiguousarray(self.data.images[start : start + BLOCK]).data)
         return content.hexdigest()[:16]
 
 
@@ -110,13 +114,12 @@ def load_part(
     identity = digest(part.data)
     plugin = part.dataset.plugin
     info = _described.get((identity, source.root), lambda: plugin.describe(source))
-    whole = load_split(plugin, identity, part.slice.split, source, context.cache)
     if part.slice.start == 0 and part.slice.stop is None and part.slice.limit is None:
-        data = whole
+        data = load_split(plugin, identity, part.slice.split, source, context.cache)
     else:
-        data = whole.take(cut(whole, part.slice, part.split_seed))
+        data = load_slice(plugin, identity, part, source, context.cache)
     if not len(data):
-        raise DataError(f"slice '{part.slice}' of data set '{part.dataset.label}' holds no image; it has {len(whole)}")
+        raise _empty(part, 0)
     return LoadedPart(data, info, shape or (info.channels, *info.size))
 
 
@@ -128,10 +131,41 @@ def load_split(dataset: Dataset, identity: str, split: str, source: DataSource, 
     """A whole split, from the cache of decoded images if it is there, else decoded into it."""
     if not dataset.cached:
         return _loaded(dataset, split, source)
-    folder = cache / "data" / digest(identity, split, CACHE_FORMAT)
+    folder = _folder(cache, identity, split)
     if not folder.is_dir():
-        _keep(_loaded(dataset, split, source), folder)
-    return _open(folder)
+        keep(_loaded(dataset, split, source), folder, source.progress)
+    return opened(folder)
+
+
+def load_slice(dataset: Dataset, identity: str, part: Part, source: DataSource, cache: Path) -> ImageData:
+    """The images of a slice; a small one of images that are decoded on demand is decoded and kept alone."""
+    split = part.slice.split
+    whole, alone = _folder(cache, identity, split), _folder(cache, identity, split, str(part.slice), part.split_seed)
+    if dataset.cached and not whole.is_dir():
+        if alone.is_dir():
+            return opened(alone)
+        data = _loaded(dataset, split, source)
+        index = cut(data, part.slice, part.split_seed)
+        if not len(index):
+            raise _empty(part, len(data))
+        if waits(data.images) and len(index) < ALONE * len(data):
+            keep(data.take(index), alone, source.progress)
+            return opened(alone)
+        keep(data, whole, source.progress)
+    data = load_split(dataset, identity, split, source, cache)
+    index = cut(data, part.slice, part.split_seed)
+    if not len(index):
+        raise _empty(part, len(data))
+    return data.take(index)
+
+
+def _empty(part: Part, count: int) -> DataError:
+    return DataError(f"slice '{part.slice}' of data set '{part.dataset.label}' holds no image; it has {count}")
+
+
+def _folder(cache: Path, identity: str, *what: object) -> Path:
+    """Where decoded images are kept."""
+    return cache / "data" / digest(identity, *what, CACHE_FORMAT)
 
 
 def _loaded(dataset: Dataset, split: str, source: DataSource) -> ImageData:
@@ -143,7 +177,7 @@ def _loaded(dataset: Dataset, split: str, source: DataSource) -> ImageData:
 
 def _check(data: ImageData, info: DataInfo, where: str) -> None:
     """A data set's author hears at once what is wrong with its arrays."""
-    if data.images.dtype not in (np.uint8, np.uint16) or data.images.ndim != 4:
+    if data.images.dtype not in (np.uint8, np.uint16) or len(data.images.shape) != 4:
         raise DataError(f"{where}: images must be uint8 (n, h, w, c), got {data.images.dtype} {data.images.shape}")
     for name, values in (("labels", data.labels), ("ids", data.ids), ("groups", data.groups)):
         if values is not None and len(values) != len(data.images):
@@ -161,46 +195,11 @@ def _check(data: ImageData, info: DataInfo, where: str) -> None:
             raise DataError(f"{where}: labels run from {low} to {high}, expected 0 to {above - 1} ({info.task})")
 
 
-def _keep(data: ImageData, folder: Path) -> None:
-    """Write a folder of arrays beside its place and rename it there, so that it is whole or absent."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=".tmp-", dir=folder.parent))
-        try:
-            for name in ("images", "labels", "ids", "groups"):
-                values = getattr(data, name)
-                if values is not None:
-                    values = values.astype(str) if name in ("ids", "groups") else values
-                    np.save(temporary / f"{name}.npy", np.ascontiguousarray(values), allow_pickle=False)
-            try:
-                temporary.rename(folder)
-            except OSError:
-                # Another process was faster; its arrays are the same.
-                if not folder.is_dir():
-                    raise
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-    except OSError as error:
-        raise StoreError(f"{folder.parent}: cache cannot be written ({error.strerror}); set MEDROBUST_CACHE") from error
-
-
-@lru_cache(maxsize=64)
-def _open(folder: Path) -> ImageData:
-    def read(name: str, *, mapped: bool = False) -> Any:
-        file = folder / f"{name}.npy"
-        try:
-            return np.load(file, mmap_mode="r" if mapped else None, allow_pickle=False) if file.exists() else None
-        except (ValueError, OSError):
-            raise DataError(f"{file}: the cache is damaged; delete {folder}") from None
-
-    return ImageData(read("images", mapped=True), read("labels"), read("ids"), read("groups"))
-
-
 def mean_norm(part: LoadedPart, norm: Norm) -> float:
     """Mean norm of the images of a part, pixels in [0, 1]: what zeta refers to (hirano2021, section Methods)."""
     order = {"linf": float("inf"), "l2": 2.0, "l1": 1.0, "l0": 0.0}[norm]
     total = 0.0
-    for start in range(0, len(part), 256):
-        batch = part.tensor(slice(start, start + 256)).flatten(1)
+    for start in range(0, len(part), BLOCK):
+        batch = part.tensor(slice(start, start + BLOCK)).flatten(1)
         total += float(torch.linalg.vector_norm(batch.double(), ord=order, dim=1).sum())
     return total / len(part)

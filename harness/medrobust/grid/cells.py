@@ -195,6 +195,7 @@ class Setting:
             "stop": self.stop,
             "precision": self.precision,
             "revision": REVISIONS["craft"],
+            **({"universal": REVISIONS["universal"]} if self.craft_on else {}),
             **({"batch": self.batch} if self.batch is not None else {}),
         }
 
@@ -282,7 +283,7 @@ class Cell:
         """
         if self.attack is None or self.source is None or self.setting is None:
             return digest("clean", self.target.slot, self.part.slot)
-        attack = self.setting.without("zeta_of", "craft_on", "evaluate_on", "revision", "batch")
+        attack = self.setting.without("zeta_of", "craft_on", "evaluate_on", "revision", "universal", "batch")
         parts = (self.part.slot, self.craft_on.slot if self.craft_on else None)
         return digest(self.target.slot, self.source.slot, self.attack.described, attack, parts)
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from medrobust import (
     Budget,
     Classifier,
+    CraftingImages,
     DataError,
     Goal,
     IterativeUniversalAttack,
@@ -25,7 +26,7 @@ from medrobust import (
 )
 
 from .geometry import NORMS, radius
-from .universal_crafting import Crafting, GradientFrom, common, image_orders, own_goal, shrink
+from .universal_crafting import Chunk, Crafting, GradientFrom, common, image_orders, own_goal, shrink
 from .universal_passes import BatchedPasses, SequentialPasses
 
 Count = Annotated[int, Field(ge=1)]
@@ -64,8 +65,8 @@ class UAP(IterativeUniversalAttack):
     steps add up and are projected on the ball. A perturbation that stays zero is a result: no step was accepted. Where
     the budget has a box, the model sees images clipped to it; the papers have none (`box=none`).
 
-    `order = "sequential"` is the papers' algorithm. `order = "batched"` is this project's own: it takes the accepted
-    steps of a batch at once and passes over images that are far from a new decision.
+    One image at a time, as published, is the default. `order = "batched"`, which has the name `batched-uap`, is this
+    project's own: it takes the accepted steps of a batch at once and passes over images far from a new decision.
 
     Attributes:
         chunks: parts of the crafting images that are taken in order, the perturbation carried over (cumulative); 1 or
@@ -74,7 +75,7 @@ class UAP(IterativeUniversalAttack):
         passes: passes over each chunk, in a fresh random order each; 15 in hirano2021, 1 in minagi2022.
         step_size: length of the FGSM step per pixel, whatever the norm of the budget.
         delta: passes end when a share of 1 - delta of the chunk is fooled (targeted: predicted as the target).
-        order: `batched` or `sequential`.
+        order: `sequential`, the published algorithm, or `batched`.
         batch: images a batch, with `order = "batched"`.
         grad_from: `logits`, or `probs_clipped` for a loss of probabilities clipped at 1e-7, as hirano2021's released
             code had it: saturated images then have no gradient.
@@ -88,7 +89,7 @@ class UAP(IterativeUniversalAttack):
     passes: Count = 15
     step_size: Length = Length.parse("0.0024@/128")
     delta: Annotated[float, Field(ge=0, le=1)] = 1e-6
-    order: Literal["sequential", "batched"] = "batched"
+    order: Literal["sequential", "batched"] = "sequential"
     batch: Count = 32
     grad_from: GradientFrom = "logits"
 
@@ -97,7 +98,7 @@ class UAP(IterativeUniversalAttack):
             raise ValueError(f"chunks = {self.chunks} needs chunk_size, the images a chunk (minagi2022: 1000)")
 
     def iterates(
-        self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG
+        self, classifier: Classifier, images: CraftingImages, goal: Goal, budget: Budget, rng: SampleRNG
     ) -> Iterator[Tensor]:
         size = self.chunk_size or len(images)
         if self.chunks * size > len(images):
@@ -107,12 +108,11 @@ class UAP(IterativeUniversalAttack):
             )
         perturbation: Tensor | None = None
         for start in range(0, self.chunks * size, size):
-            part = images[start : start + size]
-            chunk = type(goal)(goal.labels[start : start + size])
+            part = Chunk(images, start, size)
             crafting = Crafting(
                 classifier,
                 part,
-                own_goal(classifier, part, chunk),
+                own_goal(classifier, part, type(goal)(goal.labels[start : start + size])),
                 budget,
                 self.step_size.resolve(eps=radius(budget)),
                 self.grad_from,
@@ -139,9 +139,9 @@ class RandomUAP(UniversalAttack):
     revision: ClassVar[int] = 1
     threat: ClassVar[ThreatModel] = ThreatModel(norms=NORMS, knowledge="none")
 
-    def fit(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Tensor:
+    def fit(self, classifier: Classifier, images: CraftingImages, goal: Goal, budget: Budget, rng: SampleRNG) -> Tensor:
         eps, shape, stream = radius(budget), images.shape[1:], common(rng)
         if budget.norm == "linf":
-            return shrink(stream.uniform(shape, -eps, eps)[0].to(images), budget)
-        point = stream.normal(shape)[0].to(images)
+            return shrink(stream.uniform(shape, -eps, eps)[0].to(images.device), budget)
+        point = stream.normal(shape)[0].to(images.device)
         return point.mul_(eps / torch.linalg.vector_norm(point))

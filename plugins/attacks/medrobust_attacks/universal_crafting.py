@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from medrobust import Budget, Classifier, Goal, Loss, SampleRNG, Targeted, Untargeted, decide
+from medrobust import Budget, Classifier, CraftingImages, Goal, Loss, SampleRNG, Targeted, Untargeted, decide
 
 from .geometry import radius
 
@@ -41,18 +41,39 @@ def image_orders(rng: SampleRNG, count: int, device: torch.device | str = "cpu")
         yield stream.uniform((count,))[0].argsort(stable=True).to(device)
 
 
-def images_at_once(images: Tensor) -> int:
+class Chunk:
+    """A range of crafting images as crafting images of their own; none is read before it is indexed."""
+
+    def __init__(self, images: CraftingImages, start: int, size: int) -> None:
+        self._images = images
+        self._start = start
+        self.shape = torch.Size((size, *images.shape[1:]))
+        self.device = images.device
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: Tensor, /) -> Tensor:
+        return self._images[index + self._start]
+
+
+def images_at_once(images: CraftingImages) -> int:
     """Number of images passed forward together where only predictions are wanted."""
-    return max(8, min(128, _PIXELS_AT_ONCE // max(images[0].numel(), 1)))
+    return max(8, min(128, _PIXELS_AT_ONCE // max(images.shape[1:].numel(), 1)))
 
 
-def own_goal(classifier: Classifier, images: Tensor, goal: Goal) -> Goal:
+def blocks(images: CraftingImages) -> Iterator[Tensor]:
+    """The numbers of all images, in blocks that are passed forward together."""
+    yield from torch.arange(len(images), device=images.device).split(images_at_once(images))
+
+
+def own_goal(classifier: Classifier, images: CraftingImages, goal: Goal) -> Goal:
     """The goal without true labels: away from the model's own clean predictions, or towards the targets as given."""
     if isinstance(goal, Targeted):
         return goal
     multilabel = classifier.task == "multilabel"
-    parts = images.split(images_at_once(images))
-    return Untargeted(torch.cat([decide(classifier.logits(part), multilabel=multilabel) for part in parts]))
+    seen = [decide(classifier.logits(images[index]), multilabel=multilabel) for index in blocks(images)]
+    return Untargeted(torch.cat(seen))
 
 
 def loss_of(goal: Goal, grad_from: GradientFrom) -> Loss:
@@ -106,7 +127,7 @@ class Crafting:
 
     Attributes:
         classifier: the model under attack.
-        images: clean images (n, c, h, w).
+        images: clean images (n, c, h, w), read as they are indexed.
         goal: away from the clean predictions, or towards the targets (see `own_goal`).
         budget: norm, radius and box; the model sees images clipped to the box, if there is one.
         step_size: length of a sign step per pixel, pixels in [0, 1].
@@ -114,7 +135,7 @@ class Crafting:
     """
 
     classifier: Classifier
-    images: Tensor
+    images: CraftingImages
     goal: Goal
     budget: Budget
     step_size: float
@@ -122,7 +143,7 @@ class Crafting:
 
     def zero(self) -> Tensor:
         """The perturbation to begin with (c, h, w)."""
-        return torch.zeros_like(self.images[0])
+        return torch.zeros(self.images.shape[1:], device=self.images.device)
 
     def shown(self, moved: Tensor) -> Tensor:
         """What the model sees of `moved` images."""
@@ -140,9 +161,8 @@ class Crafting:
     def done(self, perturbation: Tensor, delta: float) -> bool:
         """Whether the share of images that reach the goal is at least 1 - delta; looks no further than it must."""
         count, missed = len(self.images), 0
-        size = images_at_once(self.images)
-        for images, labels in zip(self.images.split(size), self.goal.labels.split(size), strict=True):
-            missed += int((~type(self.goal)(labels).reached(self.logits(images + perturbation))).sum())
+        for index in blocks(self.images):
+            missed += int((~self.goal[index].reached(self.logits(self.images[index] + perturbation))).sum())
             if (count - missed) / count < 1 - delta:
                 return False
         return True

@@ -14,6 +14,7 @@ from torch import Tensor
 from medrobust import (
     Budget,
     Classifier,
+    CraftingImages,
     Goal,
     IterativeUniversalAttack,
     Length,
@@ -75,7 +76,7 @@ class StochasticUAP(IterativeUniversalAttack):
     optimizer: Literal["sgd", "adam"] = "sgd"
 
     def iterates(
-        self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG
+        self, classifier: Classifier, images: CraftingImages, goal: Goal, budget: Budget, rng: SampleRNG
     ) -> Iterator[Tensor]:
         step = self.step_size.resolve(eps=radius(budget))
         crafting = Crafting(classifier, images, own_goal(classifier, images, goal), budget, step)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -13,7 +13,7 @@ from pydantic import Field
 
 from medrobust import SPLITS, DataError, DataInfo, Dataset, DataSource, ImageData, fingerprint_files
 
-from .decoding import Decoder, OnCorrupt, Resample, decode_files
+from .decoding import Decoder, OnCorrupt, Resample, decode_readable
 from .samples import Survey, group_array, label_array
 from .splitting import assign
 from .tables import apply_split_lists
@@ -95,10 +95,12 @@ class FileDataset(Dataset):
                 "Name its images in splits = ..., or where no split is named at all hold out a share with test = 0.2, "
                 "and of the training images with val = 0.1."
             )
-        images, kept = decode_files(
-            [sample.file for sample in samples], self.decoder(), self.on_corrupt, source.progress
-        )
-        samples = [samples[index] for index in kept]
+        decoder, files = self.decoder(), [sample.file for sample in samples]
+        images: Any = decoder.on_demand(files)
+        if self.on_corrupt == "skip":
+            # Which images there are is only known once all are decoded.
+            images, kept = decode_readable(files, decoder, source.progress)
+            samples = [samples[index] for index in kept]
         ids = np.asarray([sample.id for sample in samples], dtype=np.str_)
         return ImageData(images, label_array(samples), ids, group_array(samples))
 

@@ -1,4 +1,4 @@
-"""Image files to one uint8 array."""
+"""Image files to uint8 pixels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from medrobust import DataError
+from medrobust import DataError, OnDemand
 
 OnCorrupt = Literal["error", "skip"]
 Resample = Literal["bilinear", "nearest"]
@@ -70,6 +70,10 @@ class Decoder:
             ) from None
         return self.shape(image)
 
+    def on_demand(self, files: Sequence[Path]) -> OnDemand:
+        """The images of `files`, each decoded when it is asked for."""
+        return OnDemand(lambda index: self(files[index]), (len(files), self.size, self.size, self.channels))
+
     def shape(self, image: Image.Image) -> NDArray[np.uint8]:
         """Crop and resize an 8-bit image of mode L or RGB."""
         if self.crop is not None:
@@ -112,22 +116,19 @@ def stretched(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return pixels if top in (0, 255) else np.rint(pixels.astype(np.float64) * (255.0 / top)).astype(np.uint8)
 
 
-def decode_files(
-    files: Sequence[Path], decoder: Decoder, on_corrupt: OnCorrupt, progress: Callable[[int, int], None]
+def decode_readable(
+    files: Sequence[Path], decoder: Decoder, progress: Callable[[int, int], None]
 ) -> tuple[NDArray[np.uint8], list[int]]:
-    """Decode `files` in threads.
+    """Decode those of `files` that can be read, in threads; the others are counted in a warning of `medrobust`'s log.
 
     Returns:
-        images (n, size, size, channels), and the indices of the files they come from: all of them, or without the
-        unreadable ones if `on_corrupt` is `skip`; those are counted in a warning of the logger `medrobust`.
+        images (n, size, size, channels), and the indices of the files they come from.
     """
 
     def attempt(file: Path) -> NDArray[np.uint8] | DataError:
         try:
             return decoder(file)
         except DataError as error:
-            if on_corrupt == "error":
-                raise
             return error
 
     images = allocate((len(files), decoder.size, decoder.size, decoder.channels))

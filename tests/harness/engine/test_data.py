@@ -11,12 +11,16 @@ import numpy as np
 import pytest
 import torch
 
-from medrobust import DataError, DataInfo, Dataset, DataSource, ImageData
+from medrobust import DataError, DataInfo, Dataset, DataSource, ImageData, OnDemand
 from medrobust.api import Grid, Registry
 from medrobust.engine.context import RunContext
-from medrobust.engine.data import convert, load_part, load_split, mean_norm
+from medrobust.engine.data import convert, load_part, load_slice, load_split, mean_norm
+from medrobust.engine.image_cache import opened
+from medrobust.grid.cells import Part
 from medrobust.grid.expansion import expand
 from medrobust.grid.metadata import MetadataCache
+from medrobust.grid.slices import Slice, cut
+from medrobust.plugins.specs import Spec
 
 
 @dataclass(frozen=True)
@@ -96,9 +100,7 @@ def test_a_damaged_cache_is_named(tmp_path: Path) -> None:
     load(Counted(), tmp_path)
     (folder,) = (tmp_path / "data").iterdir()
     (folder / "labels.npy").write_bytes(b"no array")
-    from medrobust.engine import data
-
-    data._open.cache_clear()
+    opened.cache_clear()
     with pytest.raises(DataError, match=r"labels\.npy: the cache is damaged; delete"):
         load(Counted(), tmp_path)
 
@@ -143,6 +145,77 @@ def test_the_mean_norm_is_the_mean_of_the_norms(
     loaded = load_part(cell.target.train, RunContext(tmp_path, cache=tmp_path))
     pixels = np.asarray(loaded.data.images, dtype=np.float64).reshape(40, -1) / 255
     assert mean_norm(loaded, norm) == pytest.approx(np.linalg.norm(pixels, ord=order, axis=1).mean(), rel=1e-6)
+
+
+@dataclass(frozen=True)
+class Large(Dataset):
+    """100 images that are decoded on demand; it notes which."""
+
+    name: ClassVar[str] = "large"
+    decoded: list[int] = field(default_factory=list)
+    fault: str = ""
+
+    def describe(self, source: DataSource) -> DataInfo:
+        return DataInfo(("a", "b"), (2, 3), 1)
+
+    def load(self, split: str, source: DataSource) -> ImageData:
+        def decode(number: int) -> Any:
+            self.decoded.append(number)
+            if self.fault == "unreadable" and number == 17:
+                raise OSError("the disk is gone")
+            return np.full((2, 3, 3 if self.fault == "shape" else 1), number, np.uint8)
+
+        ids = np.array([f"image-{i}" for i in range(100)])
+        return ImageData(OnDemand(decode, (100, 2, 3, 1)), np.arange(100) % 2, ids)
+
+
+def large_slice(text: str, dataset: Large, cache: Path) -> ImageData:
+    part = Part(Spec(dataset, None, "large", "large"), {}, Slice.parse(text), 0)  # type: ignore[arg-type]
+    return load_slice(dataset, "x", part, DataSource(), cache)
+
+
+def test_a_small_slice_of_images_on_demand_is_decoded_alone(tmp_path: Path) -> None:
+    dataset = Large()
+    data = large_slice("train[:10]", dataset, tmp_path)
+    assert len(dataset.decoded) == 10
+    # Each image is the one that its id names, and the slice is that of the whole split.
+    assert [f"image-{n}" for n in data.images[:, 0, 0, 0]] == data.ids.tolist()
+    whole = load(dataset, tmp_path / "other")
+    chosen = cut(whole, Slice.parse("train[:10]"), 0)
+    assert whole.ids[chosen].tolist() == data.ids.tolist()
+    dataset.decoded.clear()
+    again = large_slice("train[:10]", dataset, tmp_path)
+    assert np.array_equal(again.images, data.images)
+    assert dataset.decoded == []
+
+
+def test_a_large_slice_is_taken_from_the_whole_and_so_is_any_once_that_is_there(tmp_path: Path) -> None:
+    dataset = Large()
+    half = large_slice("train[:50%]", dataset, tmp_path)
+    assert sorted(dataset.decoded) == list(range(100))
+    assert len(half) == 50
+    assert [f"image-{n}" for n in half.images[:][:, 0, 0, 0]] == half.ids.tolist()
+    large_slice("train[:10]", dataset, tmp_path)
+    assert len(dataset.decoded) == 100
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("unreadable", "image 'image-17' cannot be decoded: the disk is gone"),
+        ("shape", r"image 'image-\d+' is decoded as uint8 \(2, 3, 3\); .* uint8 \(2, 3, 1\)"),
+    ],
+)
+def test_an_image_on_demand_that_is_none_is_named(tmp_path: Path, fault: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        load(Large(fault=fault), tmp_path)
+    assert not list((tmp_path / "data").iterdir())
+
+
+def test_decoding_on_demand_reports_its_progress(tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    load_split(Large(), "x", "train", DataSource(None, lambda *p: told.append(p)), tmp_path)
+    assert told == [(64, 100), (100, 100)]
 
 
 def test_a_slice_that_holds_nothing_is_named(grid: Callable[[str], Grid], core: Registry, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from medrobust import DataError
-from medrobust_datasets.decoding import Decoder, decode_files, resize_arrays, stretched
+from medrobust_datasets.decoding import Decoder, decode_readable, resize_arrays, stretched
 
 
 def silent(done: int, total: int) -> None: ...
@@ -85,7 +85,7 @@ def test_unreadable_file_is_named_with_remedy(tmp_path: Path, content: bytes, re
     file = tmp_path / "broken.jpg"
     file.write_bytes(content)
     with pytest.raises(DataError, match=rf"broken\.jpg.*{reason}|{reason}.*broken\.jpg") as error:
-        decode_files([file], Decoder(8, 3), "error", silent)
+        Decoder(8, 3).on_demand([file])[:]
     assert "on_corrupt = 'skip'" in str(error.value)
 
 
@@ -102,7 +102,7 @@ def test_skipped_images_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFix
     files[1].write_bytes(b"")
     calls: list[tuple[int, int]] = []
     with caplog.at_level(logging.WARNING, logger="medrobust"):
-        images, kept = decode_files(files, Decoder(8, 1), "skip", lambda done, total: calls.append((done, total)))
+        images, kept = decode_readable(files, Decoder(8, 1), lambda done, total: calls.append((done, total)))
     assert kept == [0, 2, 3]
     assert images[:, 0, 0, 0].tolist() == [0, 80, 120]
     assert calls == [(1, 4), (2, 4), (3, 4), (4, 4)]
@@ -113,7 +113,7 @@ def test_skipped_images_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFix
 def test_nothing_readable_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "0.png").write_bytes(b"")
     with pytest.raises(DataError, match="none of 1 images"):
-        decode_files([tmp_path / "0.png"], Decoder(8, 1), "skip", silent)
+        decode_readable([tmp_path / "0.png"], Decoder(8, 1), silent)
 
 
 def test_arrays_at_their_own_size_are_untouched_and_else_resized() -> None:

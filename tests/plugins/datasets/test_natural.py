@@ -56,8 +56,8 @@ def test_rescaling_to_the_largest_value(source: DataSource, tmp_path: Path) -> N
         Image.fromarray(np.full((8, 8, 3), level, np.uint8)).save(folder / f"{name}.png")
     plain, rescaled = (OpenImagesFolder(size=8, test=0, rescale_max=on).load("train", source) for on in (False, True))
     assert plain.ids.tolist() == ["bright.png", "dark.png"]
-    assert plain.images[:, 0, 0, 0].tolist() == [255, 51]
-    assert rescaled.images[:, 0, 0, 0].tolist() == [255, 255]
+    assert plain.images[:][:, 0, 0, 0].tolist() == [255, 51]
+    assert rescaled.images[:][:, 0, 0, 0].tolist() == [255, 255]
     assert rescaled.labels is None
 
 

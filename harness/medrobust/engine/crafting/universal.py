@@ -19,7 +19,9 @@ from ...results.verdict import InvalidImagesError, Verified, form_fault, verify
 from ..data import LoadedPart
 from ..models.classifier import TorchClassifier
 from ..numerics import global_seed
-from .goals import goal_for
+from .batches import batch_size_for
+from .goals import goal_of_many
+from .images import PartImages, crafting_order
 
 
 def fit_universal(
@@ -33,6 +35,8 @@ def fit_universal(
 ) -> None:
     """Fit a perturbation and keep it at every cumulative value that a cell wants.
 
+    The crafting images come in the order of :func:`crafting_order` and are read from disk as the attack takes them.
+
     Raises:
         PluginError: if what the attack returns is no perturbation within the budget.
     """
@@ -40,24 +44,29 @@ def fit_universal(
     cell = cells[0]
     assert cell.goal is not None
     assert cell.source is not None
-    images = part.tensor(slice(None), device)
+    seed = cell.target.seed
+    order = crafting_order(seed, part.data.ids)
+    images = PartImages(part, device, order)
     # A perturbation belongs to no image's label: predictions stand in where labels are absent or of other classes.
-    labels = part.labels if cell.craft_on is not None and part.info.classes == cell.source.info.classes else None
+    own = cell.craft_on is not None and part.info.classes == cell.source.info.classes
+    labels = part.labels[torch.from_numpy(order)] if own and part.labels is not None else None
     spec = cell.goal if labels is not None or cell.goal.targeted else GoalSpec("predicted")
-    rng = SampleRNG.for_ids(cell.target.seed, part.data.ids.tolist(), device)
+    rng = SampleRNG.for_ids(seed, part.data.ids[order].tolist(), device)
     classifier.begin(rng)
     with global_seed(rng.restarted().seed()):
-        goal = goal_for(spec, labels, classifier, images, cell.source.info.classes)
+        like = torch.zeros(images.shape[1:], device=device)
+        size = batch_size_for(max(classifier.activation_bytes, like.nbytes), device)
+        goal = goal_of_many(spec, labels, classifier, images, cell.source.info.classes, size)
         field = cumulative_field(attack)
         wanted = {getattr(c.root, field) if field else None: c for c in cells}
         if field is None or not isinstance(attack, IterativeUniversalAttack):
-            found = verified_perturbation(attack.fit(classifier, images, goal, budget, rng), images[0], budget)
+            found = verified_perturbation(attack.fit(classifier, images, goal, budget, rng), like, budget)
             for each in wanted.values():
                 _keep(each, found, budget, store)
             return
         for number, perturbation in enumerate(attack.iterates(classifier, images, goal, budget, rng), 1):
             if number in wanted:
-                _keep(wanted.pop(number), verified_perturbation(perturbation, images[0], budget), budget, store)
+                _keep(wanted.pop(number), verified_perturbation(perturbation, like, budget), budget, store)
     if wanted:
         raise PluginError(f"attack '{attack.title}' ended before iteration {max(w for w in wanted if w)}")
 

@@ -30,6 +30,7 @@ from ...grid.cells import Target
 from ...results.store import Store
 from ...results.verdict import InvalidImagesError, Verified, verify
 from ..context import RunContext
+from ..crafting.images import PartImages, crafting_order
 from ..crafting.universal import verified_perturbation
 from ..data import LoadedPart, mean_norm
 from ..models import training
@@ -90,8 +91,14 @@ def train_defense(
     def perturbation(
         attack: UniversalAttack, classifier: Classifier, goal: Goal, budget: Budget, rng: SampleRNG
     ) -> Tensor:
-        found = attack.fit(classifier, given.images, goal, budget, rng)
-        return _verified(attack, lambda: verified_perturbation(found, given.images[0], budget)).images[0]
+        order = torch.from_numpy(permutation)
+        found = attack.fit(classifier, shuffled, goal[order.to(goal.labels.device)], budget, rng[order])
+        like = torch.zeros(given.images.shape[1:], device=context.device)
+        return _verified(attack, lambda: verified_perturbation(found, like, budget)).images[0]
+
+    # As in a grid: universal attacks are given their images in the order that the seed says.
+    permutation = crafting_order(target.seed, part.data.ids)
+    shuffled = PartImages(part, context.device, permutation)
 
     def report(step: int, total: int, text: str) -> None:
         if progress is not None:
@@ -99,7 +106,7 @@ def train_defense(
 
     given = Training(
         module=module,
-        images=part.tensor(slice(None), context.device),
+        images=PartImages(part, context.device),
         labels=part.labels.to(context.device),
         ids=part.data.ids,
         classes=target.info.classes,

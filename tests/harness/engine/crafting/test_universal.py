@@ -12,8 +12,11 @@ import pytest
 import torch
 
 from medrobust.api import Outcome, Plan, Record, Session, parse_grid
+from medrobust.engine.crafting.images import crafting_order
 from medrobust.engine.crafting.universal import load_perturbation
+from medrobust.engine.data import load_part
 from medrobust.engine.steps import UniversalStep
+from medrobust.grid.identity import REVISIONS
 
 pytestmark = pytest.mark.numerical
 
@@ -98,6 +101,58 @@ def test_chunks_of_one_run_are_those_of_their_own(session: MakeSession, unusual_
     # More chunks later fit again from the start, and leave what is there.
     assert fits(swept, 'attack = { name = "growing", chunks = [2, 5] }') == 0
     assert fits(swept, 'attack = { name = "growing", chunks = [2, 6] }') == 1
+
+
+CAREFUL = '''
+from dataclasses import dataclass
+from typing import ClassVar
+import torch
+from medrobust import SampleRNG, ThreatModel, UniversalAttack
+
+@dataclass(frozen=True)
+class Careful(UniversalAttack):
+    """Refuses images, labels and streams that do not belong together; its perturbation says what came first."""
+    name: ClassVar[str] = "careful"
+    revision: ClassVar[int] = 1
+    threat: ClassVar[ThreatModel] = ThreatModel(norms={"linf"})
+
+    def fit(self, classifier, images, goal, budget, rng):
+        assert len(images) == len(goal) == len(rng)
+        decided = classifier.logits(images[:]).argmax(1)
+        assert torch.equal(decided, goal.labels)
+        names = [f"train-{i}" for i in range(len(images))]
+        draws = {float(SampleRNG.for_ids(0, [n]).uniform((1,))): n for n in names}
+        order = [names.index(draws[float(u)]) for u in rng.uniform((1,))]
+        assert sorted(order) == list(range(len(images))) and order != sorted(order)
+        return torch.full(images.shape[1:], order[0] / 1000)
+'''
+
+
+def test_images_goal_and_streams_come_in_one_seeded_order(
+    session: MakeSession, unusual_models: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "careful.py").write_text(CAREFUL)
+    made = session(files=(unusual_models, tmp_path / "careful.py"))
+    planned, outcome, _ = run(made, 'attack = "careful"\ngoal = "predicted"')
+    assert outcome.complete, outcome.problems
+    (cell,) = (c for c in planned.cells.values() if c.attack)
+    assert cell.craft_on is not None
+    part = load_part(cell.craft_on, made.context)
+    first = crafting_order(0, part.data.ids)[0]
+    perturbation = load_perturbation(cell.perturbation_id, made.store, "cpu")
+    assert float(perturbation.max()) == pytest.approx(first / 1000)
+    assert part.data.ids[first] == f"train-{first}"
+
+
+def test_the_order_of_crafting_images_is_part_of_identity(made: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cells() -> dict[str, str]:
+        planned = plan(made, 'attack = ["sign", "growing"]')
+        return {str(c.attack and c.attack.name): c.id for c in planned.cells.values()}
+
+    before = cells()
+    monkeypatch.setitem(REVISIONS, "universal", REVISIONS["universal"] + 1)
+    after = cells()
+    assert {name for name in before if before[name] != after[name]} == {"growing"}
 
 
 def test_images_of_another_data_set_are_converted_to_the_model(made: Session) -> None:
