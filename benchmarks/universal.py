@@ -186,8 +186,8 @@ def compare(setting: Setting, passes: int, seeds: int) -> tuple[dict[str, list[f
     """Rates on held-out images and seconds, by algorithm, one for each seed."""
     algorithms: dict[str, Callable[[int], Tensor]] = {
         "random": lambda seed: ours(setting, RandomUAP(), seed),
-        "sequential": lambda seed: ours(setting, UAP(order="sequential", step_size=STEP, passes=passes), seed),
-        "batched": lambda seed: ours(setting, UAP(step_size=STEP, passes=passes), seed),
+        "sequential": lambda seed: ours(setting, UAP(step_size=STEP, passes=passes), seed),
+        "batched": lambda seed: ours(setting, UAP(order="batched", step_size=STEP, passes=passes), seed),
         "sgd-uap": lambda seed: ours(setting, StochasticUAP(), seed),
         "art": lambda seed: art(setting, seed),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from medrobust import AnyAttack, hookimpl
+from medrobust import AnyAttack, Preset, hookimpl
 
 from .apgd import APGD
 from .control import Noise
@@ -36,7 +36,7 @@ __all__ = [
 
 
 @hookimpl
-def medrobust_attacks() -> list[type[AnyAttack]]:
+def medrobust_attacks() -> list[type[AnyAttack] | Preset]:
     return [
         Noise,
         FGSM,
@@ -47,6 +47,7 @@ def medrobust_attacks() -> list[type[AnyAttack]]:
         FAB,
         Square,
         UAP,
+        Preset("batched-uap", UAP, {"order": "batched"}, "The universal perturbation `uap` in batches."),
         RandomUAP,
         StochasticUAP,
         Shuffled,

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from medrobust import Budget, BudgetSpec, DataError, Length, Targeted, Untargeted
-from medrobust_attacks import UAP, RandomUAP
+from medrobust import Budget, BudgetSpec, DataError, Length, Preset, Targeted, Untargeted
+from medrobust_attacks import UAP, RandomUAP, medrobust_attacks
 from medrobust_attacks.universal import craft
 from medrobust_attacks.universal_crafting import Crafting, image_orders, own_goal, shrink
 from medrobust_attacks.universal_passes import BatchedPasses, SequentialPasses
@@ -196,6 +196,12 @@ def test_every_chunk_is_carried_over_and_prefixes_are_equal(network, images, dra
     # Chunks are taken in order: the first knows nothing of later images.
     first = UAP(chunks=1, **options).fit(net, x[:20], unknown(20), BUDGETS[0], draws(20))
     assert torch.equal(first, found[0])
+
+
+def test_the_published_order_is_the_default_and_the_other_has_a_name_of_its_own() -> None:
+    assert UAP().order == "sequential"
+    (batched,) = (o for o in medrobust_attacks() if isinstance(o, Preset) and o.name == "batched-uap")
+    assert (batched.plugin, dict(batched.fields)) == (UAP, {"order": "batched"})
 
 
 def test_too_few_images_for_the_chunks_are_refused(network, images, draws) -> None:
