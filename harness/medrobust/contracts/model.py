@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import ConfigDict
@@ -108,6 +109,13 @@ class Model(Plugin):
         Raises:
             ModelError: if the architecture cannot take this shape.
         """
+
+    def imagenet_file(self, source: DataSource) -> Path | None:
+        """The file on this machine that `load_imagenet` would read; None where the weights are those of a library.
+
+        What the file holds is part of the identity of every cell that rests on it.
+        """
+        return None
 
     def load_imagenet(self, module: nn.Module, source: DataSource) -> None:
         """Load ImageNet weights into a module that `build` made, head left out; `init = "imagenet"` asks for it.

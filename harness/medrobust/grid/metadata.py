@@ -45,11 +45,13 @@ class MetadataCache:
         return found
 
     def model(self, model: Spec) -> Fields:
-        """The identity fields of a model; a checkpoint file counts by its content."""
+        """The identity fields of a model; a file of weights counts by its content."""
         key = model.canonical
         if key not in self._models:
             assert isinstance(model.plugin, Model)
             fields = model.fields
+            if model.plugin.init == "imagenet" and (weights := model.plugin.imagenet_file(self.source)):
+                fields = {**fields, "imagenet": _file_hash(weights)}
             if isinstance(model.plugin.init, str) and model.plugin.init not in ("random", "imagenet"):
                 file = self.source.find(model.plugin.init, what=f"checkpoint '{model.plugin.init}'")
                 fields = {**fields, "init": Path(model.plugin.init).name, "checkpoint": _file_hash(file)}

@@ -11,6 +11,8 @@ from medrobust import ModelError, Shape
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+CENTRED = ((0.5,) * 3, (0.5,) * 3)
+"""Mean and deviation that take [0, 1] to [-1, 1]."""
 
 
 class Centre(nn.Module):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 from torch import nn
 
 from medrobust import DataSource, Model, ModelError, Shape
 
-from .inputs import IMAGENET_MEAN, IMAGENET_STD, Normalise, checked
+from .inputs import CENTRED, IMAGENET_MEAN, IMAGENET_STD, Normalise, checked
+from .pretrained import Weights, local_file, places, read_weights, take_over
 
 
 def _timm() -> Any:
@@ -25,16 +28,21 @@ class TimmModel(Model):
     """An architecture of timm (Wightman, 2019) with global pooling and a new linear layer.
 
     Inception-ResNet-V2, which torchvision lacks, is the one hirano2021 uses. One-channel images are tiled inside.
+    ImageNet weights come from `weights/ARCHITECTURE-imagenet.safetensors` (or `.pth`) below the data root, in timm's
+    names, where that file is there, else from timm, which downloads them.
 
     Attributes:
         architecture: timm's name.
         dropout: dropout before the last layer.
+        normalise: `own`, the mean and deviation that timm states for the architecture's weights ([-1, 1] for
+            Inception-ResNet-V2), the `imagenet` ones, or `centre` for [-1, 1].
     """
 
     name: ClassVar[str] = "timm"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
     architecture: str = "inception_resnet_v2"
     dropout: float = 0.0
+    normalise: Literal["own", "imagenet", "centre"] = "own"
 
     @property
     def title(self) -> str:
@@ -47,18 +55,33 @@ class TimmModel(Model):
         network = timm.create_model(
             self.architecture, pretrained=False, num_classes=shape.outputs, drop_rate=self.dropout
         )
-        return checked(nn.Sequential(Normalise(IMAGENET_MEAN, IMAGENET_STD), network), self.architecture, shape)
+        return checked(nn.Sequential(Normalise(*self._scale(network)), network), self.architecture, shape)
+
+    def _scale(self, network: Any) -> tuple[Sequence[float], Sequence[float]]:
+        """Mean and deviation of the inputs."""
+        if self.normalise == "own":
+            return network.pretrained_cfg["mean"], network.pretrained_cfg["std"]
+        return (IMAGENET_MEAN, IMAGENET_STD) if self.normalise == "imagenet" else CENTRED
+
+    def imagenet_file(self, source: DataSource) -> Path | None:
+        return local_file(source, places(self.architecture))
 
     def load_imagenet(self, module: nn.Module, source: DataSource) -> None:
-        """ImageNet weights for everything but the new head, through timm."""
-        network = module[1]  # type: ignore[index]
+        """ImageNet weights for everything but the new head: from the data root's `weights` folder, else from timm."""
+        network: Any = module[1]  # type: ignore[index]
+        file = self.imagenet_file(source)
+        state = read_weights(file) if file else self._downloaded(source)
+        named = network.pretrained_cfg["classifier"]
+        take_over(network, state, self.architecture, (named,) if isinstance(named, str) else named)
+
+    def _downloaded(self, source: DataSource) -> Weights:
         try:
-            pretrained = _timm().create_model(self.architecture, pretrained=True)
+            pretrained: Weights = _timm().create_model(self.architecture, pretrained=True).state_dict()
         except Exception as error:  # noqa: BLE001 - hub, network and disk each raise their own
+            place = places(self.architecture)[0]
             raise ModelError(
                 f"timm cannot get the ImageNet weights of {self.architecture} ({type(error).__name__}); "
-                "go online once, or give a checkpoint of the whole model as init"
+                f"go online once, or save them in timm's names as "
+                f"{source.root / place if source.root else f'{place} below the data root'}"
             ) from None
-        own = network.state_dict()
-        state = {k: v for k, v in pretrained.state_dict().items() if k in own and own[k].shape == v.shape}
-        network.load_state_dict(state, strict=False)
+        return pretrained

@@ -14,7 +14,8 @@ from torch import nn
 
 from medrobust import DataSource, Model, ModelError, Shape
 
-from .inputs import IMAGENET_MEAN, IMAGENET_STD, Normalise, checked
+from .inputs import CENTRED, IMAGENET_MEAN, IMAGENET_STD, Normalise, checked
+from .pretrained import Weights, local_file, places, read_weights, take_over
 
 _HEADS = ("fc", "classifier", "heads", "head")
 """Attributes under which torchvision's architectures keep their last layers."""
@@ -59,7 +60,7 @@ class TorchvisionModel(Model):
         network = self._network()
         _replace_head(network, self.architecture, self._last(shape.outputs), pooled=self.head == "pooled")
         centred = self.normalise == "centre" or (self.init == "imagenet" and self.architecture in _CENTRED)
-        mean, std = ((0.5,) * 3, (0.5,) * 3) if centred else (IMAGENET_MEAN, IMAGENET_STD)
+        mean, std = CENTRED if centred else (IMAGENET_MEAN, IMAGENET_STD)
         return checked(nn.Sequential(Normalise(mean, std), network), self.architecture, shape)
 
     def _network(self) -> nn.Module:
@@ -77,21 +78,20 @@ class TorchvisionModel(Model):
     def _last(self, outputs: int) -> _Last:
         return _Last(self.hidden, self.dropout, outputs)
 
+    def imagenet_file(self, source: DataSource) -> Path | None:
+        return local_file(source, places(self.architecture, self._published().url.rpartition("/")[2]))
+
     def load_imagenet(self, module: nn.Module, source: DataSource) -> None:
         """ImageNet weights for everything but the new head: from the data root's `weights` folder, else torchvision."""
-        builder = _models().get_model_weights(self.architecture)
-        weights = getattr(builder, "IMAGENET1K_V1", None) or next(iter(builder))
-        state = {_OLD_DENSE.sub(r"\1", k): v for k, v in _read_weights(self.architecture, weights, source).items()}
-        network = module[1]  # type: ignore[index]
-        own = network.state_dict()
-        fitting = {k: v.float() for k, v in state.items() if k in own and own[k].shape == v.shape}
-        head = tuple(f"{name}." for name in _HEADS)
-        missing = [k for k in own if k not in fitting and not k.startswith(head) and "num_batches_tracked" not in k]
-        if missing:
-            raise ModelError(
-                f"ImageNet weights of {self.architecture} do not fit: '{missing[0]}' is missing or differs"
-            )
-        network.load_state_dict(fitting, strict=False)
+        file = self.imagenet_file(source)
+        found = read_weights(file) if file else _downloaded(self.architecture, self._published(), source)
+        state = {_OLD_DENSE.sub(r"\1", k): v for k, v in found.items()}
+        take_over(module[1], state, self.architecture, _HEADS)  # type: ignore[index]
+
+    def _published(self) -> Any:
+        """torchvision's record of the weights: the first it published of an architecture."""
+        weights = _models().get_model_weights(self.architecture)
+        return getattr(weights, "IMAGENET1K_V1", None) or next(iter(weights))
 
 
 @dataclass(frozen=True)
@@ -138,32 +138,15 @@ def _replace_head(network: nn.Module, architecture: str, last: _Last, *, pooled:
     setattr(head.get_submodule(parent_name), child, last.layers(old.in_features))
 
 
-def _read_weights(architecture: str, weights: Any, source: DataSource) -> dict[str, torch.Tensor]:
-    file_name = weights.url.rpartition("/")[2]
-    places = [f"weights/{architecture}-imagenet.pth", f"weights/{file_name}"]
-    for place in places:
-        if source.root and (source.root / place).exists():
-            return _read_file(source.root / place)
+def _downloaded(architecture: str, weights: Any, source: DataSource) -> Weights:
     try:
-        state: dict[str, torch.Tensor] = weights.get_state_dict(progress=False, check_hash=True)
+        state: Weights = weights.get_state_dict(progress=False, check_hash=True)
     except Exception as error:  # noqa: BLE001 - hub, network and disk each raise their own
         folder = Path(torch.hub.get_dir()) / "checkpoints"
-        root = (
-            f", or as {places[0]} below the data root" if source.root is None else f", or as {source.root / places[0]}"
-        )
+        place = f"weights/{architecture}-imagenet.pth"
+        root = f", or as {place} below the data root" if source.root is None else f", or as {source.root / place}"
         raise ModelError(
             f"the ImageNet weights of {architecture} cannot be downloaded ({type(error).__name__}); "
-            f"put {file_name} into {folder}{root}"
+            f"put {weights.url.rpartition('/')[2]} into {folder}{root}"
         ) from None
-    return state
-
-
-def _read_file(file: Path) -> dict[str, torch.Tensor]:
-    try:
-        state: dict[str, torch.Tensor] = torch.load(file, map_location="cpu", weights_only=True)
-        if not all(isinstance(v, torch.Tensor) for v in state.values()):
-            raise TypeError("it holds more than weights")
-    except Exception as error:  # noqa: BLE001 - a damaged file can raise anything
-        cause = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(f"{file}: cannot be read as weights ({cause}); copy it again") from None
     return state
