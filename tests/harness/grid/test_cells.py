@@ -6,9 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from safetensors.torch import save_file
 
+from medrobust import Model
 from medrobust.api import Session
 from medrobust.grid.cells import Cell
 
@@ -47,6 +49,25 @@ def test_a_checkpoint_is_called_by_file_name_and_content(session: MakeSession, t
     assert str(tmp_path) not in attacked.describe()
     weights(tmp_path / "a", 2.0)
     assert planned(session(), tmp_path, str(file))[0].axes()["model"] != name
+
+
+def test_local_imagenet_weights_count_by_their_content(
+    session: MakeSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[Path | None] = [None]
+    monkeypatch.setattr(Model, "imagenet_file", lambda self, source: found[0])
+
+    def planned_with(file: Path | None, init: str = "imagenet") -> Cell:
+        found[0] = file
+        return planned(session(), tmp_path, init)[0]
+
+    library, one = planned_with(None), planned_with(weights(tmp_path / "a", 1.0))
+    elsewhere, other = planned_with(weights(tmp_path / "b", 1.0)), planned_with(weights(tmp_path / "b", 2.0))
+    assert one.id == elsewhere.id
+    assert len({library.id, one.id, other.id}) == 3
+    assert {library.slot, one.slot, other.slot} == {one.slot}
+    # A model that starts at random reads no such file.
+    assert planned_with(weights(tmp_path / "a", 1.0), "random").id == planned_with(None, "random").id
 
 
 def test_a_grid_can_call_a_checkpoint_what_it_likes(session: MakeSession, tmp_path: Path) -> None:
