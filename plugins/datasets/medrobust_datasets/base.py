@@ -13,7 +13,7 @@ from pydantic import Field
 
 from medrobust import SPLITS, DataError, DataInfo, Dataset, DataSource, ImageData, fingerprint_files
 
-from .decoding import Decoder, OnCorrupt, Resample, decode_readable
+from .decoding import Decoder, Fit, OnCorrupt, Resample, decode_readable
 from .samples import Survey, group_array, label_array
 from .splitting import assign
 from .tables import apply_split_lists
@@ -27,9 +27,10 @@ class FileDataset(Dataset):
     """Image files on disk.
 
     Attributes:
-        size: side of the square images in pixels; oblong images are squeezed.
+        size: side of the square images in pixels.
         channels: 1 (grey) or 3 (RGB).
-        resample: `bilinear` with antialiasing, or `nearest`.
+        resample: `bilinear` with antialiasing, `linear` without (OpenCV's default), or `nearest` (that of Keras).
+        fit: `squeeze` oblong images, or `crop` them to their central square.
         center: share of each side kept before resizing, cut from the centre (224/256 = 0.875 in wetstein2020).
         val: share of the training images held out as `val`, by whole groups and stratified by class, where the
             publisher names no val split.
@@ -43,6 +44,7 @@ class FileDataset(Dataset):
     size: Side = 64
     channels: Literal[1, 3] = 3
     resample: Resample = "bilinear"
+    fit: Fit = "squeeze"
     center: Annotated[float, Field(gt=0, le=1)] = 1.0
     val: Share = 0.1
     test: Share = 0.2
@@ -60,7 +62,7 @@ class FileDataset(Dataset):
 
     def decoder(self) -> Decoder:
         """How a file becomes pixels."""
-        return Decoder(self.size, self.channels, self.resample, self.center, crop=self.crop())
+        return Decoder(self.size, self.channels, self.resample, self.fit, self.center, crop=self.crop())
 
     def crop(self) -> Callable[[Image.Image], Image.Image] | None:
         """A crop that the modality needs before resizing; None for none."""

@@ -18,7 +18,8 @@ from PIL import Image
 from medrobust import DataError, OnDemand
 
 OnCorrupt = Literal["error", "skip"]
-Resample = Literal["bilinear", "nearest"]
+Resample = Literal["bilinear", "linear", "nearest"]
+Fit = Literal["squeeze", "crop"]
 
 _log = logging.getLogger("medrobust")
 _WORKERS = 2
@@ -34,9 +35,11 @@ class Decoder:
     """How one file becomes `size` x `size` pixels.
 
     Attributes:
-        size: side in pixels of the square result; an oblong image is squeezed.
+        size: side in pixels of the square result.
         channels: 1 (luminance) or 3 (RGB).
-        resample: `bilinear` with antialiasing, or `nearest` (the default of Keras, which some papers used).
+        resample: `bilinear` with antialiasing, `linear` without (OpenCV's INTER_LINEAR), or `nearest` (the default of
+            Keras); some papers used the latter two.
+        fit: `squeeze` an oblong image, or `crop` it to its central square first.
         center: share of each side that is kept, cut from the centre before resizing.
         crop: a further crop of the 8-bit image, before all else.
         stretch: multiply so that the largest value of the result is 255.
@@ -45,6 +48,7 @@ class Decoder:
     size: int
     channels: int
     resample: Resample = "bilinear"
+    fit: Fit = "squeeze"
     center: float = 1.0
     crop: Callable[[Image.Image], Image.Image] | None = None
     stretch: bool = False
@@ -80,11 +84,22 @@ class Decoder:
             image = self.crop(image)
         if self.center < 1:
             image = center_crop(image, self.center)
+        if self.fit == "crop":
+            image = central_square(image)
         if image.size != (self.size, self.size):
-            method = Image.Resampling.BILINEAR if self.resample == "bilinear" else Image.Resampling.NEAREST
-            image = image.resize((self.size, self.size), method)
+            image = self._resized(image)
         pixels = np.array(image, dtype=np.uint8).reshape(self.size, self.size, self.channels)
         return stretched(pixels) if self.stretch else pixels
+
+    def _resized(self, image: Image.Image) -> Image.Image:
+        side = (self.size, self.size)
+        if self.resample == "linear":
+            # Pillow averages over the source when it resizes and interpolates when it transforms.
+            whole = (0, 0, *image.size)
+            return image.transform(side, Image.Transform.EXTENT, whole, Image.Resampling.BILINEAR)
+        return image.resize(
+            side, Image.Resampling.BILINEAR if self.resample == "bilinear" else Image.Resampling.NEAREST
+        )
 
 
 def eight_bit(image: Image.Image, channels: int) -> Image.Image:
@@ -108,6 +123,13 @@ def center_crop(image: Image.Image, share: float) -> Image.Image:
     width, height = (max(1, round(side * share)) for side in image.size)
     left, top = (image.width - width) // 2, (image.height - height) // 2
     return image.crop((left, top, left + width, top + height))
+
+
+def central_square(image: Image.Image) -> Image.Image:
+    """The largest square about the centre."""
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    return image.crop((left, top, left + side, top + side))
 
 
 def stretched(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -66,6 +66,37 @@ def test_resizing_averages_or_picks(tmp_path: Path) -> None:
     assert set(np.unique(Decoder(8, 1, resample="nearest")(file))) <= {0, 255}
 
 
+def interpolated(pixels: np.ndarray, size: int) -> np.ndarray:
+    """Bilinear interpolation between the four nearest pixel centres, as OpenCV documents INTER_LINEAR."""
+    found = pixels.astype(np.float64)
+    for axis in (0, 1):
+        length = found.shape[axis]
+        at = ((np.arange(size) + 0.5) * length / size - 0.5).clip(0, length - 1)
+        low = np.minimum(np.floor(at).astype(int), length - 2)
+        share = (at - low).reshape([-1 if a == axis else 1 for a in range(found.ndim)])
+        found = found.take(low, axis) * (1 - share) + found.take(low + 1, axis) * share
+    return found
+
+
+@pytest.mark.parametrize("size", [7, 16, 40])
+def test_linear_interpolates_without_averaging(tmp_path: Path, size: int) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (33, 25), dtype=np.uint8)
+    file = saved(tmp_path / "noise.png", Image.fromarray(noise))
+    found = Decoder(size, 1, resample="linear")(file)[..., 0]
+    assert np.abs(found - interpolated(noise, size)).max() <= 1
+    if size < 25:
+        assert np.abs(found.astype(int) - Decoder(size, 1)(file)[..., 0]).max() > 40
+
+
+def test_crop_keeps_the_proportions_of_the_central_square(tmp_path: Path) -> None:
+    framed = np.zeros((16, 40), np.uint8)
+    framed[:, 12:28] = 255
+    file = saved(tmp_path / "wide.png", Image.fromarray(framed))
+    assert Decoder(8, 1, fit="crop")(file).min() == 255
+    assert Decoder(8, 1)(file).min() == 0
+    assert Decoder(8, 1, fit="crop")(saved(tmp_path / "tall.png", Image.fromarray(framed.T))).min() == 255
+
+
 def test_center_keeps_the_middle(tmp_path: Path) -> None:
     framed = np.zeros((16, 32), np.uint8)
     framed[4:12, 8:24] = 255
