@@ -15,9 +15,8 @@ from medrobust import GridError, MedrobustError
 from medrobust.api import did_you_mean
 
 from .labels import Labels, Where
+from .profiles import FORBID, Profile
 from .table import Key, Unit
-
-FORBID = ConfigDict(extra="forbid")
 
 
 @dataclass(frozen=True)
@@ -166,35 +165,6 @@ AnyFigure = Annotated[FigureSpec, Field(discriminator="kind")]
 
 
 @dataclass(frozen=True)
-class Substitution:
-    """Data or a model that stands for the paper's: every number that rests on it is marked.
-
-    Attributes:
-        axis: axis of the grid.
-        label: label on that axis; `*` and `?` are wildcards.
-        paper: what the paper has.
-        here: what stands for it.
-        reason: why.
-    """
-
-    axis: str
-    label: str
-    paper: str
-    here: str
-    reason: str = ""
-    __pydantic_config__: ClassVar[ConfigDict] = FORBID
-
-
-@dataclass(frozen=True)
-class Profile:
-    """One way of running a paper's grid."""
-
-    description: str
-    substitutions: list[Substitution] = field(default_factory=list)
-    __pydantic_config__: ClassVar[ConfigDict] = FORBID
-
-
-@dataclass(frozen=True)
 class PaperFacts:
     """Who, what, where; and the profiles."""
 
@@ -258,6 +228,8 @@ def read_paper(folder: Path) -> Paper:
         MedrobustError: naming file and key.
     """
     facts = _validated(PaperFacts, _toml(folder / "paper.toml"), folder / "paper.toml")
+    for name, profile in facts.profiles.items():
+        profile.check(f"{folder / 'paper.toml'}: profile {name}")
     tables = _toml(folder / "tables.toml").get("table", [])
     figures = _toml(folder / "figures.toml").get("figure", []) if (folder / "figures.toml").exists() else []
     return Paper(

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -10,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from medrobust import MedrobustError
-from medrobust.api import Record, Session, Store, compare
+from medrobust.api import Record, Session, Store, Value, compare, measure
 from medrobust_leaderboard.claims import (
     BoundClaim,
     Claim,
@@ -25,11 +26,13 @@ from medrobust_leaderboard.claims import (
     verdict_on,
     verdicts_on,
 )
-from medrobust_leaderboard.claims.estimates import EffectEstimate, apart
+from medrobust_leaderboard.claims.borders import above
+from medrobust_leaderboard.claims.estimates import EffectEstimate, apart, over_repetitions
 from medrobust_leaderboard.claims.members import Item
 from medrobust_leaderboard.claims.terminal import STYLES
 from medrobust_leaderboard.claims.verdicts import Verdict
 from medrobust_leaderboard.page import VERDICTS, render_page
+from medrobust_leaderboard.profiles import Substitution
 from medrobust_leaderboard.selection import rows_of
 
 
@@ -75,7 +78,7 @@ def series(*right: int) -> list[Item]:
 
 
 @pytest.mark.parametrize(
-    ("right", "verdict"), [(0, "holds"), (60, "does not hold"), (8, "undecided"), (None, "cannot be tested here")]
+    ("right", "verdict"), [(0, "holds"), (60, "does not hold"), (12, "undecided"), (None, "cannot be tested here")]
 )
 def test_every_verdict_on_a_bound(right: int | None, verdict: str) -> None:
     finding = verdict_on(bound(at_most=0.05), [item(right)])
@@ -91,10 +94,32 @@ def test_a_bound_reports_value_interval_and_n() -> None:
     assert finding.effect.high == pytest.approx(0.7592, abs=1e-4)
 
 
-def test_the_interval_decides() -> None:
-    # The Wilson interval of 0 of 200 ends at 1.88 %.
-    assert verdict_on(bound(at_most=0.0189), [item(0)]).verdict == "holds"
-    assert verdict_on(bound(at_most=0.0188), [item(0)]).verdict == "undecided"
+def test_a_bound_is_a_statement_about_the_estimate() -> None:
+    # No image of 200 is left: at most 1 %, though the Wilson interval ends at 1.88 %.
+    assert verdict_on(bound(at_most=0.01), [item(0)]).verdict == "holds"
+    assert verdict_on(bound(at_most=0.0), [item(0)]).verdict == "holds"
+    # 2 of 200 are 1 %, and 198 of 200 are 99 %: what is just satisfied is satisfied.
+    assert verdict_on(bound(at_most=0.01), [item(2)]).verdict == "holds"
+    assert verdict_on(bound(at_least=0.99), [item(198)]).verdict == "holds"
+
+
+@pytest.mark.parametrize(("border", "verdict"), [(0.0348, "undecided"), (0.0346, "does not hold")])
+def test_only_a_violation_beyond_chance_contradicts_a_bound(border: float, verdict: str) -> None:
+    # The Wilson interval of 12 of 200 begins at 3.466 %.
+    assert verdict_on(bound(at_most=border), [item(12)]).verdict == verdict
+
+
+def test_a_number_without_interval_satisfies_a_bound_and_contradicts_none() -> None:
+    def printed(rate: float, **labels: str) -> Item:
+        return replace(item(None, **labels), values={"accuracy": Value(rate)})
+
+    assert verdict_on(bound(at_most=0.05), [printed(0.04)]).verdict == "holds"
+    assert verdict_on(bound(at_most=0.05), [printed(0.9)]).verdict == "undecided"
+    finding = verdict_on(comparison(), [printed(0.1), printed(0.9, attack="FGSM")])
+    assert (finding.verdict, finding.missing) == (
+        "cannot be tested here",
+        "1 of 1 without a number or an interval: no interval",
+    )
 
 
 def test_cells_outside_the_selection_do_not_count() -> None:
@@ -126,14 +151,17 @@ def models(*right: int) -> list[Item]:
     [
         ("all", (0, 0, 0), "holds"),
         ("all", (0, 0, 100), "does not hold"),
-        ("all", (0, 0, 20), "undecided"),
+        ("all", (0, 0, 20), "holds"),
+        ("all", (0, 0, 24), "undecided"),
         ("most", (0, 0, 100), "holds"),
         ("most", (0, 100, 100), "does not hold"),
         ("most", (0, 100), "does not hold"),
-        ("most", (0, 20, 100), "undecided"),
+        ("most", (0, 20, 100), "holds"),
+        ("most", (0, 24, 100), "undecided"),
         ("average", (0, 0, 20), "holds"),
         ("average", (0, 0, 100), "does not hold"),
-        ("average", (10, 20, 30), "undecided"),
+        ("average", (10, 20, 30), "holds"),
+        ("average", (10, 20, 33), "undecided"),
     ],
 )
 def test_quantifiers(quantifier: str, right: Sequence[int], verdict: str) -> None:
@@ -147,16 +175,26 @@ def test_one_contradiction_among_many_must_stand_holms_correction() -> None:
     assert verdict_on(bound(at_most=0.10), models(60, *[0] * 19)).verdict == "does not hold"
 
 
+def pairs(count: int, right: int) -> list[Item]:
+    """PGD and FGSM on several models, on images of their own; FGSM leaves 20 of 200."""
+    return [
+        item(n, model=f"net{m}", attack=a, images=f"{m}{a}")
+        for m in range(count)
+        for a, n in (("PGD", right), ("FGSM", 20))
+    ]
+
+
 def test_members_in_favour_of_most_are_counted_after_holms_correction() -> None:
-    # 11 of 200 is 5.5 %, significantly below 10 % on its own and not as one of ten.
-    assert verdict_on(bound(at_most=0.10, quantifier="most"), models(11)).verdict == "holds"
-    finding = verdict_on(bound(at_most=0.10, quantifier="most"), models(*[11] * 10))
-    assert (finding.verdict, finding.supported) == ("undecided", 0)
+    # 8 of 200 are significantly fewer than 20 on their own (p about 0.02) and not as one of ten.
+    claim = comparison(quantifier="most", pair_on=["model"])
+    assert verdict_on(claim, pairs(1, 8)).verdict == "holds"
+    finding = verdict_on(claim, pairs(10, 8))
+    assert (finding.verdict, finding.supported, finding.members) == ("undecided", 0, 10)
 
 
 def test_all_is_tested_member_by_member_at_the_full_level() -> None:
     # Every member has to pass, so testing many of them only makes it harder (an intersection-union test).
-    assert verdict_on(bound(at_most=0.10), models(*[11] * 10)).verdict == "holds"
+    assert verdict_on(comparison(pair_on=["model"]), pairs(10, 8)).verdict == "holds"
 
 
 def test_the_member_that_decides_is_named() -> None:
@@ -167,23 +205,84 @@ def test_the_member_that_decides_is_named() -> None:
     assert verdict_on(bound(at_most=0.10, where=where), models(0, 20, 5)).decisive == "net1"
 
 
+# Seeds ---------------------------------------------------------------------------------------------------------------
+
+
+def seeds(*right: int, **labels: str) -> list[Item]:
+    return [item(count, seed=str(n), **labels) for n, count in enumerate(right)]
+
+
 def test_seeds_make_one_member_and_their_spread_counts() -> None:
-    cells = [item(count, seed=str(n)) for n, count in enumerate((0, 30, 60))]
-    finding = verdict_on(bound(at_most=0.30), cells)
-    assert finding.members == 1
+    finding = verdict_on(bound(at_most=0.10), seeds(0, 30, 60))
+    assert (finding.members, finding.effect and finding.effect.seeds) == (1, 3)
     assert finding.effect is not None
     assert finding.effect.effect == pytest.approx(0.15)
-    # t interval over three seeds, cut at 0: 0.15 +- 4.303 * 0.15 / sqrt(3).
-    assert finding.effect.high == pytest.approx(0.15 + 4.3027 * 0.15 / 3**0.5, abs=1e-4)
+    # The t interval over three seeds, 4.303 * 0.15 / sqrt(3), and the mean of the Wilson intervals.
+    images = np.mean([(measure("accuracy", record(n)).interval or (0, 0))[1] for n in (0, 30, 60)]) - 0.15
+    assert finding.effect.high == pytest.approx(0.15 + np.hypot(4.3027 * 0.15 / 3**0.5, images), abs=1e-4)
     assert finding.effect.low == 0.0
+    # 15 % is more than 10 %, and for any of the seeds' images significantly so; among the seeds it is chance.
+    assert verdict_on(bound(at_most=0.10), [item(30)]).verdict == "does not hold"
     assert finding.verdict == "undecided"
+
+
+def test_a_bound_holds_of_the_mean_over_seeds() -> None:
+    assert verdict_on(bound(at_most=0.16), seeds(0, 30, 60)).verdict == "holds"
+    # A mean of equal numbers may differ from them by rounding.
+    assert verdict_on(bound(at_least=0.7), seeds(140, 140, 140)).verdict == "holds"
 
 
 def test_equal_seeds_do_not_make_an_interval_of_no_width() -> None:
-    finding = verdict_on(bound(at_most=0.01), [item(0, seed=str(n)) for n in range(3)])
+    finding = verdict_on(bound(at_most=0.01), seeds(0, 0, 0))
     assert finding.effect is not None
     assert finding.effect.high == pytest.approx(0.0188, abs=1e-4)
-    assert finding.verdict == "undecided"
+
+
+def test_a_single_seed_that_contradicts_is_not_enough_and_several_are() -> None:
+    assert verdict_on(bound(at_most=0.05), seeds(0, 0, 60)).verdict == "undecided"
+    assert verdict_on(bound(at_most=0.05), seeds(50, 60, 55)).verdict == "does not hold"
+
+
+def test_a_comparison_over_seeds_must_stand_their_spread() -> None:
+    # Each seed alone is significant; on the mean, one seed out of line leaves it to chance.
+    weak = seeds(100, 100, 100, attack="FGSM")
+    assert verdict_on(comparison(), [*seeds(60, 55, 65), *weak]).verdict == "holds"
+    for right in (20, 80, 40):
+        assert verdict_on(comparison(), [item(right), item(100, attack="FGSM")]).verdict == "holds"
+    assert verdict_on(comparison(), [*seeds(20, 80, 95), *weak]).verdict == "undecided"
+
+
+def test_a_trend_over_seeds_must_stand_their_spread() -> None:
+    def falling(*ends: int) -> list[Item]:
+        first = seeds(*[180] * len(ends), budget="linf:1/255", eps="1")
+        return [*first, *seeds(*ends, budget="linf:2/255", eps="2")]
+
+    assert verdict_on(trend(), falling(100, 90, 110)).verdict == "holds"
+    assert verdict_on(trend(), falling(0, 179, 179)).verdict == "undecided"
+
+
+def test_few_seeds_have_heavy_tails() -> None:
+    # Differences of 0.2 with a standard error of 0.02 over three seeds and images that add nothing: t = 10 with two
+    # degrees of freedom, p = 0.0099, which a family of ten does not stand; a normal distribution would say 1e-23.
+    steady = EffectEstimate(0.2, 0.2 - 4.3027 * 0.02, 0.2 + 4.3027 * 0.02, n=100, seeds=3, spread=0.02)
+    assert above(steady, 0.0).supports == pytest.approx(0.00985, abs=1e-4)
+    assert above(steady, 0.2 - 4.3027 * 0.02).supports == pytest.approx(0.05, abs=1e-4)
+    # A border far beyond either is followed no further.
+    assert above(replace(steady, effect=1e9, low=1e9 - 0.09, high=1e9 + 0.09), 0.0).supports <= 1e-12
+
+
+def test_the_interval_over_seeds_covers_what_it_should() -> None:
+    # Five trainings whose accuracies vary as much as their mean does with the 400 test images they share.
+    rng = np.random.default_rng(7)
+    truth, runs, covered = 0.5, 2000, 0
+    for _ in range(runs):
+        luck = rng.normal(0, 0.025)
+        found = [truth + luck + rng.normal(0, 0.025 * 5**0.5) for _ in range(5)]
+        whole = over_repetitions([EffectEstimate(x, x - 1.96 * 0.025, x + 1.96 * 0.025, n=400) for x in found], (0, 1))
+        assert whole.low is not None
+        assert whole.high is not None
+        covered += whole.low <= truth <= whole.high
+    assert 0.94 < covered / runs < 0.98
 
 
 # Comparisons ---------------------------------------------------------------------------------------------------------
@@ -450,7 +549,7 @@ def findings() -> list[Finding]:
         verdict_on(bound(at_most=0.05), models(0)),
         verdict_on(bound(id="c2", at_most=0.05), models(1)),
         verdict_on(bound(id="c3", at_most=0.05, where=where), models(0, 100)),
-        verdict_on(bound(id="c4", at_most=0.05), models(8)),
+        verdict_on(bound(id="c4", at_most=0.05), models(12)),
         verdict_on(bound(id="c5", at_most=0.05, text="ζ " * 60), []),
     ]
 
@@ -538,6 +637,9 @@ budget = ["linf:0/255", "linf:200/255"]
 """
 
 
+STAND_IN = Substitution("dataset", "data", paper="skin images", here="textures")
+
+
 def claims_of_a_grid() -> Iterable[Claim]:
     yield bound(id="same", where={"budget": "linf:0/255", "attack": "sign"}, metric="fooling_rate", at_most=0.4)
     yield trend(id="falls", where={"attack": "sign"})
@@ -548,13 +650,13 @@ def test_from_a_grid_to_verdicts(tmp_path: Path, session: Callable[..., Session]
     (tmp_path / "grid.toml").write_text(GRID, encoding="utf-8")
     here = session()
     plan = here.plan(tmp_path / "grid.toml")
-    before = verdicts_on(claims_of_a_grid(), rows_of(plan), Store(tmp_path / "nothing"), lambda row: False)
+    before = verdicts_on(claims_of_a_grid(), rows_of(plan), Store(tmp_path / "nothing"), lambda row: [])
     assert [finding.missing for finding in before[:2]] == [
         "records of 1 of 1 cells (not computed)",
         "records of 2 of 2 cells (not computed)",
     ]
     assert here.run(plan).complete
-    same, falls, elsewhere = verdicts_on(claims_of_a_grid(), rows_of(plan), here.store, lambda row: True)
+    same, falls, elsewhere = verdicts_on(claims_of_a_grid(), rows_of(plan), here.store, lambda row: [STAND_IN])
     assert same.effect is not None
     assert (same.verdict, same.effect.effect, same.n, same.substituted) == ("holds", 0.0, 24, True)
     assert falls.verdict == "holds"

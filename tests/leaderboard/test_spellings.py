@@ -50,7 +50,7 @@ def table(**keys: object) -> TableSpec:
 
 
 def findings(report: PaperReport, claim: BoundClaim | ComparisonClaim | TrendClaim) -> Finding:
-    (finding,) = verdicts_on([claim], report.rows, report.store, lambda row: False)
+    (finding,) = verdicts_on([claim], report.rows, report.store, lambda row: [])
     return finding
 
 
