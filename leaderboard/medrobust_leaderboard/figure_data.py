@@ -110,10 +110,12 @@ def _content(report: PaperReport, spec: FigureSpec) -> _Content | None:
 
 
 def curve_panels(report: PaperReport, spec: CurvesSpec) -> list[figures.CurvePanel]:
-    """The panels of a figure of curves; what has no attack (or no defense) stands at 0."""
+    """The panels of a figure of curves; what has no attack (or no defense) stands at 0 of every curve."""
     selected = [s for s in report.rows if matches(s.row, spec.where)]
     panels = []
     for panel in _keys(spec.panels, spec, selected):
+        if is_clean(panel):
+            continue
         series = [
             _series(report, spec, panel, key, selected)
             for key in _keys(spec.series, spec, selected)
@@ -134,7 +136,7 @@ def _series(
 ) -> figures.Series | None:
     places: dict[float, list[Selected]] = {}
     measured = [each for each in selected if rule_for(each.row, spec.value, key.get("value")) is not None]
-    for each in at({**panel, **key}, measured):
+    for each in (*_unattacked(spec.x, {**panel, **key}, measured), *at({**panel, **key}, measured)):
         if (x := _abscissa(spec.x, each)) is not None:
             places.setdefault(x, []).append(each)
     points: list[tuple[float, Value | None]] = []
@@ -155,6 +157,14 @@ def _series(
         style="control" if control else "line",
         like=_partner(spec, key, selected) if control else "",
     )
+
+
+def _unattacked(x: str, key: Mapping[str, str], selected: Sequence[Selected]) -> list[Selected]:
+    """The clean records with which the curve of one attack begins, if they are among those selected."""
+    if "attack" not in key or x.startswith("defense."):
+        return []
+    others = {axis: label for axis, label in key.items() if axis != "attack"}
+    return at(others, [s for s in selected if is_clean(s.row)])
 
 
 def _abscissa(x: str, selected: Selected) -> float | None:
