@@ -15,11 +15,12 @@ from ..engine.running.executors import Workers
 from ..engine.running.progress import Terminal, human_time
 from ..engine.session import Outcome, Session
 from ..engine.superseded import reasons_in_words, superseded_reasons
+from ..engine.verification import Verification, draw_cells, verify_cells
 from ..errors import did_you_mean
 from ..grid.blocks import Grid
-from ..grid.cells import Cell, Entry
+from ..grid.cells import Cell
 from ..grid.differences import tell_apart
-from ..grid.plan import Plan
+from ..grid.plan import Entry, Plan
 from ..grid.reader import parse_grid, read_grid
 from ..plugins.registry import Registry
 from ..results.inventory import Inventory
@@ -55,10 +56,12 @@ __all__ = [
     "Store",
     "Terminal",
     "Value",
+    "Verification",
     "Workers",
     "bootstrap",
     "compare",
     "did_you_mean",
+    "draw_cells",
     "holm",
     "human_time",
     "mean_of",
@@ -72,4 +75,5 @@ __all__ = [
     "reasons_in_words",
     "superseded_reasons",
     "tell_apart",
+    "verify_cells",
 ]
