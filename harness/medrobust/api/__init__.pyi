@@ -22,6 +22,7 @@ from ..grid.cells import Cell
 from ..grid.differences import tell_apart
 from ..grid.plan import Entry, Plan
 from ..grid.reader import parse_grid, read_grid
+from ..plugins.in_memory import image_data
 from ..plugins.registry import Registry
 from ..results.inventory import Inventory
 from ..results.metrics import CONFIDENCE_BINS, METRICS, compare, measure, metric
@@ -64,6 +65,7 @@ __all__ = [
     "draw_cells",
     "holm",
     "human_time",
+    "image_data",
     "mean_of",
     "measure",
     "metric",
