@@ -92,6 +92,7 @@ def verify(
         _print(found)
         counted = ", ".join(f"{outcomes[name]} {words}" for name, (words, _) in WORDS.items() if outcomes[name])
         say(f"{len(found)} cells, drawn with --seed {seed}{' and trained anew' if refit else ''}: {counted}.")
+        _print_elsewhere(found)
         _print_next(found, store, plugin, data_root)
     if outcomes["different"] or outcomes["not run"]:
         raise typer.Exit(DIFFERENT if outcomes["different"] else NOT_RUN)
@@ -110,6 +111,16 @@ def _print(found: Sequence[Verification]) -> None:
             console.print(
                 Text.assemble(f"{each.cell[:8]}: ", (each.outcome, WORDS[each.outcome][1]), f": {text}"), soft_wrap=True
             )
+
+
+def _print_elsewhere(found: Sequence[Verification]) -> None:
+    """What to think of records of another machine, by their own words, where no decision differs."""
+    elsewhere = [e for e in found if e.outcome == "different" and e.decisions == 0 and e.remark.startswith("made with")]
+    if elsewhere:
+        say(
+            f"{len(elsewhere)} of the different records name another machine and differ in no decision. Attacks by "
+            "signs of gradients do so where rounding is another; only a machine such as theirs can tell."
+        )
 
 
 def _print_next(found: Sequence[Verification], store: Path, plugin: list[Path] | None, data_root: Path | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import pandas as pd
@@ -42,6 +42,7 @@ class Verification:
             with other weights, and the interval of the difference holds 0; `different`; or `not run`.
         detail: how it differs, or why it was not run.
         images: sample ids whose logits or norms differ by more than rounding.
+        decisions: images with another decision, where logits were compared and are not equal.
         remark: what is other on this machine, where the record is not equal bit by bit.
     """
 
@@ -50,6 +51,7 @@ class Verification:
     outcome: Outcome
     detail: str = ""
     images: tuple[str, ...] = ()
+    decisions: int | None = None
     remark: str = ""
 
     @property
@@ -132,11 +134,12 @@ def _plan(cells: Iterable[Cell], *, with_clean: bool) -> Plan:
 
 
 def _in_words(row: Mapping[str, Any]) -> str:
-    """A cell by the columns of its row."""
+    """A cell by the columns of its row, in short: `medrobust why` has the rest."""
     defense = "" if row["defense"] in ("none", None) else f" + {row['defense']}"
-    crafted = f" crafted on {row['surrogate']}" if row["surrogate"] else ""
+    crafted = f", crafted on {row['surrogate_architecture']}" if row["surrogate"] else ""
     attack = "clean" if row["attack"] == "none" else f"{row['attack']} {row['budget']} {row['goal']}"
-    return f"{attack}, {row['model']}{defense} on {row['dataset']}, seed {row['seed']}{crafted}"
+    dataset = str(row["dataset"]).partition("(")[0]
+    return f"{attack}, {row['architecture']}{defense} on {dataset}, seed {row['seed']}{crafted}"
 
 
 class _Comparison:
@@ -156,29 +159,30 @@ class _Comparison:
         return {i: self._verification(i, cell, stored.get(i), anew.get(i)) for i, cell in cells.items()}
 
     def _verification(self, identity: str, cell: Cell, stored: Samples | None, anew: Samples | None) -> Verification:
-        outcome, detail, images = self._outcome(identity, cell, stored, anew)
-        remark = "" if outcome == "equal" else self._remark(identity)
-        return Verification(identity, _in_words(self.rows[identity]), outcome, detail, images, remark)
+        found = self._compared(identity, cell, stored, anew)
+        remark = "" if found.outcome == "equal" else self._remark(identity)
+        return replace(found, remark=remark)
 
-    def _outcome(
-        self, identity: str, cell: Cell, stored: Samples | None, anew: Samples | None
-    ) -> tuple[Outcome, str, tuple[str, ...]]:
+    def _compared(self, identity: str, cell: Cell, stored: Samples | None, anew: Samples | None) -> Verification:
         row, again = self.rows[identity], self.again[identity]
+        found = Verification(identity, _in_words(row), "different")
         if row["status"] != again["status"]:
             if self.refit and not self._was_trained(cell):
-                return "not run", f"training failed: {again['reason']}", ()
-            return "different", f"{_verdict(row)} in the store, {_verdict(again)} here", ()
+                return replace(found, outcome="not run", detail=f"training failed: {again['reason']}")
+            return replace(found, detail=f"{_verdict(row)} in the store, {_verdict(again)} here")
         if row["status"] != "ok":
-            return "equal", f"{row['status']} here too", ()
+            return replace(found, outcome="equal", detail=f"{row['status']} here too")
         if stored is None or anew is None:
-            return "different", "the store does not hold its samples", ()
+            return replace(found, detail="the store does not hold its samples")
         agreement = compare_samples(stored, anew, multilabel=row["task"] == "multilabel")
         names = (*MEASURED, *REPEATED) if agreement.degree == "equal" else MEASURED
         if told := "; ".join(words for _, words in differing(row, again, names)):
-            return "different", told, ()
+            return replace(found, detail=told)
         if agreement.degree == "different" and self.refit:
-            return (*self._by_interval(identity, cell), ())
-        return agreement.degree, agreement.detail, agreement.images
+            outcome, detail = self._by_interval(identity, cell)
+            return replace(found, outcome=outcome, detail=detail, decisions=agreement.decisions)
+        images, decisions = agreement.images, agreement.decisions
+        return replace(found, outcome=agreement.degree, detail=agreement.detail, images=images, decisions=decisions)
 
     def _was_trained(self, cell: Cell) -> bool:
         """Whether the weights that a cell rests on could be made here."""

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from ..contracts import BudgetSpec, Precision
-from ..errors import GridError
+from ..errors import GridError, PluginError
+from ..plugins.in_memory import ORIGIN
 from ..plugins.registry import Registry
 from ..plugins.specs import Spec, build
 from .blocks import GoalSpec, PartSpec, Stop
@@ -127,8 +128,17 @@ def _target(definition: Mapping[str, Any], builder: Builder, registry: Registry)
 
 
 def _spec(kind: str, table: Mapping[str, Any], registry: Registry) -> Spec:
-    fields = {key: value for key, value in table.items() if key != "name"}
-    return build(registry.find(kind, table["name"]), fields, registry)
+    name, fields = table["name"], {key: value for key, value in table.items() if key != "name"}
+    try:
+        offer = registry.find(kind, name)
+    except PluginError:
+        if name.partition(":")[0] != ORIGIN:
+            raise
+        raise PluginError(
+            f"{kind} '{name}' was handed in by a program, which has to hand it in again: Session.add_model or "
+            "Session.add_dataset, then medrobust.api.verify_cells with that session"
+        ) from None
+    return build(offer, fields, registry)
 
 
 def _part_spec(written: str | Mapping[str, Any], registry: Registry) -> PartSpec:

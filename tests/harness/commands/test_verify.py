@@ -23,6 +23,16 @@ budget = "linf:8/255"
 """
 
 
+def change(store: Store, table: str, cell: str, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change the rows of one cell."""
+    for file in store.files(table):
+        rows = store.read_file(table, file).to_pylist()
+        for row in rows:
+            if row["cell"] == cell:
+                change(row)
+        store._write(table, file.stem, pa.Table.from_pylist(rows, schema=TABLES[table]))
+
+
 @pytest.fixture
 def ran(program: Program, tmp_path: Path) -> Program:
     """The program, after a run of four cells."""
@@ -44,11 +54,7 @@ def test_a_forged_record_is_named(ran: Program, tmp_path: Path) -> None:
     store = Store(tmp_path / "medrobust-store")
     frame = store.cells(["attack"])
     cell = str(frame[frame["attack"] == "sign"]["cell"].iloc[0])
-    for file in store.files("samples"):
-        rows = store.read_file("samples", file).to_pylist()
-        for row in rows:
-            row["logits"] = row["logits"][::-1] if row["cell"] == cell else row["logits"]
-        store._write("samples", file.stem, pa.Table.from_pylist(rows, schema=TABLES["samples"]))
+    change(store, "samples", cell, lambda row: row.update(logits=row["logits"][::-1]))
     told = ran("verify", "medrobust-store", "--seed", 3)
     assert told.status == 1, told
     assert "4 cells, drawn with --seed 3: 3 equal, 1 different." in told.out
@@ -59,6 +65,18 @@ def test_a_forged_record_is_named(ran: Program, tmp_path: Path) -> None:
     (found,) = [each for each in facts["cells"] if each["outcome"] == "different"]
     assert found["cell"] == cell
     assert len(found["images"]) == 24
+
+
+def test_records_of_another_machine_that_differ_in_no_decision_are_pointed_out(ran: Program, tmp_path: Path) -> None:
+    store = Store(tmp_path / "medrobust-store")
+    cell = str(store.cells(["cell"])["cell"].iloc[0])
+    change(store, "samples", cell, lambda row: row.update(logits=[x + 0.01 for x in row["logits"]]))
+    assert "another machine" not in ran("verify", "medrobust-store").out
+    change(store, "cells", cell, lambda row: row.update(hardware="Abacus"))
+    told = ran("verify", "medrobust-store")
+    assert told.status == 1
+    assert "made with Abacus (here " in told.out
+    assert "1 of the different records name another machine and differ in no decision." in told.out
 
 
 def test_what_cannot_be_run_here_has_a_status_of_its_own(ran: Program) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from safetensors.torch import save_file
 
 from medrobust import Shape
-from medrobust.api import Session, Store, Verification, draw_cells, parse_grid
+from medrobust.api import Session, Store, Verification, draw_cells, parse_grid, verify_cells
 
 Row = dict[str, Any]
 Change = Callable[[Row], None]
@@ -84,6 +85,23 @@ def test_a_source_that_has_changed_is_named(
     cell = pick(ran, attack="batched", model="tiny-net")
     found = verify(ran, [cell], files=(file,))[cell]
     assert (found.outcome, found.detail) == ("not run", "other source of attack 'batched'")
+
+
+def test_a_network_in_memory_has_to_be_handed_in_again(
+    pick: Pick, opened: Open, verify: Verify, tmp_path: Path
+) -> None:
+    session = opened(tmp_path / "store")
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2))
+    session.add_model("mine", network, shape=(1, 8, 8))
+    table = {"dataset": "textures", "model": "memory:mine", "attack": "sign", "budget": "linf:8/255"}
+    assert session.run(session.plan({"grid": [table]})).complete
+    cell = pick(session.store, attack="sign")
+    found = verify(session.store, [cell])[cell]
+    assert found.outcome == "not run"
+    assert found.detail.startswith("model 'memory:mine' was handed in by a program, which has to hand it in again")
+    handed_in = opened(tmp_path / "handed in")
+    handed_in.add_model("mine", network, shape=(1, 8, 8))
+    assert [each.outcome for each in verify_cells(session.store, [cell], handed_in)] == ["equal"]
 
 
 def test_data_that_is_not_here_is_named(ran: Store, verify: Verify, forge: Forge, pick: Pick) -> None:
