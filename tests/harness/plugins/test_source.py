@@ -236,36 +236,28 @@ def local(tmp_path: Path, name: str, code: str) -> type:
 CHILD = """
     from dataclasses import dataclass
     from typing import ClassVar
-    from medrobust_attacks.gradient import PGD
+    from pack.attack import Mine
 
     @dataclass(frozen=True)
-    class Child(PGD):
+    class Child(Mine):
         name: ClassVar[str] = "child"
         VALUE: ClassVar[int] = 1
 """
 
 
-def test_a_revision_is_not_inherited(tmp_path: Path) -> None:
+def test_a_revision_is_not_inherited(hash_of: HashOf, tmp_path: Path) -> None:
+    revised = PACKAGE["attack.py"].replace('= "mine"', '= "mine"\n        revision: ClassVar[int] = 3')
+    assert hash_of({**PACKAGE, "attack.py": revised}) == "r3"
     first, second = (local(tmp_path, f"child{n}", CHILD.replace("= 1", f"= {n}")) for n in (1, 2))
-    assert first.revision == second.revision == 1  # type: ignore[attr-defined]
-    one, other = source_hash(first), source_hash(second)
-    assert one != other
+    assert first.revision == second.revision == 3  # type: ignore[attr-defined]
+    assert source_hash(first) != source_hash(second)
     # The base answers for itself, by its revision.
-    assert one.endswith("+medrobust_attacks.PGD:r1")
+    assert source_hash(first).endswith("+pack.Mine:r3")
 
 
 def test_a_base_without_a_revision_brings_its_source(hash_of: HashOf, tmp_path: Path) -> None:
-    child = """
-        from dataclasses import dataclass
-        from typing import ClassVar
-        from pack.attack import Mine
-
-        @dataclass(frozen=True)
-        class Child(Mine):
-            name: ClassVar[str] = "child"
-    """
     base = hash_of(PACKAGE)
-    assert source_hash(local(tmp_path, "offspring", child)).endswith(f"+{base}")
+    assert source_hash(local(tmp_path, "offspring", CHILD)).endswith(f"+{base}")
 
 
 def test_a_class_whose_source_cannot_be_found_must_have_a_revision(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import foolbox
 import pytest
 import torch
 
-from medrobust import Attack, Budget, Goal, IterativeAttack, Length, Targeted, Untargeted, decide
+from medrobust import Attack, Budget, Goal, IterativeAttack, Length, Registry, Targeted, Untargeted, decide
+from medrobust.plugins.specs import build
 from medrobust_attacks import BIM, FGSM, PGD, CWLinf, Noise
 
 BUDGETS = [Budget("linf", 0.03), Budget("l2", 0.25)]
@@ -153,3 +156,19 @@ def test_multi_label_loss_rises(network, images, draws, attack, budget, targeted
     found = attack.perturb(net, x, goal, budget, draws(8))
     assert (goal.loss(net.logits(found)) > goal.loss(net.logits(x))).all()
     assert (found - x).abs().max() > 0
+
+
+def test_a_subclass_answers_for_its_own_source(tmp_path: Path) -> None:
+    code = (
+        "from dataclasses import dataclass\nfrom typing import ClassVar\nfrom medrobust_attacks import PGD\n\n"
+        '@dataclass(frozen=True)\nclass Child(PGD):\n    name: ClassVar[str] = "child"\n    factor: ClassVar[int] = 1\n'
+    )
+    hashes = []
+    for number, edited in enumerate((code, code.replace("= 1", "= 2"))):
+        file = tmp_path / f"child{number}.py"
+        file.write_text(edited)
+        registry = Registry(strict=True)
+        registry.load_file(file)
+        hashes.append(build(registry.find("attack", "child"), {}, registry).fields["source"])
+    assert hashes[0] != hashes[1]
+    assert all(source.endswith("+medrobust_attacks.PGD:r1") for source in hashes)
