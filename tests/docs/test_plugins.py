@@ -103,7 +103,9 @@ def test_the_commands_example_adds_a_command(examples: Examples, place: Path) ->
 
 
 def test_there_is_an_example_of_each_kind(examples: Examples) -> None:
-    bases = {base for each in examples(DOCUMENT) for base in re.findall(r"^class \w+\((\w+)\)", each.code, re.MULTILINE)}
+    bases = {
+        base for each in examples(DOCUMENT) for base in re.findall(r"^class \w+\((\w+)\)", each.code, re.MULTILINE)
+    }
     assert set(CONTRACTS) <= bases
 
 

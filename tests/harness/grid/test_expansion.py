@@ -287,7 +287,7 @@ def test_impossible_pairs_are_excluded_with_the_reason(entries: Entries) -> None
     )
     reasons = {(e.row()["attack"], e.row()["budget"], e.row()["goal"]): e.excluded for e in found}
     assert reasons[("sign", "linf:1/255", "target:b")] == ""
-    assert reasons[("sign", "l2:1", "untargeted")] == "attack 'sign' knows the norms linf, not l2"
+    assert reasons[("sign", "l2:1", "untargeted")] == "attack 'sign' supports the norms linf, not l2"
     assert reasons[("hum", "l2:1", "target:b")] == "attack 'hum' has no targeted form"
     assert "needs a radius" in reasons[("hum", "linf:min", "untargeted")]
     assert all(e.cell is None for e in found if e.excluded)
@@ -295,7 +295,7 @@ def test_impossible_pairs_are_excluded_with_the_reason(entries: Entries) -> None
 
 def test_the_threat_model_of_the_inner_attack_counts(entries: Entries) -> None:
     found = entries(attack='{ name = "halved", of = "sign" }', budget='["l2:1", "linf:1/255"]')
-    assert {e.excluded for e in found} == {"", "attack 'sign' knows the norms linf, not l2"}
+    assert {e.excluded for e in found} == {"", "attack 'sign' supports the norms linf, not l2"}
 
 
 def test_an_attack_that_can_never_run_is_a_mistake_of_the_grid(entries: Entries) -> None:
