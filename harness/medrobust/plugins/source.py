@@ -33,6 +33,15 @@ def source_hash(plugin: type[Plugin]) -> str:
     return "+".join(dict.fromkeys(_parts(plugin, Home.of(plugin.__module__))))
 
 
+def code_hash(cls: type) -> str:
+    """A hash of the source that any class rests on, such as that of a network; found as for a plugin.
+
+    Raises:
+        PluginError: if its source cannot be found.
+    """
+    return _source_of(cls)
+
+
 def _parts(cls: type, home: Home | None) -> Iterator[str]:
     """What a class contributes, then its bases; `home` is that of the plugin, whose helpers count as well."""
     top = cls.__module__.partition(".")[0]
