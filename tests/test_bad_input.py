@@ -58,8 +58,8 @@ MISTAKES = {
     ),
     "impossible pair": (
         'attack = "sign"\nbudget = "l2:1"',
-        "grid[0].attack: 'sign' can run with no budget, goal and data set of this grid: attack 'sign' supports the norms "
-        "linf, not l2. Change one of them or leave the attack out",
+        "grid[0].attack: 'sign' cannot run with any budget, goal and data set of this grid: attack 'sign' supports the "
+        "norms linf, not l2. Change one of them or leave the attack out",
     ),
     "broken toml": ("seed = [1", "not TOML"),
 }

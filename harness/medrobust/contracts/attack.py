@@ -98,8 +98,8 @@ class IterativeAttack(Attack):
     """
 
     sees_result: ClassVar[bool] = False
-    """Whether the last pass of a step is on the images that it yields, as in a search that keeps the best image: the host
-    then knows from its logits which of them look broken. Gradient steps pass an image one step after they yield it."""
+    """Whether the last pass of a step is on the images that it yields, as in a search that keeps the best image: the
+    host then knows from its logits which of them look broken. Gradient steps pass an image only after they yield it."""
 
     @abstractmethod
     def iterates(

@@ -163,8 +163,8 @@ class _Expansion:
             reasons = [reason for (attack, *_), reason in self._gated.items() if attack == number]
             if reasons and all(reasons) and number not in spared:
                 raise GridError(
-                    f"{self.block.where}.attack: '{choice.label}' can run with no budget, goal and data set of this "
-                    f"grid: {reasons[0]}. Change one of them or leave the attack out"
+                    f"{self.block.where}.attack: '{choice.label}' cannot run with any budget, goal and data set of "
+                    f"this grid: {reasons[0]}. Change one of them or leave the attack out"
                 )
 
     def _cell(self, at: _At) -> tuple[Cell | None, str]:
