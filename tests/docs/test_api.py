@@ -45,6 +45,11 @@ def test_the_blocks_form_one_program(
     ((cell, _),) = found["probed"].probes.values()
     assert cell.attack.name == "fgsm"
     assert found["arrays"].keys() == {"clean", "adversarial", "positions"}
+    accuracies = [
+        medrobust.api.measure("accuracy", record).scalar
+        for _, record in found["session"].store.records(found["live"].cells)
+    ]
+    assert sorted(accuracies) == [0.0, 1.0]
 
 
 def test_every_name_that_is_imported_is_public(blocks: Blocks) -> None:
