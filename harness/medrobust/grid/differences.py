@@ -1,4 +1,4 @@
-"""In which words two identities differ, for people who ask why a result is superseded or stands twice."""
+"""How two identities differ, in words: why a result is superseded, or why equal labels have two results."""
 
 from __future__ import annotations
 

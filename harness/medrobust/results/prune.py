@@ -1,7 +1,7 @@
-"""Removing from a store what nobody needs: superseded and failed results, and what no result refers to.
+"""Removing from a store what is not needed: superseded and failed results, and what no result refers to.
 
-Rows go before what they refer to, and a file that keeps some of its rows is replaced as a whole by a rename. So a kill
-at any moment loses nothing that stays; what it leaves over, the next call removes.
+Rows are removed before what they refer to, and a file that keeps some of its rows is replaced as a whole by a rename.
+If the process is killed, nothing that is needed is lost; the next call removes the rest.
 """
 
 from __future__ import annotations

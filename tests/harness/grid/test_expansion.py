@@ -203,7 +203,7 @@ def test_an_attack_that_depends_on_its_batch_cannot_stop_at_success(batched: Ent
 
 
 def test_parts_that_need_different_batches_cannot_be_one_attack(batched: Entries) -> None:
-    with pytest.raises(GridError, match="is made of attacks that need batches of 16 and 32 images"):
+    with pytest.raises(GridError, match="combines attacks that need batches of 16 and 32 images"):
         batched(attack='["sign", { name = "all-of", of = ["batched", "drawing"] }]')
 
 
@@ -302,7 +302,7 @@ def test_an_attack_that_can_never_run_is_a_mistake_of_the_grid(entries: Entries)
     with pytest.raises(GridError) as caught:
         entries(attack='["hum", "sign"]', budget='["l2:1", "l2:2"]')
     assert str(caught.value) == (
-        "grid.toml: grid[0].attack: 'sign' can run with no budget, goal and data set of this grid: attack 'sign' knows "
+        "grid.toml: grid[0].attack: 'sign' cannot run with any budget, goal and data set of this grid: attack 'sign' knows "
         "the norms linf, not l2. Change one of them or leave the attack out"
     )
 
