@@ -39,6 +39,10 @@ def code_hash(cls: type) -> str:
     Raises:
         PluginError: if its source cannot be found.
     """
+    try:
+        inspect.getsource(cls)  # a class may name a module whose file does not define it: one that was typed in
+    except (OSError, TypeError) as error:
+        raise PluginError(f"the source of {cls.__module__}.{cls.__qualname__} cannot be found") from error
     return _source_of(cls)
 
 

@@ -302,8 +302,8 @@ def test_an_attack_that_can_never_run_is_a_mistake_of_the_grid(entries: Entries)
     with pytest.raises(GridError) as caught:
         entries(attack='["hum", "sign"]', budget='["l2:1", "l2:2"]')
     assert str(caught.value) == (
-        "grid.toml: grid[0].attack: 'sign' cannot run with any budget, goal and data set of this grid: attack 'sign' knows "
-        "the norms linf, not l2. Change one of them or leave the attack out"
+        "grid.toml: grid[0].attack: 'sign' cannot run with any budget, goal and data set of this grid: attack 'sign' "
+        "supports the norms linf, not l2. Change one of them or leave the attack out"
     )
 
 
