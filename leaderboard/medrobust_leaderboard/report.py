@@ -100,7 +100,7 @@ class PaperReport:
         reference: tuple[float, float | None] | None,
     ) -> TableCell | None:
         """The cell at `key`; None where the grid has no such combination and the paper no value."""
-        cells = at(key, selected)
+        cells = cells_at(key, selected)
         paper, paper_bracket = reference or (None, None)
         if not cells:
             known = {axis: label for axis, label in key.items() if axis in LABELS}
@@ -229,7 +229,7 @@ def table_cell(
     )
 
 
-def at(key: Mapping[str, str], selected: Sequence[Selected]) -> list[Selected]:
+def cells_at(key: Mapping[str, str], selected: Sequence[Selected]) -> list[Selected]:
     """Cells at a place of a table, each once; the clean record only where no attack stands, or attacks are named."""
     axes = [axis for axis in key if axis != "value"]
     found = [s for s in selected if s.entry.excluded == "" and agree(s.row, key, axes)]

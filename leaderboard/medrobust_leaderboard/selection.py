@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from medrobust import MedrobustError, cumulative_field
-from medrobust.api import CONFIDENCE_BINS, Entry, Plan, Store, Value, mean_of, measure, metric, over_seeds, tell_apart
+from medrobust.api import CONFIDENCE_BINS, Entry, Plan, Store, Value, distinguish, mean_of, measure, metric, over_seeds
 
 from .labels import Row, is_free, matches
 from .machines import machines_of
@@ -162,7 +162,7 @@ def _check_identities(cells: Sequence[Selected], where: str) -> None:
     for family in alike.values():
         if len(family) > 1:
             fields = {cell: each.entry.cell.fields for cell, each in family.items() if each.entry.cell}
-            told = " and ".join(tell_apart([list(family)], fields.get).values())
+            told = " and ".join(distinguish([list(family)], fields.get).values())
             raise MedrobustError(
                 f"{where}: cells of equal labels differ ({told}); give one of them another name or tag"
             )

@@ -1,7 +1,7 @@
 """What a store holds, as one number for each set of labels: what the last run asked for under them, and nothing else.
 
 Only seeds are averaged. Cells that are both current and have equal labels, such as those of two blocks that differ in
-`threads`, are told apart by the fields of their identity that differ.
+`threads`, are distinguished by the fields of their identity that differ.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from medrobust.api import AXES, Inventory, Store, Value, measure, metric, over_seeds, superseded_reasons, tell_apart
+from medrobust.api import AXES, Inventory, Store, Value, distinguish, measure, metric, over_seeds, superseded_reasons
 
 from .machines import machines_of
 from .report import table_cell
@@ -128,8 +128,8 @@ def read_results(store: Store, name: str = "accuracy", *, superseded: bool = Fal
     results = _results(rows, frame, reasons)
     values = {cell: measure(name, record) for cell, record in store.records({r.cell for r in results} & ok)}
     groups: dict[tuple[Any, ...], list[Result]] = {}
-    for each in _told_apart(results, identity):
-        # Whatever the labels say, two cells of one seed never share a number: `_told_apart` has seen to that.
+    for each in _distinguished(results, identity):
+        # Whatever the labels say, two cells of one seed never share a number: `_distinguished` has seen to that.
         groups.setdefault((each.table_mark, each.mark, *each.key((*TABLE_AXES, *ROW_AXES))), []).append(each)
     bounds = metric(name).bounds
     old = inventory.rows[inventory.rows["cell"].isin(outdated)]
@@ -179,7 +179,7 @@ def _results(rows: pd.DataFrame, frame: pd.DataFrame, reasons: Mapping[str, str]
     return list(found.values())
 
 
-def _told_apart(results: Sequence[Result], identity: Identity) -> list[Result]:
+def _distinguished(results: Sequence[Result], identity: Identity) -> list[Result]:
     """Results, superseded ones last, with the words that tell those of equal labels apart."""
     members: dict[str, list[str]] = {}
     for each in results:
@@ -218,7 +218,7 @@ def _words(
     for each in results:
         if each.cell:
             families.setdefault(each.key((*axes, "seed")), []).append(subject(each))
-    return tell_apart(list(families.values()), identity)
+    return distinguish(list(families.values()), identity)
 
 
 def _number(

@@ -91,7 +91,7 @@ def _table(numbers: Sequence[StoreNumber], results: StoreResults, id_: str) -> T
         title=f"{labels['model']}{defense} on {labels['dataset']}{mark}",
         caption=f"{results.metric}: {_training(labels, members, results)}, evaluated on {labels['evaluate_on']}; "
         f"{_repetitions(numbers)}.",
-        row_names=(*shown_axes, "told apart by") if marked else tuple(shown_axes),
+        row_names=(*shown_axes, "distinguished by") if marked else tuple(shown_axes),
         rows=tuple(dict.fromkeys(row_of(n) for n in _in_order(numbers))),
         column_names=("budget",),
         columns=tuple((b,) for b in budgets),

@@ -16,7 +16,7 @@ from .table import LABELS, Table, TableCell, joined
 
 NUMBERS = ("value", "low", "high", "n")
 COMPARED = ("reference", "difference", "bracket", "reference_bracket")
-FACTS = ("state", "note", "superseded", "told_apart_by", "evidence", "cells", "torch", "hardware")
+FACTS = ("state", "note", "superseded", "distinguished_by", "evidence", "cells", "torch", "hardware")
 STORE_COLUMNS = (*LABELS, "seeds", "metric", "unit", *NUMBERS, *FACTS)
 WHERE = ("cells", "torch", "hardware")
 PAPER_COLUMNS = (
@@ -48,7 +48,7 @@ def tidy_store(results: StoreResults) -> list[Row]:
                 "state": number.shown.state or "ok",
                 "note": number.shown.note,
                 "superseded": first.superseded.removeprefix("superseded: "),
-                "told_apart_by": "; ".join(m for m in (first.table_mark, first.mark) if m and not first.superseded),
+                "distinguished_by": "; ".join(m for m in (first.table_mark, first.mark) if m and not first.superseded),
                 "evidence": first.evidence,
                 "cells": joined(r.cell for r in members),
                 "torch": joined(r.machine[0] for r in members),

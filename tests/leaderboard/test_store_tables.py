@@ -104,7 +104,7 @@ def test_an_attack_whose_source_was_corrected_shows_its_new_number(run: Run, tmp
     assert "'medrobust leaderboard here --superseded'" in line
     assert "'medrobust store prune here'" in line
     shown = only(corrected, superseded=True)
-    assert shown.row_names == ("attack", "told apart by")
+    assert shown.row_names == ("attack", "distinguished by")
     assert at(shown, "own", "superseded: other source of attack 'own'").value == weak.value
     assert at(shown, "own", "").value == strong.value
     assert superseded_line(read_results(corrected.store, superseded=True), "here") == ""

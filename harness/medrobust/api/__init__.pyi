@@ -18,7 +18,7 @@ from ..engine.superseded import reasons_in_words, superseded_reasons
 from ..errors import did_you_mean
 from ..grid.blocks import Grid
 from ..grid.cells import Cell, Entry
-from ..grid.differences import tell_apart
+from ..grid.differences import distinguish
 from ..grid.plan import Plan
 from ..grid.reader import parse_grid, read_grid
 from ..plugins.in_memory import image_data
@@ -60,6 +60,7 @@ __all__ = [
     "bootstrap",
     "compare",
     "did_you_mean",
+    "distinguish",
     "holm",
     "human_time",
     "image_data",
@@ -73,5 +74,4 @@ __all__ = [
     "read_grid",
     "reasons_in_words",
     "superseded_reasons",
-    "tell_apart",
 ]

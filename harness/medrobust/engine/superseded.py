@@ -17,7 +17,7 @@ def superseded_reasons(store: Store, rows: pd.DataFrame) -> dict[str, str]:
 
     Args:
         store: where the identities are.
-        rows: what `results.current.standing` gives.
+        rows: what `results.current.result_states` gives.
     """
     rows = rows[~rows["current"]].drop_duplicates("cell")
     if rows.empty:

@@ -59,7 +59,7 @@ def _subject(owner: str, fields: Mapping[str, Any]) -> str:
     return f"{SUBJECTS.get(owner, owner)}{name}"
 
 
-def tell_apart(
+def distinguish(
     families: Iterable[Collection[str]], identity: Callable[[str], Mapping[str, Any] | None]
 ) -> dict[str, str]:
     """Words for cells that have equal labels, such as "threads=2": the fields in which their identities differ.

@@ -92,7 +92,7 @@ def spread(items: Iterable[Item], metric: str) -> list[Item]:
     ]
 
 
-def chosen(items: Iterable[Item], *selections: Where) -> list[Item]:
+def planned_matches(items: Iterable[Item], *selections: Where) -> list[Item]:
     """The planned items that match one table of every selection."""
     return [
         item

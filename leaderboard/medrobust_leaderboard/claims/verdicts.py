@@ -25,7 +25,7 @@ from ..labels import Row, tables
 from ..selection import Selected
 from .effects import Gathered, Member, gather
 from .estimates import EffectEstimate, Tested, above, average, below, within
-from .members import Item, chosen, items_of, missing_labels, problems_of, spread, wanted, with_records
+from .members import Item, items_of, missing_labels, planned_matches, problems_of, spread, wanted, with_records
 from .specs import LEVEL, PENDING, BoundClaim, Claim, ComparisonClaim, TrendClaim
 
 Verdict = Literal["holds", "does not hold", "undecided", "cannot be tested here"]
@@ -213,5 +213,5 @@ def _concerned(claim: Claim, items: Sequence[Item]) -> list[Item]:
     cells: set[str] = set()
     for name in claim.metrics.values():
         for table in wanted(claim):
-            cells |= {item.cell for item in chosen(spread(items, name), table)}
+            cells |= {item.cell for item in planned_matches(spread(items, name), table)}
     return [item for item in items if item.cell in cells]
