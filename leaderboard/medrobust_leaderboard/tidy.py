@@ -29,9 +29,9 @@ Row = Mapping[str, Any]
 
 
 def tidy_store(results: StoreResults) -> list[Row]:
-    """A row for each number of a store, on the scale of records (0.8762, not 87.62); each number stands once.
+    """A row for each number of a store, on the scale of records (0.8762, not 87.62); each number once.
 
-    `seeds`, `cells`, `torch` and `hardware` have several values, separated by "; ", where a number rests on several.
+    `seeds`, `cells`, `torch` and `hardware` have several values, separated by "; ", where several are behind a number.
     """
     unit = metric(results.metric).unit
     rows: list[Row] = []
@@ -82,7 +82,7 @@ def tidy_tables(tables: Iterable[Table]) -> list[Row]:
 
 
 def to_csv(rows: Iterable[Row], columns: Sequence[str]) -> str:
-    """CSV with one header; an empty field is no number."""
+    """CSV with one header; an empty field means that there is no number."""
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     writer.writeheader()
@@ -91,7 +91,7 @@ def to_csv(rows: Iterable[Row], columns: Sequence[str]) -> str:
 
 
 def to_json(rows: Iterable[Row], columns: Sequence[str]) -> str:
-    """A list of objects, all with the same keys; null is no number."""
+    """A list of objects, all with the same keys; null means that there is no number."""
     return json.dumps([{column: row.get(column) for column in columns} for row in rows], indent=1)
 
 

@@ -17,7 +17,7 @@ from .combinations import classes_of, label_combinations, title_of
 
 
 def curve_panels(report: PaperReport, spec: CurvesSpec) -> list[figures.CurvePanel]:
-    """The panels of a figure of curves; what has no attack (or no defense) stands at 0."""
+    """The panels of a figure of curves; entries without attack (or defense) are at 0."""
     selected = [s for s in report.rows if matches(s.row, spec.where)]
     panels = []
     for panel in label_combinations(spec.panels, spec, selected):
@@ -65,7 +65,7 @@ def _series(
 
 
 def _abscissa(x: str, selected: Selected) -> float | None:
-    """Where an entry stands on the x axis; what is not attacked, or not hardened, stands at 0."""
+    """The place of an entry on the x axis; entries without attack (or defense) are at 0."""
     axis, dot, _ = x.partition(".")
     if selected.row.get(axis if dot else "attack") == CLEAN:
         return 0.0

@@ -30,7 +30,7 @@ def image_tiles(report: PaperReport, spec: ImagesSpec) -> tuple[list[str], list[
         places = [_place(report, spec, {**row, **column}, selected) for column in columns]
         if not any(place for place in places):
             continue
-        # Only the perturbation is shown: one line, whatever the number of examples.
+        # Only the perturbation is shown: one line for any number of examples.
         for number in range(1 if spec.show == ["perturbation"] else spec.examples):
             line: list[figures.Tile | None] = []
             for column, place in zip(columns, places, strict=True):

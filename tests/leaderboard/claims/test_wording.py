@@ -58,7 +58,7 @@ def test_a_verdict_is_told_with_effect_interval_n_and_section(make: Make) -> Non
     assert describe(third) == [
         "most contrary of 2 (net1): 50.0 % [43.1, 56.9]",
         "claimed: at most 5.0 %",
-        "1 of 2 in favour, 1 against",
+        "supported by 1 of 2, contradicted by 1",
         "n = 200",
         "section 4.2",
     ]
