@@ -94,7 +94,7 @@ class BIM(IterativeAttack):
     """Basic iterative method: FGSM in small steps from the clean image, kept inside the ball.
 
     Kurakin, Goodfellow, Bengio, "Adversarial examples in the physical world", 2017. The defaults are those of ma2020
-    (section 3.2): 40 steps of eps/40, with which the ball is never left.
+    (section 4.1): 40 steps of eps/40, with which the ball is never left.
 
     Attributes:
         steps: number of steps (cumulative).
@@ -119,7 +119,7 @@ class PGD(IterativeAttack):
     """Projected gradient descent on the negative loss, from a random point of the ball.
 
     Madry et al., "Towards deep learning models resistant to adversarial attacks", ICLR 2018. The defaults are those of
-    ma2020 (section 3.2): 20 steps of eps/10.
+    ma2020 (section 4.1): 20 steps of eps/10.
 
     Attributes:
         steps: number of steps (cumulative).

@@ -99,7 +99,7 @@ class CWLinf(IterativeAttack):
     """Projected gradient descent on Carlini and Wagner's margin max(z_y - max_(i != y) z_i, -kappa).
 
     Carlini, Wagner, "Towards evaluating the robustness of neural networks", 2017, in the linf form of ma2020 (section
-    3.2): 20 steps of eps/10 from the clean image. ma2020 states no kappa; its released scripts pass 100, at which the
+    4.1): 20 steps of eps/10 from the clean image. ma2020 states no kappa; its released scripts pass 100, at which the
     hinge never saturates.
 
     Attributes:

@@ -36,7 +36,7 @@ def over_seeds(values: Sequence[Value], bounds: tuple[float, float] = (-np.inf, 
 
 
 def mean_of(values: Sequence[Value]) -> Value:
-    """Mean of the values that one table cell summarises, such as wetstein2020's means over models (5.4).
+    """Mean of the values that one table cell summarises, such as wetstein2020's means over models.
 
     Its interval is the mean of the intervals, which is the widest that their unknown correlation allows: they come
     from the same images and move together.
