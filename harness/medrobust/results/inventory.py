@@ -1,4 +1,4 @@
-"""What a store holds: each cell's state, and the files behind it."""
+"""What is in a store: the state of each cell, and the size of the files."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ COLUMNS = [*AXES, "status", "reason", "slot", "clean", "target", "weights", "per
 
 @dataclass(frozen=True)
 class Inventory:
-    """A store as its requests see it.
+    """The states of the results in a store.
 
     Attributes:
         cells: the table `cells`, a row for each cell.
         requests: the table `requests`.
-        rows: what is current and what superseded, under its labels (see `current.result_states`).
+        rows: current and superseded results under their labels (see `current.result_states`).
     """
 
     cells: pd.DataFrame
