@@ -48,7 +48,7 @@ class Slow(Attack):
     revision: ClassVar[int] = 1
     threat: ClassVar[ThreatModel] = ThreatModel(norms={"linf"})
 
-    def perturb(self, classifier, images, goal, budget, random):
+    def perturb(self, classifier, images, goal, budget, rng):
         time.sleep(SECONDS)
         return (images + budget.eps * (2 * (images < 0.5).float() - 1)).clamp(0, 1)
 '''
@@ -66,7 +66,7 @@ class Darken(Attack):
     name: ClassVar[str] = "darken"
     threat: ClassVar[ThreatModel] = ThreatModel(norms={"linf"}, knowledge="none")
 
-    def perturb(self, classifier, images, goal, budget, random):
+    def perturb(self, classifier, images, goal, budget, rng):
         return (images - budget.eps).clamp(0, 1)
 '''
 
