@@ -15,6 +15,8 @@ import typer
 import medrobust
 import medrobust.api
 import medrobust.commands
+from medrobust import GridError
+from medrobust.api import Registry, parse_grid
 from medrobust.cli import build
 from medrobust.grid import reader
 
@@ -122,10 +124,23 @@ def test_messages_name_commands_that_exist() -> None:
         command_of(words.split())
 
 
-@pytest.mark.parametrize("key", [*reader._KEYS, *reader._SURROGATE_KEYS, "define", "profile"])
-def test_every_key_of_a_grid_is_documented(key: str) -> None:
+def in_the_document_of_grids(key: str) -> bool:
     text = (ROOT / "docs" / "grid.md").read_text(encoding="utf-8")
-    assert f"`{key}`" in text or f"`[{key}" in text
+    return f"`{key}`" in text or f"`[{key}" in text
+
+
+@pytest.mark.parametrize("key", [*reader._KEYS, "define", "profile"])
+def test_every_key_of_a_grid_is_documented(key: str) -> None:
+    assert in_the_document_of_grids(key)
+
+
+def test_every_key_of_a_surrogate_is_documented(core: Registry) -> None:
+    grid = {"dataset": "textures", "model": "tiny-net", "surrogate": {"zzz": 1}}
+    with pytest.raises(GridError) as caught:
+        parse_grid({"grid": [grid]}, core)
+    keys = str(caught.value).partition("valid: ")[2].split(", ")
+    assert "instance" in keys
+    assert all(map(in_the_document_of_grids, keys))
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
