@@ -146,7 +146,7 @@ class _Watched(Classifier):
 class _Shrinking:
     """Runs an attack in steps on images that leave as they break, and writes what became of them into `result`.
 
-    The pass of a gradient step is on the point before it, so its logits show at no extra cost which of these points look
+    The pass of a gradient step is on the point before it, so its logits show at no extra cost which points look
     broken. An image that looks broken keeps that point and stays in the batch until so many do that a smaller batch
     suffices; then the original confirms all of them in one pass, and those that are broken leave with the point they
     kept. If the attack sees its result, the point is the one after the step.
