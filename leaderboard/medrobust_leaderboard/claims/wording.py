@@ -47,7 +47,7 @@ def describe(finding: Finding) -> list[str]:
     if finding.missing:
         parts.append(f"needs {finding.missing}")
     if finding.claim.reading and finding.effect is not None:
-        parts.append(f"reading: {finding.claim.reading}")
+        parts.append(f"interpretation: {finding.claim.reading}")
     return parts
 
 
@@ -61,9 +61,9 @@ def effect_text(finding: Finding) -> str:
         return number
     if claim.quantifier == "average":
         return f"mean of {finding.members}: {number}"
-    which = "middle"
+    which = "median"
     if claim.quantifier == "all":
-        which = "most contrary" if finding.contradicted else "weakest"
+        which = "strongest contradiction" if finding.contradicted else "weakest"
     place = f" ({finding.decisive})" if finding.decisive else ""
     return f"{which} of {finding.members}{place}: {number}"
 

@@ -56,7 +56,7 @@ def test_the_summary_counts_verdicts_in_words(make: Make) -> None:
 def test_a_verdict_is_told_with_effect_interval_n_and_section(make: Make) -> None:
     third = findings(make)[2]
     assert describe(third) == [
-        "most contrary of 2 (net1): 50.0 % [43.1, 56.9]",
+        "strongest contradiction of 2 (net1): 50.0 % [43.1, 56.9]",
         "claimed: at most 5.0 %",
         "supported by 1 of 2, contradicted by 1",
         "n = 200",
@@ -97,12 +97,12 @@ def test_page_and_terminal_know_the_same_verdicts() -> None:
 
 def test_the_page_takes_findings(make: Make) -> None:
     page = render_page("Title", "Intro", [], claims=[as_facts(finding) for finding in findings(make)])
-    assert "most contrary of 2 (net1): 50.0 %" in page
+    assert "strongest contradiction of 2 (net1): 50.0 %" in page
     assert "needs the paper&#39;s grid" in page
     assert "<strong>5 claims</strong> of the paper: holds (2), does not hold (1)" in page
 
 
 def test_a_reading_is_told_where_it_was_tested(make: Make) -> None:
     claim = make.bound(at_most=0.05, reading="Few is our word.")
-    assert describe(verdict_on(claim, make.models(0)))[-1] == "reading: Few is our word."
-    assert "reading" not in " ".join(describe(verdict_on(claim, [])))
+    assert describe(verdict_on(claim, make.models(0)))[-1] == "interpretation: Few is our word."
+    assert "interpretation" not in " ".join(describe(verdict_on(claim, [])))
