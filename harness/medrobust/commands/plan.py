@@ -27,8 +27,8 @@ from .printing import console
 from .sessions import open_session, print_clashes
 
 if TYPE_CHECKING:
-    from ..grid.cells import Cell, Entry
-    from ..grid.plan import Plan
+    from ..grid.cells import Cell
+    from ..grid.plan import Entry, Plan
 
 SHOWN = 10
 """Missing cells that are named; `--json` lists all."""

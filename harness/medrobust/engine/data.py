@@ -19,8 +19,8 @@ from torch import Tensor
 
 from ..contracts import DataInfo, Dataset, DataSource, ImageData, Norm
 from ..errors import DataError, StoreError
-from ..grid.cells import Part
 from ..grid.identity import digest
+from ..grid.parts import Part
 from ..grid.slices import cut
 from ..lru import Kept
 from ..results.verdict import canonical

@@ -11,10 +11,14 @@ from typing import Any, Final, NamedTuple
 from ..contracts import AXES, DataInfo
 from ..errors import GridError, MedrobustError, did_you_mean
 from .blocks import Block, GoalSpec, Grid
-from .cells import Cell, Entry, Part, Setting, Target
+from .builder import Builder
+from .cells import Cell
 from .gate import OF_ATTACKS, AttackGate
 from .metadata import MetadataCache
-from .targets import Targets
+from .parts import Part
+from .plan import Entry
+from .settings import Setting
+from .targets import Target
 
 
 def expand(grid: Grid, metadata: MetadataCache) -> list[Entry]:
@@ -80,7 +84,7 @@ class _Expansion:
     def __init__(self, block: Block, metadata: MetadataCache) -> None:
         self.block = block
         self.metadata = metadata
-        self.targets = Targets(metadata, block.split_seed, block.threads)
+        self.builder = Builder(metadata, block.split_seed, block.threads)
         self.clean: dict[tuple[int, ...], Entry] = {}
         """The clean record of every cell so far, by the numbers of what it rests on."""
         self._values = {axis: [choice.value for choice in choices] for axis, choices in block.axes.items()}
@@ -198,14 +202,14 @@ class _Expansion:
     def _target(self, at: _At) -> Target:
         key = (*at[:_ATTACK], at.seed)
         if key not in self._targets:
-            self._targets[key] = self.targets.target(**self._trained(at))
+            self._targets[key] = self.builder.target(**self._trained(at))
         return self._targets[key]
 
     def _source(self, at: _At, target: Target) -> Target:
         key = (*at[:_ATTACK], at.seed, at.surrogate)
         if key not in self._sources:
             patch = self._values["surrogate"][at.surrogate]
-            self._sources[key] = self.targets.source(target, patch, self._trained(at))
+            self._sources[key] = self.builder.source(target, patch, self._trained(at))
         return self._sources[key]
 
     def _trained(self, at: _At) -> dict[str, Any]:
@@ -218,7 +222,7 @@ class _Expansion:
         key = (at.evaluate_on, at.dataset)
         if key not in self._parts:
             spec, own = self._values["evaluate_on"][at.evaluate_on], self._values["dataset"][at.dataset]
-            self._parts[key] = self.targets.part(spec, own)
+            self._parts[key] = self.builder.part(spec, own)
         return self._parts[key]
 
     def _setting(self, at: _At, target: Target, part: Part) -> Setting:
@@ -235,7 +239,7 @@ class _Expansion:
                 seed=target.seed,
                 precision=value["precision"],
                 stop=self.block.stop,
-                craft_on=self.targets.part(value["craft_on"], value["dataset"]) if attack.universal else None,
+                craft_on=self.builder.part(value["craft_on"], value["dataset"]) if attack.universal else None,
                 batch=attack.batch,
             )
         return self._settings[key]

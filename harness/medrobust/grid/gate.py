@@ -19,7 +19,7 @@ from ..contracts import (
 from ..plugins.builtin import NoAttack
 from ..plugins.specs import Spec
 from .blocks import GoalSpec, Stop
-from .cells import Target
+from .targets import Target
 
 OF_ATTACKS: Final = frozenset({"goal", "budget", "precision", "surrogate", "craft_on", "detector"})
 """Axes that mean nothing to the clean record."""

@@ -17,7 +17,9 @@ from torch import Tensor
 
 from ...contracts import AnyAttack, Budget, DerivedAttack, Goal, SampleRNG, UniversalAttack
 from ...grid.blocks import GoalSpec, Stop
-from ...grid.cells import Cell, Part, Target
+from ...grid.cells import Cell
+from ...grid.parts import Part
+from ...grid.targets import Target
 from ...results.store import Store
 from ...results.verdict import InvalidImagesError, Status, Verified, canonical, norms, verify
 from ..context import RunContext

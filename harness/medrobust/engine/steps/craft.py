@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ...contracts import AnyAttack
-from ...grid.cells import Cell, Target
+from ...grid.cells import Cell
 from ...grid.identity import VERDICT_DRAWS
+from ...grid.targets import Target
 from ...results.store import Samples, StepRecord, Store
 from ...results.verdict import Status, Verified, logits_fault
 from ..context import RunContext, peak_memory
@@ -195,7 +196,6 @@ class Recording:
                 record.reason,
                 eps=stream.budget.eps if step.root else None,
                 control=step.root is not None and step.root.threat.knowledge == "none",
-                white_box=step.source.id == record.cell.target.id,
                 iterations=record.cell.cumulative_value or passes,
                 diagnosis=record.diagnosis,
                 images=len(stream.part),

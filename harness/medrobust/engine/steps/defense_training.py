@@ -26,7 +26,7 @@ from ...contracts import (
     cumulative_field,
 )
 from ...errors import DataError, PluginError
-from ...grid.cells import Target
+from ...grid.targets import Target
 from ...results.store import Store
 from ...results.verdict import InvalidImagesError, Verified, verify
 from ..context import RunContext
