@@ -56,7 +56,7 @@ class Removal:
 
 @dataclass(frozen=True)
 class _Needs:
-    """Keys by table that a set of cells rests on."""
+    """Keys by table that a set of cells depends on."""
 
     cells: frozenset[str]
     fits: frozenset[str]
@@ -129,7 +129,7 @@ def _needs(store: Store, inventory: Inventory, cells: Collection[str]) -> _Needs
     perturbations = {p for frame in (kept, asked) for p in frame["perturbation"].dropna()}
     fits = store.rows("fits")
     if kept["weights"].isna().any():
-        # Records that do not say what they rest on may rest on anything.
+        # Records that do not say what they depend on may depend on anything.
         weights |= set(fits["fit"])
     artifacts = store.rows("artifacts")
     probed = artifacts["description"].map(_probed_cell)
