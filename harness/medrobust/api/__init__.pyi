@@ -19,7 +19,7 @@ from ..engine.verification import Verification, draw_cells, verify_cells
 from ..errors import did_you_mean
 from ..grid.blocks import Grid
 from ..grid.cells import Cell
-from ..grid.differences import tell_apart
+from ..grid.differences import distinguish
 from ..grid.plan import Entry, Plan
 from ..grid.reader import parse_grid, read_grid
 from ..plugins.in_memory import image_data
@@ -62,6 +62,7 @@ __all__ = [
     "bootstrap",
     "compare",
     "did_you_mean",
+    "distinguish",
     "draw_cells",
     "holm",
     "human_time",
@@ -76,6 +77,5 @@ __all__ = [
     "read_grid",
     "reasons_in_words",
     "superseded_reasons",
-    "tell_apart",
     "verify_cells",
 ]

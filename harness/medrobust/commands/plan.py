@@ -132,7 +132,7 @@ def _cost_of(impossible: Sequence[Entry]) -> str:
         (len(rows), "cell", "cells"),
     )
     told = ", ".join(f"{count} {one if count == 1 else many}" for count, one, many in counts if count)
-    return f"If these were available: {told} more"
+    return f"If these were available, the plan would also have {told}"
 
 
 def _print_missing(missing: Sequence[Cell], seconds: float | None) -> None:

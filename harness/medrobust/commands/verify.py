@@ -1,4 +1,4 @@
-"""`medrobust verify`: does a store hold what its records say?"""
+"""`medrobust verify`: whether the records of a store can be reproduced."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def verify(
         bool,
         typer.Option(
             "--refit",
-            help="Train models, defenses and universal perturbations anew instead of taking those of the store; what "
+            help="Train models, defenses and universal perturbations again instead of taking those of the store; what "
             "is not equal then is compared by the 95 % interval of the difference over the same images.",
         ),
     ] = False,
@@ -60,7 +60,7 @@ def verify(
     acceleration: AccelerationOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
-    """Rebuild cells from their records, run them anew from the stored weights, and compare logits and norms.
+    """Rebuild cells from their records, run them again from the stored weights, and compare logits and norms.
 
     Nothing is written to the store. Exit status 0: all equal, bit by bit or within float32 rounding (1e-4);
     1: some are different; 3: none is different, but some cannot be run here.

@@ -1,4 +1,4 @@
-"""The axes along which results are told apart: grids multiply them, stores have a column for each."""
+"""The axes of results: grids multiply them, stores have a column for each."""
 
 from __future__ import annotations
 

@@ -118,7 +118,7 @@ class Budget:
     Attributes:
         norm: the norm that is bounded.
         eps: the radius; None asks for the smallest perturbation that succeeds (minimal-norm attacks).
-        box: the valid pixel range, or None to leave it unbounded (a fidelity switch; hirano2021 does not clip).
+        box: the valid pixel range, or None for no limit, as in papers that do not clip (hirano2021).
         slack: what the verdict tolerates beyond eps in linf per pixel, such as 1/255 for images rounded to 8 bits.
     """
 

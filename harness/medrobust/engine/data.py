@@ -116,7 +116,9 @@ def load_part(
     else:
         data = whole.take(cut(whole, part.slice, part.split_seed))
     if not len(data):
-        raise DataError(f"slice '{part.slice}' of data set '{part.dataset.label}' holds no image; it has {len(whole)}")
+        raise DataError(
+            f"slice '{part.slice}' of data set '{part.dataset.label}' contains no image; its split has {len(whole)}"
+        )
     return LoadedPart(data, info, shape or (info.channels, *info.size))
 
 

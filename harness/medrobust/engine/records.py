@@ -47,7 +47,7 @@ def restored(row: Mapping[str, Any], metadata: MetadataCache) -> Cell:
     expected = columns(cell)
     _check_identity(identity, json.loads(expected["identity"]))
     if cell.id != row["cell"]:
-        raise ContradictionError(f"what it rests on has the identity {cell.id}")
+        raise ContradictionError(f"its fields give the identity {cell.id}")
     names = (name for name in expected if name not in ("cell", "identity", "definition"))
     if told := [words for _, words in differing(row, expected, names)]:
         raise ContradictionError("; ".join(told))

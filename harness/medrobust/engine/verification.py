@@ -33,7 +33,7 @@ REPEATED = ("iterations", "diagnosis")
 
 @dataclass(frozen=True)
 class Verification:
-    """What became of one cell.
+    """The result of verifying one cell.
 
     Attributes:
         cell: its identity.
@@ -42,8 +42,8 @@ class Verification:
             with other weights, and the interval of the difference holds 0; `different`; or `not run`.
         detail: how it differs, or why it was not run.
         images: sample ids whose logits or norms differ by more than rounding.
-        decisions: images with another decision, where logits were compared and are not equal.
-        remark: what is other on this machine, where the record is not equal bit by bit.
+        decisions: number of images with another decision, if logits were compared and differ.
+        remark: what differs on this machine, if the record is not equal bit by bit.
     """
 
     cell: str
@@ -72,7 +72,7 @@ def draw_cells(store: Store, count: int, seed: int) -> list[str]:
 def verify_cells(
     store: Store, cells: Sequence[str], session: Session, *, refit: bool = False, watcher: Watcher | None = None
 ) -> list[Verification]:
-    """Run cells of a store anew from their records alone, and compare what comes of them.
+    """Run cells of a store again from their records alone, and compare the results.
 
     Args:
         store: where the records, weights and perturbations are; nothing is written to it.
@@ -82,7 +82,7 @@ def verify_cells(
             interval of the difference of a rate over the same images (accuracy, targeted success, or fooling rate where
             there are no labels; McNemar's pairs, patients counted as clusters). It speaks of images, not of how
             trainings scatter.
-        watcher: is told how it goes.
+        watcher: receives progress.
     """
     rows = _rows(store.cells().loc[list(cells)])
     session.store.create()

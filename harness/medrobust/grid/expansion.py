@@ -73,7 +73,7 @@ class _At(NamedTuple):
 
 _ATTACK: Final = AXES.index("attack")
 _TRAINED: Final = (*AXES[:_ATTACK], "seed")
-"""Axes that a target rests on."""
+"""Axes that a target depends on."""
 _BY_THE_GRID: Final = "excluded by the grid"
 _CLEAN_LABELS: Final = {**dict.fromkeys(OF_ATTACKS, ""), "attack": "none"}
 
@@ -86,7 +86,7 @@ class _Expansion:
         self.metadata = metadata
         self.builder = Builder(metadata, block.split_seed, block.threads)
         self.clean: dict[tuple[int, ...], Entry] = {}
-        """The clean record of every cell so far, by the numbers of what it rests on."""
+        """The clean record of every cell so far, by the numbers of what it depends on."""
         self._values = {axis: [choice.value for choice in choices] for axis, choices in block.axes.items()}
         self._labels = [tuple(c.label for c in block.axes[a]) or ("",) for a in AXES]
         self._attacks = [AttackGate(choice.value) for choice in block.axes["attack"]]
@@ -113,7 +113,7 @@ class _Expansion:
                 )
 
     def entries(self) -> Iterator[Entry]:
-        """An entry for every combination of labels that stands for something of its own."""
+        """An entry for every distinct combination of labels."""
         if not self.block.axes["budget"] and not all(each.clean for each in self._attacks):
             raise GridError(f"{self.block.where}: 'budget' is missing; attacks need one, such as \"linf:1/255\"")
         seen: set[tuple[tuple[str, ...], str]] = set()
@@ -159,7 +159,7 @@ class _Expansion:
         return Entry(_without_paths(labels, cell), block.tags, cell, probes=block.probes)
 
     def _check_attacks(self, spared: set[int]) -> None:
-        """An attack that the threat models bar from every combination is a mistake of the grid.
+        """An attack that the threat models exclude from every combination is a mistake in the grid.
 
         `spared` are attacks that left a combination out for another reason.
         """
@@ -167,8 +167,8 @@ class _Expansion:
             reasons = [reason for (attack, *_), reason in self._gated.items() if attack == number]
             if reasons and all(reasons) and number not in spared:
                 raise GridError(
-                    f"{self.block.where}.attack: '{choice.label}' can run with no budget, goal and data set of this "
-                    f"grid: {reasons[0]}. Change one of them or leave the attack out"
+                    f"{self.block.where}.attack: '{choice.label}' cannot run with any budget, goal and data set of "
+                    f"this grid: {reasons[0]}. Change one of them or leave the attack out"
                 )
 
     def _cell(self, at: _At) -> tuple[Cell | None, str]:
@@ -246,7 +246,7 @@ class _Expansion:
 
 
 def _without_paths(labels: tuple[str, ...], cell: Cell) -> tuple[str, ...]:
-    """Labels in which a checkpoint is called by its file's name and content, which tells more than where it lies."""
+    """Labels in which a checkpoint is called by its file's name and content, rather than by its path."""
     for target in (cell.target, cell.source):
         if target is not None and "checkpoint" in target.model_fields:
             written, named = target.model.name, target.model_name

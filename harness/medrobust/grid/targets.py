@@ -78,7 +78,7 @@ class Target:
 
     @property
     def weights(self) -> tuple[str, ...]:
-        """Identities of all weights it rests on, those of a pre-training first."""
+        """Identities of all weights it depends on, those of a pre-training first."""
         base = self.pretrained.weights if self.pretrained else ()
         return tuple(dict.fromkeys((*base, self.fit_id, self.weights_id())))
 

@@ -105,7 +105,7 @@ def build(offer: RegisteredPlugin, table: Mapping[str, Any], registry: Registry,
         if key not in valid:
             raise PluginError(f"{offer.kind} '{offer.name}' has no parameter '{key}'{did_you_mean(key, valid)}")
         if key in preset:
-            raise PluginError(f"{offer.kind} '{offer.name}' fixes '{key}' to {preset[key]!r}")
+            raise PluginError(f"{offer.kind} '{offer.name}' has '{key}' fixed to {preset[key]!r}; leave it out")
 
     def resolve(contract: type[Plugin], value: Any) -> Plugin:
         return nested(contract, value, registry).plugin
@@ -120,7 +120,7 @@ def build(offer: RegisteredPlugin, table: Mapping[str, Any], registry: Registry,
         raise
     except Exception as error:
         raise PluginError(
-            f"{offer.kind} '{offer.qualified}' cannot be made of {dict(table)}: {cause_of(error)}"
+            f"{offer.kind} '{offer.qualified}' cannot be created from {dict(table)}: {cause_of(error)}"
         ) from error
     return Spec.of(offer, plugin, registry, label)
 
@@ -145,7 +145,7 @@ def nested(contract: type[Plugin], value: Any, registry: Registry) -> Spec:
         raise PluginError(f"expected the name of {article(contract.kind)} or a table with `name`, got {value!r}")
     offer = registry.find(contract.kind, table.pop("name"))
     if not issubclass(offer.plugin, contract):
-        raise PluginError(f"'{offer.name}' is no {contract.__name__}, which is needed here")
+        raise PluginError(f"'{offer.name}' is not of the kind {contract.__name__}, which is needed here")
     return build(offer, table, registry)
 
 
