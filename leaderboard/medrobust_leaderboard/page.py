@@ -80,7 +80,7 @@ def render_page(
 
     Args:
         intro: plain text; a blank line begins a paragraph.
-        substitutions: what stands in for what, with keys `paper`, `here` and, if given, `reason`.
+        substitutions: what replaces the paper's data and models: keys `paper`, `here` and, if given, `reason`.
         claims: keys `id`, `text`, `section`, `verdict` (one of `VERDICTS`), and where they exist `effect` (number or
             text), `interval` ((low, high) or text), `n`, `missing` (what a test would need) and `construction` (why the
             answer follows from how the profile was made).

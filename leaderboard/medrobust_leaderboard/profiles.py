@@ -1,4 +1,4 @@
-"""One way of running a paper's grid: what stands for the paper's data and models, and what follows from that."""
+"""One way of running a paper's grid: what replaces the paper's data and models, and which answers follow from that."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ FORBID: Final = ConfigDict(extra="forbid")
 
 @dataclass(frozen=True)
 class Substitution:
-    """Data or a model that stands for the paper's: every number that rests on it is marked.
+    """Data or a model that replaces the paper's: every number that depends on it is marked.
 
     Attributes:
         axis: axis of the grid.
         label: label on that axis; `*` and `?` are wildcards.
         paper: what the paper has.
-        here: what stands for it.
+        here: what is used instead.
         reason: why.
-        classes: of a data set, the classes that go by another name, as the paper's name and ours; tables and claims
-            know them by the paper's.
+        classes: of a data set, the classes that have another name here: the paper's name and ours. Tables and claims
+            use the paper's.
     """
 
     axis: str
@@ -38,7 +38,7 @@ class Substitution:
 
 
 def class_names(classes: Sequence[str], substitutions: Iterable[Substitution]) -> tuple[str, ...]:
-    """The classes of a data set, each under the paper's name where a substitution says what stands for it.
+    """The classes of a data set, under the paper's names where a substitution gives them.
 
     Raises:
         MedrobustError: if a substitution names a class that the data set does not have.
@@ -60,8 +60,7 @@ class Profile:
     """One way of running a paper's grid.
 
     Attributes:
-        by_construction: claims, by id, that cannot be decided here, since the answer follows from how the profile was
-            made; with the reason.
+        by_construction: claims, by id, whose answer follows from how the profile was made; with the reason.
     """
 
     description: str

@@ -21,7 +21,7 @@ from .table import Key, Unit
 
 @dataclass(frozen=True)
 class Rule:
-    """Which metric stands under a label, for the cells that `where` matches; the first rule that matches counts."""
+    """The metric shown under a label, for the cells that `where` matches; the first rule that matches counts."""
 
     metric: str
     label: str = ""
@@ -98,7 +98,7 @@ class CurvesSpec(View):
     Attributes:
         panels, series: axes, or `value` for the label of a rule; several make a combined label.
         x: `eps` (in grey levels of 255), `zeta` (in percent), or a cumulative field such as `defense.iterations`; the
-            cells without attack (or defense) stand at 0.
+            cells without attack (or defense) are at 0.
         value: the rules that say which metric is shown.
         control: labels of the series that are controls, drawn dashed in the colour of the series that they differ from
             in these labels alone.
@@ -147,7 +147,7 @@ class ImagesSpec(View):
 
     Attributes:
         rows, columns: axes whose labels make the rows and the columns.
-        show: what stands at each place, from left to right.
+        show: what is shown at each place, from left to right.
         examples: examples at each place, below each other, of different classes; needs the probe `examples`.
     """
 
@@ -203,7 +203,7 @@ class Paper:
         """The paper's values by (row key, column key): value and number in brackets, as fractions.
 
         Raises:
-            MedrobustError: if a column is missing or a value is no number.
+            MedrobustError: if a column is missing or a value is not a number.
         """
         if not spec.reference:
             return {}

@@ -27,11 +27,11 @@ class Item:
         row: its labels.
         cell: its identity.
         images: equal for items evaluated on the same images.
-        classes: the classes of its data set, under the paper's names where others stand for them.
+        classes: the classes of its data set, under the paper's names where the profile gives them.
         record: its record, or None.
         absent: why there is no record.
         excluded: why the grid has no such cell; empty for a cell that was planned.
-        substituted: whether data or model stand for the paper's.
+        substituted: whether data or model replace the paper's.
         index: position in a metric with an axis.
         values: numbers that are known without a record, by metric.
     """
@@ -54,17 +54,17 @@ class Item:
 
 
 def items_of(rows: Iterable[Selected], substitutions: Callable[[Row], Sequence[Substitution]]) -> list[Item]:
-    """Every entry of a plan, without records; `substitutions` says what stands for something else in an entry."""
+    """Every entry of a plan, without records; `substitutions` gives those that concern an entry."""
     items = []
     for selected in rows:
         entry, cell = selected.entry, selected.entry.cell
-        stands = substitutions(selected.row)
+        replaced = substitutions(selected.row)
         if cell is None:
-            absent = Item(selected.row, absent=entry.impossible, excluded=entry.excluded, substituted=bool(stands))
+            absent = Item(selected.row, absent=entry.impossible, excluded=entry.excluded, substituted=bool(replaced))
             items.append(absent)
         else:
-            classes = class_names(cell.target.info.classes, stands)
-            items.append(Item(selected.row, cell.id, cell.part.id, classes, substituted=bool(stands)))
+            classes = class_names(cell.target.info.classes, replaced)
+            items.append(Item(selected.row, cell.id, cell.part.id, classes, substituted=bool(replaced)))
     return items
 
 
@@ -101,7 +101,7 @@ def spread(items: Iterable[Item], metric: str) -> list[Item]:
     ]
 
 
-def chosen(items: Iterable[Item], *selections: Where) -> list[Item]:
+def planned_matches(items: Iterable[Item], *selections: Where) -> list[Item]:
     """The planned items that match one table of every selection."""
     return [
         item

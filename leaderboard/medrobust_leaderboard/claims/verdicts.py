@@ -12,9 +12,9 @@ them undecided. Tests are two-sided at level 0.05. Then, by quantifier:
   correction.
 - `average` is one test of the mean.
 
-Cells that differ in the seed alone are one member: the mean over the seeds, whose interval knows how they differ.
-A claim of which a part is missing is not said to hold; only a contradiction of `all` stands without the rest.
-Where the answer follows from how a profile was made, the verdict is "by construction", whatever the numbers say.
+Cells that differ in the seed alone are one member: the mean over the seeds, whose interval includes how they differ.
+A claim of which a part is missing cannot hold; only a contradiction of `all` needs no other part. Where the answer
+follows from how a profile was made, the verdict is "by construction", whatever the numbers are.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from ..selection import Selected
 from .borders import Tested, against_border, clearance
 from .effects import Gathered, Member, gather
 from .estimates import EffectEstimate, average
-from .members import Item, chosen, items_of, missing_labels, pending, problems_of, spread, wanted, with_records
+from .members import Item, items_of, missing_labels, pending, planned_matches, problems_of, spread, wanted, with_records
 from .specs import LEVEL, Claim, TrendClaim
 
 Verdict = Literal["holds", "does not hold", "undecided", "by construction", "cannot be tested here"]
@@ -40,7 +40,7 @@ Verdict = Literal["holds", "does not hold", "undecided", "by construction", "can
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """A claim with its verdict and what that rests on.
+    """A claim with its verdict and the numbers behind it.
 
     Attributes:
         effect: of the average, or of the member that decides: the one that contradicts most clearly, else the least
@@ -51,7 +51,7 @@ class Finding:
         n: smallest number of images behind a member.
         missing: what a test would need; empty if nothing.
         undefined: how many members have no number, and why.
-        substituted: whether any record rests on data or models that stand for the paper's.
+        substituted: whether any record is of data or models that replace the paper's.
         construction: why the answer follows from how the profile was made; empty where it does not.
     """
 
@@ -84,7 +84,7 @@ def verdicts_on(
     Records are read claim by claim, so that no more than one claim's are in memory.
 
     Args:
-        substitutions: what stands for something else in an entry with these labels.
+        substitutions: those that concern an entry with these labels.
         by_construction: ids of claims whose answer follows from how the profile was made, with the reason.
     """
     items, problems = items_of(rows, substitutions), problems_of(store)
@@ -206,5 +206,5 @@ def _concerned(claim: Claim, items: Sequence[Item]) -> list[Item]:
     cells: set[str] = set()
     for name in claim.metrics.values():
         for table in wanted(claim):
-            cells |= {item.cell for item in chosen(spread(items, name), table)}
+            cells |= {item.cell for item in planned_matches(spread(items, name), table)}
     return [item for item in items if item.cell in cells]
