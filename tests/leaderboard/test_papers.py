@@ -25,7 +25,7 @@ PAPERS = Path(medrobust_leaderboard.__file__).parent / "papers"
 TABLES = {
     "ma2020": ["table2", "table3"],
     "hirano2021": ["table1", "table2", *(f"tableS{n}" for n in range(1, 9))],
-    "minagi2022": ["table1", "table2", "tableS1", "tableS2", "tableS3"],
+    "minagi2022": ["table1", "table2", "accuracy", "tableS1", "tableS2", "tableS3"],
 }
 FIGURES = {
     "ma2020": ["fig4", "fig5"],
@@ -42,6 +42,7 @@ REFERENCES = {
     ("hirano2021", "table2"): 42,
     ("minagi2022", "table1"): 72,
     ("minagi2022", "table2"): 9,
+    ("minagi2022", "accuracy"): 6,
 }
 NAMES = tuple(TABLES)
 
