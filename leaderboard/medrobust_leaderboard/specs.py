@@ -100,6 +100,7 @@ class CurvesSpec(View):
         x: `eps` (in grey levels of 255), `zeta` (in percent), or a cumulative field such as `defense.iterations`; the
             cells without attack (or defense) are at 0.
         value: the rules that say which metric is shown.
+        origin: the value at 0 where the metric has it by definition, such as 1 for the images correct when clean.
         control: labels of the series that are controls, drawn dashed in the colour of the series that they differ from
             in these labels alone.
     """
@@ -112,6 +113,7 @@ class CurvesSpec(View):
     x_label: str
     y_label: str
     x_scale: Literal["linear", "log", "even"] = "linear"
+    origin: float | None = None
     control: dict[str, str] = field(default_factory=dict)
     columns: int = 3
 

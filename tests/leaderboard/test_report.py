@@ -283,9 +283,13 @@ def test_every_curve_of_an_attack_begins_with_the_clean_record(report: PaperRepo
     assert titles == ["uap", "control"]
     for curve in (s for panel in found for s in panel.series):
         assert (curve.x, curve.y[0]) == ((0.0, 8.0, 16.0), 0.0)
-    # Where clean records are not asked for, curves begin with the smallest radius.
-    bare = curve_panels(report, replace(changed, where={**where, "attack": ["uap"]}))
-    assert [s.x for panel in bare for s in panel.series] == [(8.0, 16.0)]
+    # Where clean records are not asked for, curves begin with the smallest radius, or with what is so by definition.
+    bare = replace(changed, where={**where, "attack": ["uap"]})
+    ((curve,),) = [panel.series for panel in curve_panels(report, bare)]
+    assert curve.x == (8.0, 16.0)
+    ((from_origin,),) = [panel.series for panel in curve_panels(report, replace(bare, origin=0.5))]
+    assert (from_origin.x, from_origin.y) == ((0.0, 8.0, 16.0), (0.5, *curve.y))
+    assert (from_origin.low[0], from_origin.high[0]) == (None, None)
 
 
 def test_iterations_begin_at_zero_with_the_model_as_it_was(report: PaperReport) -> None:

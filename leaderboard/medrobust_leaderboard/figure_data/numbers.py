@@ -54,6 +54,8 @@ def _series(
         points.append((x, report.numbers.combined(cells, rule.metric) if rule else None))
     if not any(value is not None and value.scalar is not None for _, value in points):
         return None
+    if spec.origin is not None:
+        points = [(0.0, Value(spec.origin)), *(point for point in points if point[0] != 0)]
     control = bool(spec.control) and all(key.get(axis) == label for axis, label in spec.control.items())
     return figures.Series(
         label=title_of(spec, key),
