@@ -96,8 +96,10 @@ def verify_cells(
         except (NotRunnableError, StoreError) as error:
             found[identity] = Verification(identity, _in_words(row), "not run", str(error))
     if wanted:
+        # Read first: a file that is damaged ends this before anything is computed.
+        stored = dict(store.samples(wanted))
         session.run(_plan(wanted.values(), with_clean=refit), watcher)
-        found |= _Comparison(store, session, rows, refit=refit).of(wanted)
+        found |= _Comparison(store, session, rows, refit=refit).of(wanted, stored)
     return [found[identity] for identity in rows]
 
 
@@ -153,9 +155,9 @@ class _Comparison:
         self.trained = session.store.fitted().keys()
         self.again = _rows(session.store.cells())
 
-    def of(self, cells: Mapping[str, Cell]) -> dict[str, Verification]:
-        """What became of each cell."""
-        stored, anew = dict(self.store.samples(cells)), dict(self.session.store.samples(cells))
+    def of(self, cells: Mapping[str, Cell], stored: Mapping[str, Samples]) -> dict[str, Verification]:
+        """What became of each cell, given what the store holds of its images."""
+        anew = dict(self.session.store.samples(cells))
         return {i: self._verification(i, cell, stored.get(i), anew.get(i)) for i, cell in cells.items()}
 
     def _verification(self, identity: str, cell: Cell, stored: Samples | None, anew: Samples | None) -> Verification:
