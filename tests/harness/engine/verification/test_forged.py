@@ -60,7 +60,7 @@ FORGED_ROWS: dict[str, tuple[Change, str]] = {
             inside("definition", budget="linf:1/255"),
             inside("identity", budget="linf:pixel01:1/255:box:pixel01:0"),
         ),
-        "what it rests on has the identity ",
+        "its fields give the identity ",
     ),
     "radius": (setting(eps=1 / 255), "eps is 0.0039"),
     "attack": (setting(attack="steps(steps=100)"), r"attack is 'steps\(steps=100\)' in the store, 'sign' here"),
