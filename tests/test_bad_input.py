@@ -37,7 +37,7 @@ Write = Callable[[str], Path]
 
 MISTAKES = {
     "key": ('atack = "sign"', "grid[0]: unknown key 'atack'; did you mean 'attack'?"),
-    "type": ('seed = "one"', "grid[0].seed: expected a whole number, got 'one'"),
+    "type": ('seed = "one"', "grid[0].seed: expected a whole number of at least 0, got 'one'"),
     "parameter type": (
         'attack = { name = "steps", steps = "many" }',
         "grid[0].attack: attack 'steps': steps: Input should be a valid integer, got 'many'",
