@@ -31,6 +31,7 @@ from medrobust import (
     Probe,
     RandomPreprocessing,
     Recipe,
+    Reference,
     SampleRNG,
     Shape,
     Task,
@@ -63,7 +64,7 @@ class Textures(Dataset):
 
     name: ClassVar[str] = "textures"
     revision: ClassVar[int] = 1
-    citation: ClassVar[str] = "Nobody, Textures from nowhere, 2024"
+    references: ClassVar[tuple[Reference, ...]] = (Reference(("N. Nobody",), "Textures from nowhere", "Nowhere", 2024),)
     licence: ClassVar[str] = "CC0"
     size: int = 8
     channels: int = 1

@@ -17,7 +17,8 @@ from .options import JsonOption, PluginOption, StrictOption
 from .printing import console
 
 if TYPE_CHECKING:
-    from ..plugins.registry import RegisteredPlugin, Registry
+    from ..plugins.registered import RegisteredPlugin
+    from ..plugins.registry import Registry
 
 WIDTH = 100
 """Columns that the output needs at most."""
@@ -52,6 +53,9 @@ def plugins(
 
         for number, each in enumerate(found):
             _print(*([Text()] if number else []), *page(each))
+    for line in dict.fromkeys(map(registry.clash, found)):
+        if line:
+            console.print(Text(f"note: {line}", style="yellow"), soft_wrap=True)
     for fault in registry.faults:
         console.print(Text(f"not loaded: {fault}", style="red"), soft_wrap=True)
 

@@ -15,6 +15,7 @@ from .budget import Budget, Norm
 from .classifier import Classifier, Task
 from .goal import Goal
 from .plugin import Plugin
+from .ranges import Count
 from .rng import SampleRNG
 
 Knowledge = Literal["white-box", "score-based", "decision-based", "none"]
@@ -59,7 +60,7 @@ class AnyAttack(Plugin):
 
     kind: ClassVar[str] = "attack"
     threat: ClassVar[ThreatModel]
-    batch_size: ClassVar[int | None] = None
+    batch_size: ClassVar[Count | None] = None
     """Set where the result for an image depends on the images beside it: the host then gives batches of exactly this
     size, in order (the last may be smaller), and the size is part of the cell's identity. A universal attack sees all
     its images at once; there it has no meaning."""
@@ -85,7 +86,7 @@ class Attack(AnyAttack):
             images: float32 (n, c, h, w) in [0, 1]; not to be changed in place.
             goal: labels to leave or to reach; `goal.loss` is ascended.
             budget: norm, radius in pixel units and box to stay in; the host checks.
-            random: draws per image; the only source of randomness.
+            rng: draws per image; the only source of randomness.
 
         Returns:
             float32, shape of `images`.
@@ -110,7 +111,7 @@ class IterativeAttack(Attack):
 
         A yielded tensor may be overwritten by the next step; who keeps it copies it. Where only success is asked for,
         the host answers a step with a mask (boolean) of the images still in play: `keep = yield images`. An attack that
-        then goes on with those alone (`goal[keep]`, `random[keep]`) is faster; one that ignores the mask is as right.
+        then goes on with those alone (`goal[keep]`, `rng[keep]`) is faster; one that ignores the mask is as right.
         """
 
     def perturb(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Tensor:
@@ -163,7 +164,7 @@ class UniversalAttack(AnyAttack):
     def fit(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Tensor:
         """One perturbation (c, h, w) within the budget, from crafting images (n, c, h, w).
 
-        `random` draws per image; `random[:1]`-like views give a stream for draws that concern no single image.
+        `rng` draws per image; `rng[:1]`-like views give a stream for draws that concern no single image.
         """
 
 

@@ -29,6 +29,7 @@ from .context import (
 )
 from .evidence import collect
 from .planner import steps_of
+from .preflight import check_checkpoints
 from .requests import write_request
 from .running.executors import GivenExecutor, Processes, ThisProcess, Workers
 from .running.progress import Silent, Watcher
@@ -95,6 +96,7 @@ class Session:
     context: RunContext = field(init=False)
     store: Store = field(init=False)
     metadata: MetadataCache = field(init=False)
+    _notes: dict[str, None] = field(init=False, default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers < 1:
@@ -106,7 +108,7 @@ class Session:
         cache = Path(self.cache).absolute() if self.cache else default_cache()
         self.context = RunContext(self.store.path, root, cache, self.device, files, self.acceleration)
         self.registry = Registry.discover(files, strict=self.strict)
-        self.metadata = MetadataCache(self.context.source, self.registry)
+        self.metadata = MetadataCache(self.context.source, self.registry, cache)
 
     def plan(
         self,
@@ -129,7 +131,14 @@ class Session:
             grid = read_grid(grid, self.registry, profile=profile, images=images, precision=precision)
         if evidence:
             grid = with_evidence(grid, self.registry)
-        return Plan(name or grid.name, grid.profile, tuple(expand(grid, self.metadata)))
+        entries, notes = check_checkpoints(expand(grid, self.metadata), self.store.fitted, self.context)
+        self._notes |= dict.fromkeys(notes)
+        return Plan(name or grid.name, grid.profile, tuple(entries))
+
+    def notes(self) -> list[str]:
+        """What the grids planned so far mean where that may be a surprise: which of several plugins of one name, and
+        how the weights of a checkpoint were found."""
+        return [*self.registry.clashes(), *self._notes]
 
     def evidence(self, plan: Plan, *, stored: bool = False) -> list[dict[str, Any]]:
         """What the records say about believing them, per model and norm; kept in the store's table `evidence`.

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from pathlib import Path
 
 from ..contracts import DataInfo, Dataset, DataSource, Model
 from ..errors import MedrobustError, PluginError
-from ..plugins.registry import Registry, cause_of
+from ..plugins.registered import cause_of
+from ..plugins.registry import Registry
 from ..plugins.specs import Spec
-from .identity import Fields
+from .identity import Fields, digest
+from .overlap import check_splits
 
 
 class MetadataCache:
-    """Descriptions and identity fields of data sets and models, asked once each."""
+    """Descriptions and identity fields of data sets and models, asked once each.
 
-    def __init__(self, source: DataSource, registry: Registry) -> None:
+    Args:
+        source: where data sets look for their files.
+        registry: where plugins are looked up.
+        cache: a folder in which to note which data sets have been checked; without it, each is checked anew.
+    """
+
+    def __init__(self, source: DataSource, registry: Registry, cache: Path | None = None) -> None:
         self.source = source
         self.registry = registry
+        self._checked = cache / "checked" if cache else None
         self._data: dict[str, tuple[DataInfo, Fields] | MedrobustError] = {}
         self._models: dict[str, Fields] = {}
 
@@ -26,6 +36,7 @@ class MetadataCache:
 
         Raises:
             DataUnavailable: if its files are not there.
+            DataError: if images or groups are in several of its splits.
         """
         key = dataset.canonical
         if key not in self._data:
@@ -33,6 +44,7 @@ class MetadataCache:
             try:
                 info = dataset.plugin.describe(self.source)
                 fields = {**dataset.fields, "fingerprint": dataset.plugin.fingerprint(self.source)}
+                self._check_splits(dataset, info, fields)
                 self._data[key] = (info, fields)
             except MedrobustError as error:
                 self._data[key] = error
@@ -43,6 +55,23 @@ class MetadataCache:
         if isinstance(found, MedrobustError):
             raise found
         return found
+
+    def _check_splits(self, dataset: Spec, info: DataInfo, fields: Fields) -> None:
+        """Look for images and groups in several splits, where the data set tells who is where; once for each content.
+
+        Raises:
+            DataError: if there are some.
+        """
+        assert isinstance(dataset.plugin, Dataset)
+        note = self._checked / digest(fields) if self._checked else None
+        if note is not None and note.exists():
+            return
+        if (members := dataset.plugin.members(self.source)) is not None:
+            check_splits(members, f"data set '{dataset.label}'", shared_groups=info.shared_groups)
+        if note is not None:
+            with contextlib.suppress(OSError):
+                note.parent.mkdir(parents=True, exist_ok=True)
+                note.touch()
 
     def model(self, model: Spec) -> Fields:
         """The identity fields of a model; a checkpoint file counts by its content."""

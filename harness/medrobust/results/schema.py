@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from ..contracts import AXES
 
-VERSION = 2
+VERSION = 3
 """Version of the schema; a store of another version is refused, not guessed at."""
 
 CELLS = pa.schema(
@@ -83,6 +83,7 @@ PARTS = pa.schema(
         pa.field("class", pa.string()),
         pa.field("images", pa.int64()),
         pa.field("groups", pa.int64()),  # null where groups are unknown
+        pa.field("shared_groups", pa.string()),  # in words: groups that other splits have too, by the data's own say
     ]
 )
 

@@ -147,7 +147,7 @@ def test_a_page_says_all_of_a_plugin(program: Program) -> None:
         '  budget = "linf:4/255"',
     ]
     data = program("plugins", "tiny:textures").out
-    assert "  Nobody, Textures from nowhere, 2024" in data
+    assert "To cite\n  N. Nobody: Textures from nowhere. Nowhere, 2024\n" in data
     assert "Licence\n  CC0" in data
     required = program("plugins", "all-of").out
     assert "of: list of attacks, required" in required

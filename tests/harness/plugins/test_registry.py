@@ -28,7 +28,7 @@ ATTACK = """
         threat: ClassVar[ThreatModel] = ThreatModel(norms={"linf"})
         strength: int = 1
 
-        def perturb(self, classifier, images, goal, budget, random):
+        def perturb(self, classifier, images, goal, budget, rng):
             return images
 """
 HOOK = """
@@ -104,7 +104,10 @@ def test_a_strangers_entry_point_is_the_door(site: Site) -> None:
         ("def f(:", "SyntaxError"),
         (ATTACK + HOOK.replace("return [Mine]", "raise ValueError('no luck')"), "hook 'medrobust_attacks': ValueError"),
         (ATTACK + HOOK.replace("return [Mine]", "raise SystemExit(9)"), "hook 'medrobust_attacks': SystemExit: 9"),
-        (ATTACK + HOOK.replace("return [Mine]", "return None"), "TypeError: 'NoneType' object is not iterable"),
+        (
+            ATTACK + HOOK.replace("return [Mine]", "return None"),
+            "returned None; it must return a list of plugin classes",
+        ),
         (
             ATTACK + HOOK.replace("medrobust_attacks", "medrobust_atacks"),
             "no such hook; did you mean 'medrobust_attacks'?",
@@ -129,9 +132,18 @@ def test_a_strangers_entry_point_is_the_door(site: Site) -> None:
             ATTACK.replace("strength: int = 1", "libraries: ClassVar = ('no-such-library',)") + HOOK,
             "plugin Mine: needs no-such-library, which is not installed. pip install no-such-library",
         ),
-        (ATTACK.replace("strength: int = 1", "libraries: ClassVar = 'numpy'") + HOOK, "write a tuple of names"),
-        (ATTACK.replace("strength: int = 1", "revision: ClassVar = '1'") + HOOK, "which is not a whole number"),
-        (ATTACK.replace("strength: int = 1", "batch_size: ClassVar = 0") + HOOK, "a whole number of at least 1"),
+        (
+            ATTACK.replace("strength: int = 1", "libraries: ClassVar = 'numpy'") + HOOK,
+            "`libraries` is 'numpy'; it must be a tuple such as ('a', 'b')",
+        ),
+        (
+            ATTACK.replace("strength: int = 1", "revision: ClassVar = '1'") + HOOK,
+            "`revision` is '1'; it must be a whole number, or None",
+        ),
+        (
+            ATTACK.replace("strength: int = 1", "batch_size: ClassVar = 0") + HOOK,
+            "`batch_size` is 0; it must be at least 1, or None",
+        ),
         (ATTACK.replace("strength: int", "source: int") + HOOK, "has a field 'source', a name that medrobust uses"),
         (
             "from __future__ import annotations\n"

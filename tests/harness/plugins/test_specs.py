@@ -87,7 +87,7 @@ STRANGE = """
                 raise ValueError("power must be at most 5")
             [0, 1][self.power]  # a defect of the plugin
 
-        def perturb(self, classifier, images, goal, budget, random):
+        def perturb(self, classifier, images, goal, budget, rng):
             return images  # nothing
 
     @hookimpl
@@ -249,7 +249,7 @@ SOURCE = '''
         name: ClassVar[str] = "edited"
         threat: ClassVar[ThreatModel] = ThreatModel(norms={"linf"})
 
-        def perturb(self, classifier, images, goal, budget, random):
+        def perturb(self, classifier, images, goal, budget, rng):
             """A function."""
             return images + helper()
 
