@@ -167,15 +167,36 @@ def test_a_checkpoint_that_does_not_fit(program: Program, grid: Write, tmp_path:
     model = '["tiny-net", { name = "tiny-net", init = "weights.pt" }, { name = "tiny-net", init = "absent.pt" }]'
     done = program("run", grid(BASE.replace('"tiny-net"', model)))
     assert done.status == 1
-    assert (
-        f"checkpoint {tmp_path}/weights.pt does not fit the model: it misses 'convolution.bias', 'head.bias'"
-        in done.err
+    (line, absent) = done.err.splitlines()
+    assert line == (
+        f"impossible here: checkpoint {tmp_path}/weights.pt does not fit the model: it lacks 3 of 4 weights "
+        "('convolution.bias', 'head.weight', 'head.bias'); 1 of its 2 weights are unknown to the model ('other'); 1 has "
+        "another shape ('convolution.weight': (4, 3, 3, 3) in the file, (4, 1, 3, 3) in the model). Likely cause: it "
+        "takes images of 3 channels, and the data set has 1"
     )
-    assert "has unknown 'other'; 'convolution.weight' has shape (4, 3, 3, 3), the model (4, 1, 3, 3)" in done.err
-    assert "Check model and classes" in done.err
-    assert f"impossible here: checkpoint 'absent.pt' is not at {tmp_path}/absent.pt" in done.err
+    assert f"impossible here: checkpoint 'absent.pt' is not at {tmp_path}/absent.pt" in absent
     assert "Traceback" not in done.err + done.out
-    assert sorted(Store(tmp_path / "medrobust-store").cells()["status"]) == ["failed", "ok"]
+    # Nothing of it was begun: it is known when the grid is planned.
+    assert list(Store(tmp_path / "medrobust-store").cells()["status"]) == ["ok"]
+    planned = program("plan", tmp_path / "grid.toml")
+    assert f"Impossible here (1): checkpoint {tmp_path}/weights.pt does not fit the model" in planned.out
+
+
+def test_how_a_checkpoint_was_read_is_told(program: Program, grid: Write, tmp_path: Path) -> None:
+    shapes = {"convolution.weight": (4, 1, 3, 3), "convolution.bias": (4,), "head.weight": (2, 16), "head.bias": (2,)}
+    state = {f"module.{name}": torch.zeros(shape) for name, shape in shapes.items()}
+    torch.save({"epoch": 7, "model_state_dict": state}, tmp_path / "weights.pt")
+    model = '{ name = "tiny-net", init = "weights.pt", recipe = { epochs = 0 } }'
+    file = grid(BASE.replace('"tiny-net"', model))
+    note = (
+        f"note: checkpoint {tmp_path}/weights.pt: weights found under 'model_state_dict', 'epoch' left out, prefix "
+        "'module.' taken away"
+    )
+    assert program("plan", file).err.splitlines() == [note]
+    done = program("run", file)
+    assert (done.status, done.err.splitlines()) == (0, [note])
+    # Once its weights are in the store, the file is not looked into again.
+    assert program("plan", file).err == ""
 
 
 def test_attacks_that_misbehave(program: Program, grid: Write, tmp_path: Path) -> None:
@@ -220,7 +241,7 @@ def test_a_broken_local_plugin_is_left_out_with_one_line(program: Program, grid:
     done = program("run", grid(BASE), "--plugin", file)
     assert done.status == 0
     (line,) = done.err.splitlines()
-    assert line.startswith("plugin not loaded: half local file: plugin Half: is not a frozen dataclass")
+    assert line.startswith("plugin not loaded: half local file: plugin Half (half.py:4): is not a frozen dataclass")
     strict = program("run", grid(BASE), "--plugin", file, "--strict")
     assert strict.status == 1
     assert "is not a frozen dataclass" in strict.err

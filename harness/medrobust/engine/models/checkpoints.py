@@ -115,7 +115,7 @@ def _classes_in(file: Path) -> list[str]:
         named = {str(value).replace(" ", ".") for code, value, _ in pickletools.genops(text) if code.name == "GLOBAL"}
     except (OSError, ValueError, StopIteration, zipfile.BadZipFile):
         return []
-    plain = ("torch._utils.", "torch.storage.", "collections.OrderedDict")
+    plain = ("torch._utils.", "torch.storage.", "collections.OrderedDict", "__builtin__.set")
     odd = {n for n in named if not n.startswith(plain) and not (n.startswith("torch.") and n.endswith("Storage"))}
     return sorted(odd, key=lambda name: (name.startswith("torch."), name))
 
@@ -198,7 +198,7 @@ def _misfit(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> str:
     if shapes:
         name = shapes[0]
         pair = f"'{name}': {tuple(state[name].shape)} in the file, {tuple(own[name].shape)} in the model"
-        told.append(f"{len(shapes)} have another shape ({pair})")
+        told.append(f"{len(shapes)} {'has' if len(shapes) == 1 else 'have'} another shape ({pair})")
     return f"{'; '.join(told)}. {_cause(state, own, shapes, [*missing, *unknown])}"
 
 

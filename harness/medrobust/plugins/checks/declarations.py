@@ -64,7 +64,7 @@ def _class_problem(plugin: type[Plugin]) -> str:
         return f"cannot be run; derive it from medrobust.{', '.join(names[:-1])} or {names[-1]}"
     if missing := sorted(getattr(plugin, "__abstractmethods__", ())):
         own = [name for name, value in _own(plugin) if callable(value)]
-        near = {name: difflib.get_close_matches(name, own, n=1, cutoff=LIKENESS) for name in missing}
+        near = {name: difflib.get_close_matches(name, own, n=1, cutoff=0.6) for name in missing}
         told = [f"{name} (`{found[0]}` looks like it)" if found else name for name, found in near.items()]
         return f"does not implement {', '.join(told)}"
     if plugin.kind == "attack" and not hasattr(plugin, "threat"):
@@ -85,10 +85,10 @@ def declaration_problems(plugin: type[Plugin]) -> Iterator[Problem]:
     for owner in plugin.__mro__:
         for name in vars(owner).keys() & declared.keys() if not _is_contract(owner) else ():
             value = vars(owner)[name]
-            if wrong := misfit(declared[name], value):
-                yield Problem.at(owner, name, f"`{name}` is {value!r}; {wrong}")
-            elif isinstance(value, ThreatModel):
+            if isinstance(value, ThreatModel):
                 yield from (Problem.at(owner, name, text) for text in _threat_problems(value))
+            elif wrong := misfit(declared[name], value):
+                yield Problem.at(owner, name, f"`{name}` is {value!r}; {wrong}")
     if issubclass(plugin, DerivedAttack) and "of" not in {f.name for f in dataclasses.fields(plugin)}:  # type: ignore[arg-type]
         yield Problem.at(plugin, "", "has no field `of`, the attack that it derives from; write `of: AnyAttack`")
     yield from _misspelt(plugin)
