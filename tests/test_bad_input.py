@@ -170,9 +170,9 @@ def test_a_checkpoint_that_does_not_fit(program: Program, grid: Write, tmp_path:
     (line, absent) = done.err.splitlines()
     assert line == (
         f"impossible here: checkpoint {tmp_path}/weights.pt does not fit the model: it lacks 3 of 4 weights "
-        "('convolution.bias', 'head.weight', 'head.bias'); 1 of its 2 weights are unknown to the model ('other'); 1 has "
-        "another shape ('convolution.weight': (4, 3, 3, 3) in the file, (4, 1, 3, 3) in the model). Likely cause: it "
-        "takes images of 3 channels, and the data set has 1"
+        "('convolution.bias', 'head.weight', 'head.bias'); 1 of its 2 weights are unknown to the model ('other'); 1 "
+        "has another shape ('convolution.weight': (4, 3, 3, 3) in the file, (4, 1, 3, 3) in the model). Likely cause: "
+        "it takes images of 3 channels, and the data set has 1"
     )
     assert f"impossible here: checkpoint 'absent.pt' is not at {tmp_path}/absent.pt" in absent
     assert "Traceback" not in done.err + done.out
