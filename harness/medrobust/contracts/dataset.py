@@ -124,6 +124,8 @@ class Dataset(Plugin):
     """Labelled images with splits; the core converts uint8 to float32 in [0, 1]."""
 
     kind: ClassVar[str] = "dataset"
+    cached: ClassVar[bool] = True
+    """Whether the core keeps decoded images in its cache folder."""
 
     @abstractmethod
     def describe(self, source: DataSource) -> DataInfo:

@@ -131,19 +131,26 @@ def load_split(dataset: Dataset, identity: str, split: str, source: DataSource, 
     Raises:
         DataError: if its arrays are not as they must be, or images or groups of it are in another split as well.
     """
+    if not dataset.cached:
+        return _loaded(dataset, split, source)
     folder = _folder(identity, split, cache)
     if not folder.is_dir():
-        info = dataset.describe(source)
-        data = dataset.load(split, source)
-        _check(data, info, split, f"data set '{dataset.title}', split '{split}'")
-        _keep(data, folder)
+        _keep(_loaded(dataset, split, source), folder)
         try:
             # After it is kept: of two processes that decode two splits at once, one sees the other's.
-            check_splits(_decoded(identity, cache), f"data set '{dataset.title}'", shared_groups=info.shared_groups)
+            declared = dataset.describe(source).shared_groups
+            check_splits(_decoded(identity, cache), f"data set '{dataset.title}'", shared_groups=declared)
         except DataError:
             shutil.rmtree(folder, ignore_errors=True)
             raise
     return _open(folder)
+
+
+def _loaded(dataset: Dataset, split: str, source: DataSource) -> ImageData:
+    """What a data set gives, checked."""
+    data = dataset.load(split, source)
+    _check(data, dataset.describe(source), split, f"data set '{dataset.title}', split '{split}'")
+    return data
 
 
 def _folder(identity: str, split: str, cache: Path) -> Path:

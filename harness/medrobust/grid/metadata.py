@@ -63,7 +63,7 @@ class MetadataCache:
             DataError: if there are some.
         """
         assert isinstance(dataset.plugin, Dataset)
-        note = self._checked / digest(fields) if self._checked else None
+        note = self._checked / digest(fields) if self._checked and dataset.plugin.cached else None
         if note is not None and note.exists():
             return
         if (members := dataset.plugin.members(self.source)) is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from ..contracts import Members
 from ..errors import DataError
@@ -33,14 +33,14 @@ def check_splits(members: Mapping[str, Members], name: str, *, shared_groups: bo
     for (one, first), (other, second) in itertools.combinations(members.items(), 2):
         if both := set(first.ids) & set(second.ids):
             raise DataError(
-                f"{name}: {len(both)} sample ids are in '{one}' and in '{other}', such as {_some(sorted(both))}. An id "
+                f"{name}: {_counted(both, 'sample id is', 'sample ids are')} in '{one}' and in '{other}', such as {_some(sorted(both))}. An id "
                 "must name one image of one split: take the images out of one of them if they are the same, otherwise "
                 f"begin their ids with the split, as in '{other}/{min(both)}'"
             )
         both = _groups(first) & _groups(second)
         if both and not shared_groups:
             raise DataError(
-                f"{name}: {len(both)} groups (patients) have images in '{one}' and in '{other}', such as "
+                f"{name}: {_counted(both, 'group (patient) has', 'groups (patients) have')} images in '{one}' and in '{other}', such as "
                 f"{_some(sorted(both))}; results on them say too little about new patients. Put all images of a group "
                 "into one split. Where published splits are so, declare it, and results are marked: in a grid by "
                 'on_shared_groups = "keep" (bundled data sets of files), in a plugin by DataInfo(shared_groups=True)'
@@ -66,6 +66,10 @@ def shared_groups(members: Mapping[str, Members], split: str, among: Iterable[st
 
 def _groups(members: Members) -> set[str]:
     return set(members.groups or ())
+
+
+def _counted(found: Collection[str], one: str, many: str) -> str:
+    return f"{len(found)} {one if len(found) == 1 else many}"
 
 
 def _some(names: Iterable[str]) -> str:

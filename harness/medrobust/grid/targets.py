@@ -59,6 +59,9 @@ class Targets:
         key = (dataset.canonical, train_set, model.canonical, defense.canonical, seed)
         if key not in self._targets:
             info, _ = self.metadata.data(dataset)
+            if train_set.split not in info.splits and not _is_trained(model):
+                # Nothing is learned from it: it only says of which images a radius in percent is a share.
+                train_set = Slice(info.splits[0])
             train = self.part(PartSpec(train_set), dataset)
             fields = self.metadata.model(model)
             pretrained = self._pretrained(info, model, seed)
@@ -137,3 +140,8 @@ def _slice(text: str, where: str) -> Slice:
         return Slice.parse(text)
     except ValueError as error:
         raise ModelError(f"{where}: {error}") from None
+
+
+def _is_trained(model: Spec) -> bool:
+    assert isinstance(model.plugin, Model)
+    return model.plugin.recipe.epochs > 0 or isinstance(model.plugin.init, Pretraining)

@@ -130,6 +130,11 @@ class Registry:
         else:
             self._offers[offer.kind].append(offer)
 
+    def replace(self, plugin: RegisteredPlugin) -> None:
+        """Register a plugin, in place of one of the same name and origin."""
+        others = [o for o in self._offers[plugin.kind] if o.qualified != plugin.qualified]
+        self._offers[plugin.kind] = [*others, plugin]
+
     def _fail(self, fault: LoadError) -> None:
         if self._strict:
             raise PluginError(str(fault)) from fault.error
