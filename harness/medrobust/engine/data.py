@@ -21,7 +21,7 @@ from ..contracts import SPLITS, DataInfo, Dataset, DataSource, ImageData, Member
 from ..errors import DataError, StoreError
 from ..grid.cells import Part
 from ..grid.identity import digest
-from ..grid.overlap import check_splits, shared_groups
+from ..grid.overlap import check_splits, groups_in_others
 from ..grid.slices import cut
 from ..lru import Kept
 from ..results.verdict import canonical
@@ -173,7 +173,7 @@ def groups_elsewhere(part: Part, loaded: LoadedPart, context: RunContext) -> str
         return ""
     assert isinstance(part.dataset.plugin, Dataset)
     members = part.dataset.plugin.members(context.source) or _decoded(digest(part.data), context.cache)
-    return shared_groups(members, part.slice.split, loaded.data.groups.tolist())
+    return groups_in_others(members, part.slice.split, loaded.data.groups.tolist())
 
 
 def _check(data: ImageData, info: DataInfo, split: str, where: str) -> None:

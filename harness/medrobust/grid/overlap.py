@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from ..contracts import Members
 from ..errors import DataError
@@ -24,52 +24,58 @@ def check_splits(members: Mapping[str, Members], name: str, *, shared_groups: bo
         DataError: naming some of them, how many there are, and the remedy.
     """
     for split, one in members.items():
-        if repeated := len(one.ids) - len(set(one.ids)):
-            first = sorted(i for i, following in itertools.pairwise(sorted(one.ids)) if i == following)
-            raise DataError(
-                f"{name}: sample ids are not unique: {repeated} of {len(one.ids)} ids of '{split}' repeat another one, "
-                f"such as {_some(first)}; give each image an id of its own"
-            )
+        if len(set(one.ids)) < len(one.ids):
+            raise DataError(f"{name}: sample ids are not unique: {_repeated(split, one)}")
     for (one, first), (other, second) in itertools.combinations(members.items(), 2):
-        if both := set(first.ids) & set(second.ids):
-            raise DataError(
-                f"{name}: {_counted(both, 'sample id is', 'sample ids are')} in '{one}' and in '{other}', such as {_some(sorted(both))}. An id "
-                "must name one image of one split: take the images out of one of them if they are the same, otherwise "
-                f"begin their ids with the split, as in '{other}/{min(both)}'"
-            )
-        both = _groups(first) & _groups(second)
-        if both and not shared_groups:
-            raise DataError(
-                f"{name}: {_counted(both, 'group (patient) has', 'groups (patients) have')} images in '{one}' and in '{other}', such as "
-                f"{_some(sorted(both))}; results on them say too little about new patients. Put all images of a group "
-                "into one split. Where published splits are so, declare it, and results are marked: in a grid by "
-                'on_shared_groups = "keep" (bundled data sets of files), in a plugin by DataInfo(shared_groups=True)'
-            )
+        if both := sorted(set(first.ids) & set(second.ids)):
+            raise DataError(f"{name}: {_same_ids(both, one, other)}")
+        if not shared_groups and (both := sorted(_groups(first) & _groups(second))):
+            raise DataError(f"{name}: {_same_groups(both, one, other)}")
 
 
-def shared_groups(members: Mapping[str, Members], split: str, among: Iterable[str] | None = None) -> str:
-    """How many groups of a split have images in others too: `21 of 389 groups are also in 'train'`; empty if none.
+def _repeated(split: str, members: Members) -> str:
+    repeated = [i for i, following in itertools.pairwise(sorted(members.ids)) if i == following]
+    return (
+        f"{len(repeated)} of {len(members.ids)} ids of '{split}' repeat another one, such as {_some(repeated)}; give "
+        "each image an id of its own"
+    )
+
+
+def _same_ids(ids: Sequence[str], one: str, other: str) -> str:
+    count = "1 sample id is" if len(ids) == 1 else f"{len(ids)} sample ids are"
+    return (
+        f"{count} in '{one}' and in '{other}', such as {_some(ids)}. An id must name one image of one split: take the "
+        "images out of one of them if they are the same, otherwise begin their ids with the split, as in "
+        f"'{other}/{ids[0]}'"
+    )
+
+
+def _same_groups(groups: Sequence[str], one: str, other: str) -> str:
+    count = "1 group (patient) has" if len(groups) == 1 else f"{len(groups)} groups (patients) have"
+    return (
+        f"{count} images in '{one}' and in '{other}', such as {_some(groups)}; results on them say too little about "
+        "new patients. Put all images of a group into one split. Where published splits are so, declare it, and "
+        'results are marked: in a grid by on_shared_groups = "keep" (bundled data sets of files), in a plugin by '
+        "DataInfo(shared_groups=True)"
+    )
+
+
+def groups_in_others(members: Mapping[str, Members], split: str, groups: Iterable[str]) -> str:
+    """How many of some groups of a split have images in others too, in words; empty if none has.
 
     Args:
         members: of each split that is known.
-        split: the one that is asked about.
-        among: the groups that count; all of the split, if not given.
+        split: where the groups are.
+        groups: those that are asked about.
     """
-    mine = _groups(members[split]) if among is None else set(among)
-    told = [
-        f"{len(both)} of {len(mine)} groups of its images are also in '{other}'"
-        for other in members
-        if other != split and (both := mine & _groups(members[other]))
-    ]
-    return ", ".join(told)
+    mine = set(groups)
+    shared = {other: len(mine & _groups(members[other])) for other in members if other != split}
+    told = [f"{count} in '{other}'" for other, count in shared.items() if count]
+    return f"of {len(mine)} groups (patients) of these images, {' and '.join(told)} as well" if told else ""
 
 
 def _groups(members: Members) -> set[str]:
     return set(members.groups or ())
-
-
-def _counted(found: Collection[str], one: str, many: str) -> str:
-    return f"{len(found)} {one if len(found) == 1 else many}"
 
 
 def _some(names: Iterable[str]) -> str:
