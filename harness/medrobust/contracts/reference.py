@@ -14,7 +14,7 @@ class Reference:
             of many.
         title: its title.
         venue: where it was published: a journal with volume and pages, a conference, or arXiv with the number.
-        year: when.
+        year: when; 0 where it is not known.
         doi: its DOI or another address.
     """
 
@@ -27,6 +27,6 @@ class Reference:
     def __str__(self) -> str:
         names = [name for name in self.authors if name != "others"]
         who = ", ".join(names) + (" et al." if "others" in self.authors else "")
-        where = ", ".join(part for part in (self.venue, str(self.year)) if part)
+        where = ", ".join(part for part in (self.venue, str(self.year or "")) if part)
         link = f", {self.doi if '://' in self.doi else f'doi:{self.doi}'}" if self.doi else ""
         return f"{who}: {self.title}. {where}{link}"

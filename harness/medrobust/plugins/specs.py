@@ -226,8 +226,12 @@ def _code(plugin: type[Plugin]) -> dict[str, Any]:
     """
     versions = {name: library_version(name) for name in libraries_of(plugin)}
     named = {"libraries": versions} if versions else {}
-    owner = plugin.__module__.partition(".")[0]
-    return {"class": f"{owner}.{plugin.__qualname__}", "source": source_hash(plugin), **named}
+    return {"class": class_name(plugin), "source": source_hash(plugin), **named}
+
+
+def class_name(plugin: type[Plugin]) -> str:
+    """What identities call the class of a plugin: its top-level package and its own name."""
+    return f"{plugin.__module__.partition('.')[0]}.{plugin.__qualname__}"
 
 
 CONTENT = frozenset({"source", "checkpoint", "content", "fingerprint", "libraries", "revision"})
