@@ -23,9 +23,9 @@ def check_splits(members: Mapping[str, Members], name: str, *, shared_groups: bo
     Raises:
         DataError: naming some of them, how many there are, and the remedy.
     """
-    for split, one in members.items():
-        if len(set(one.ids)) < len(one.ids):
-            raise DataError(f"{name}: sample ids are not unique: {_repeated(split, one)}")
+    for split, mine in members.items():
+        if len(set(mine.ids)) < len(mine.ids):
+            raise DataError(f"{name}: sample ids are not unique: {_repeated(split, mine)}")
     for (one, first), (other, second) in itertools.combinations(members.items(), 2):
         if both := sorted(set(first.ids) & set(second.ids)):
             raise DataError(f"{name}: {_same_ids(both, one, other)}")

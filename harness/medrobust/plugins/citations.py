@@ -94,12 +94,12 @@ class Used:
         """Each distribution behind the plugins, with its version and licence."""
         for name in dict.fromkeys(("medrobust", *(each.distribution for each in self.plugins))):
             try:
-                facts = importlib.metadata.metadata(name)
+                facts = importlib.metadata.metadata(name).json
             except importlib.metadata.PackageNotFoundError:
                 yield f"{name} (local file)"
                 continue
-            licence = facts.get("License-Expression") or (facts.get("License") or "").partition("\n")[0]
-            yield f"{name} {facts['Version']} ({licence or UNSTATED})"
+            licence = facts.get("license_expression") or str(facts.get("license", "")).partition("\n")[0]
+            yield f"{name} {facts['version']} ({licence or UNSTATED})"
 
 
 def _is_told(plugin: RegisteredPlugin) -> bool:

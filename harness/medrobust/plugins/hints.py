@@ -120,10 +120,11 @@ def _misfit_of_items(hint: Any, value: Any) -> str:
 
 def _misfit_of_fields(value: Any) -> str:
     """What is wrong with the fields of a dataclass that stands as a value."""
+    cls: type = type(value)
     if not dataclasses.is_dataclass(value) or isinstance(value, Length | BudgetSpec):
         return ""
     try:
-        hints = hints_of(type(value))
+        hints = hints_of(cls)
     except Exception:  # noqa: BLE001 - an annotation may be any expression, and this class is not the one examined
         return ""
     for field in dataclasses.fields(value):

@@ -30,15 +30,15 @@ def place_of(plugin: type, member: str = "") -> str:
     """`file.py:12`: where a class, or what it or its nearest base defines as `member`, stands; empty if unknown."""
     owners = [c for c in plugin.__mro__ if not c.__module__.startswith("medrobust.")]
     for owner in owners if member else owners[:1]:
-        file = getattr(sys.modules.get(owner.__module__), "__file__", None)
-        node = _class_node(Path(file), owner.__qualname__) if file else None
+        file = Path(getattr(sys.modules.get(owner.__module__), "__file__", None) or "")
+        node = _class_node(file, owner.__qualname__)
         if node is None:
             continue
         if not member:
-            return f"{Path(file).name}:{node.lineno}"
+            return f"{file.name}:{node.lineno}"
         line = next((each.lineno for each in node.body if member in _names(each)), None)
         if line is not None:
-            return f"{Path(file).name}:{line}"
+            return f"{file.name}:{line}"
     return place_of(plugin) if member else ""
 
 
