@@ -190,7 +190,7 @@ def test_how_a_checkpoint_was_read_is_told(program: Program, grid: Write, tmp_pa
     file = grid(BASE.replace('"tiny-net"', model))
     note = (
         f"note: checkpoint {tmp_path}/weights.pt: weights found under 'model_state_dict', 'epoch' left out, prefix "
-        "'module.' taken away"
+        "'module.' removed"
     )
     assert program("plan", file).err.splitlines() == [note]
     done = program("run", file)

@@ -71,7 +71,9 @@ def groups_in_others(members: Mapping[str, Members], split: str, groups: Iterabl
     mine = set(groups)
     shared = {other: len(mine & _groups(members[other])) for other in members if other != split}
     told = [f"{count} in '{other}'" for other, count in shared.items() if count]
-    return f"of {len(mine)} groups (patients) of these images, {' and '.join(told)} as well" if told else ""
+    if not told:
+        return ""
+    return f"groups (patients) of these images, {len(mine)} in all, are in other splits as well: {', '.join(told)}"
 
 
 def _groups(members: Members) -> set[str]:

@@ -180,8 +180,8 @@ def _renamed(state: State, own: Collection[str]) -> tuple[State, list[str]]:
         state = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
         removed += prefix
     _, found, removed, added = best
-    notes = [f"prefix '{removed}' taken away"] if removed else []
-    return found, notes + ([f"put below '{added}'"] if added else [])
+    notes = [f"prefix '{removed}' removed"] if removed else []
+    return found, notes + ([f"prefix '{added}' added"] if added else [])
 
 
 def _misfit(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> str:

@@ -59,15 +59,15 @@ FORMS: dict[str, tuple[Any, tuple[str, ...]]] = {
         lambda s: {"classifier": s, "optim": OPTIMIZER},
         ("weights found under 'classifier'", "'optim' left out"),
     ),
-    "DataParallel": (lambda s: below("module.", s), ("prefix 'module.' taken away",)),
-    "compiled": (lambda s: below("_orig_mod.", s), ("prefix '_orig_mod.' taken away",)),
+    "DataParallel": (lambda s: below("module.", s), ("prefix 'module.' removed",)),
+    "compiled": (lambda s: below("_orig_mod.", s), ("prefix '_orig_mod.' removed",)),
     "Lightning": (
         lambda s: {"state_dict": {**below("model.", s), "criterion.weight": torch.ones(2)}, "epoch": 1},
-        ("weights found under 'state_dict'", "'epoch' left out", "prefix 'model.' taken away"),
+        ("weights found under 'state_dict'", "'epoch' left out", "prefix 'model.' removed"),
     ),
     "all of it": (
         lambda s: {"state_dict": below("module._orig_mod.net.", s)},
-        ("weights found under 'state_dict'", "prefix 'module._orig_mod.net.' taken away"),
+        ("weights found under 'state_dict'", "prefix 'module._orig_mod.net.' removed"),
     ),
     "flat with a number": (lambda s: {**s, "epoch": 3}, ("'epoch' left out",)),
     "no counters": (lambda s: {k: v for k, v in s.items() if "num_batches" not in k}, ()),
@@ -101,8 +101,8 @@ def test_a_network_behind_a_normalisation_takes_the_weights_of_the_network(tmp_p
     load_checkpoint(module, tmp_path / "weights.pt")
     assert torch.equal(module.body.state_dict()["0.weight"], trained.state_dict()["0.weight"])
     assert fitted(tmp_path / "weights.pt", module.state_dict()).notes[1:] == (
-        "prefix 'module.' taken away",
-        "put below 'body.'",
+        "prefix 'module.' removed",
+        "prefix 'body.' added",
     )
 
 
