@@ -61,6 +61,24 @@ MISTAKES = {
         "grid[0].attack: 'sign' can run with no budget, goal and data set of this grid: attack 'sign' knows the norms "
         "linf, not l2. Change one of them or leave the attack out",
     ),
+    "radius in grey levels": (
+        'attack = "sign"\nbudget = "linf:8"',
+        "grid[0].budget: the radius of 'linf:8' is larger than the whole range of pixels, 0 to 1; did you mean "
+        "'linf:8/255'?",
+    ),
+    "radius beyond any image": (
+        'attack = "hum"\nbudget = "l2:300"',
+        "the radius of 'l2:300' is larger than any l2 distance of images of 8x8 pixels and 1 channel, 8. Change",
+    ),
+    "step in grey levels": (
+        'attack = { name = "steps", step_size = 2 }\nbudget = "linf:8/255"',
+        "'steps' has step_size = 2, which is larger than the whole range of pixels, 0 to 1; did you mean '2/255'?",
+    ),
+    "negative seed": ("seed = -1", "grid[0].seed: expected a whole number of at least 0, got -1"),
+    "negative epochs": (
+        'model = { name = "tiny-net", recipe = { epochs = -1 } }',
+        "grid[0].model: model 'tiny-net': recipe.epochs: must be at least 0, got -1",
+    ),
     "broken toml": ("seed = [1", "not TOML"),
 }
 
@@ -68,7 +86,8 @@ MISTAKES = {
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_wrong_grid(program: Program, grid: Write, mistake: str, tmp_path: Path) -> None:
     line, message = MISTAKES[mistake]
-    done = program("run", grid(BASE + line))
+    base = BASE.replace('model = "tiny-net"\n', "") if line.startswith("model") else BASE
+    done = program("run", grid(base + line))
     assert done.status == 1
     assert done.out == ""
     (shown,) = done.err.splitlines()
@@ -245,3 +264,50 @@ def test_a_broken_local_plugin_is_left_out_with_one_line(program: Program, grid:
     strict = program("run", grid(BASE), "--plugin", file, "--strict")
     assert strict.status == 1
     assert "is not a frozen dataclass" in strict.err
+
+
+@pytest.mark.parametrize(
+    ("shared", "message"),
+    [
+        (
+            "ids",
+            "16 sample ids are in 'train' and in 'val', such as '0', '1', '10' and 13 more. An id must name one image",
+        ),
+        (
+            "groups",
+            "1 group (patient) has images in 'train' and in 'val', such as 'patient-1'; results on them say too",
+        ),
+    ],
+)
+def test_what_two_splits_share_is_found_before_a_number_rests_on_it(
+    program: Program, grid: Write, tmp_path: Path, shared: str, message: str
+) -> None:
+    done = program("run", grid(BASE.replace('"textures"', f'{{ name = "textures", shared = "{shared}" }}')))
+    assert done.status == 1
+    (line,) = done.err.splitlines()
+    assert line.startswith("failed (1 cell: ")
+    assert f"data set 'textures': {message}" in line
+    cells = Store(tmp_path / "medrobust-store").cells()
+    assert set(cells["status"]) == {"failed"}
+
+
+def test_patients_in_two_folders_are_found_when_the_grid_is_planned(
+    program: Program, grid: Write, tmp_path: Path
+) -> None:
+    image_folder(tmp_path)
+    data = '{ name = "image-folder", path = "scans", size = 16, group_pattern = "(\\\\d)[.]png" }'
+    done = program("plan", grid(BASE.replace('"textures"', data)))
+    (line,) = [row for row in done.out.splitlines() if row.startswith("Impossible here")]
+    assert "2 groups (patients) have images in 'train' and in 'val', such as '0', '1'" in line
+    assert 'on_shared_groups = "keep"' in line
+    declared = program("plan", grid(BASE.replace('"textures"', data.replace(" }", ', on_shared_groups = "keep" }'))))
+    assert "Impossible here" not in declared.out
+
+
+def test_a_repeated_patient_is_found_again_by_the_next_command(program: Program, grid: Write, tmp_path: Path) -> None:
+    image_folder(tmp_path)
+    data = '{ name = "image-folder", path = "scans", size = 16, group_pattern = "(\\\\d)[.]png" }'
+    file = grid(BASE.replace('"textures"', data))
+    told = [program("run", file).err for _ in range(2)]
+    assert told[0] == told[1]
+    assert told[0].startswith("impossible here: data set 'image-folder")

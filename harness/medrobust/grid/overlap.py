@@ -70,10 +70,12 @@ def groups_in_others(members: Mapping[str, Members], split: str, groups: Iterabl
     """
     mine = set(groups)
     shared = {other: len(mine & _groups(members[other])) for other in members if other != split}
-    told = [f"{count} in '{other}'" for other, count in shared.items() if count]
-    if not told:
+    found = [(count, f"in '{other}'") for other, count in shared.items() if count]
+    if not found:
         return ""
-    return f"groups (patients) of these images, {len(mine)} in all, are in other splits as well: {', '.join(told)}"
+    (count, first), *rest = found
+    told = f"{count} of {len(mine)} groups (patients) of these images {'is' if count == 1 else 'are'} {first} as well"
+    return ", ".join([told, *(f"{count} {where}" for count, where in rest)])
 
 
 def _groups(members: Members) -> set[str]:
