@@ -18,6 +18,7 @@ from .commands.plugins import plugins
 from .commands.printing import errors
 from .commands.run import run
 from .commands.store import store_commands
+from .commands.verify import verify
 from .commands.why import why
 from .errors import MedrobustError
 from .plugins.tracebacks import show
@@ -33,7 +34,7 @@ def build() -> tuple[typer.Typer, list[str]]:
         pretty_exceptions_enable=False,
         rich_markup_mode="rich",
     )
-    for command in (run, plan, plugins, why, export, env, cite):
+    for command in (run, plan, plugins, why, verify, export, env, cite):
         app.command()(command)
     app.add_typer(store_commands(), name="store")
     return app, add_commands(app)

@@ -29,7 +29,8 @@ def parse_augmentation(text: str) -> tuple[str, float]:
         value = float(amount) if amount else valid[name]
     except ValueError:
         raise ValueError(f"'{text}': the amount must be a number, such as '{name}:{valid[name]:g}'") from None
-    if not 0 <= value <= (largest := LARGEST.get(name, 1.0)):
+    largest = LARGEST.get(name, 1.0)
+    if not 0 <= value <= largest:
         raise ValueError(f"'{text}': the amount must be between 0 and {largest:g}")
     return name, value
 

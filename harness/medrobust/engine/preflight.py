@@ -10,7 +10,8 @@ import torch
 
 from ..contracts import Model, Shape
 from ..errors import MedrobustError
-from ..grid.cells import Entry, Target
+from ..grid.plan import Entry
+from ..grid.targets import Target
 from ..plugins.registered import cause_of
 from ..plugins.tracebacks import show
 from .context import RunContext

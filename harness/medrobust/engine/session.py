@@ -46,11 +46,11 @@ class Outcome:
     """How a run ended.
 
     Attributes:
-        made: cells computed now.
-        cached: cells that were there.
+        made: cells computed by this run.
+        cached: cells that were in the store already.
         problems: (cell, status, reason) of every cell without a result.
         excluded: combinations excluded by the threat model or the grid.
-        impossible: reasons of combinations for which data or weights are missing.
+        impossible: reasons of combinations that lack data or weights.
         seconds: wall time.
     """
 
@@ -63,7 +63,7 @@ class Outcome:
 
     @property
     def complete(self) -> bool:
-        """Whether everything asked for is there."""
+        """Whether every cell that was asked for has a result."""
         return not self.problems and not self.impossible
 
 
@@ -77,11 +77,11 @@ class Session:
         data_root: root of file-based data sets; MEDROBUST_DATA if not given.
         cache: directory of decoded images; MEDROBUST_CACHE or the user's cache if not given.
         device: torch device; CUDA if there is one.
-        workers: processes; one a core if not given, 1 runs in this process, and never more than a GPU serves.
+        workers: number of processes, by default one per core, or one on a GPU; 1 runs in this process.
         strict: raise at the first broken plugin.
-        acceleration: what of the fast path crafting uses.
+        acceleration: parts of the fast path that attacks use.
         executor: where steps run instead: any `concurrent.futures.Executor` (with `workers` steps at once), or
-            :class:`Workers` that say more of it.
+            :class:`Workers`, which describe it further.
 
     Raises:
         MedrobustError: if a named place does not exist.
@@ -199,10 +199,10 @@ class Session:
         self._in_memory = True
 
     def evidence(self, plan: Plan, *, stored: bool = False) -> list[dict[str, Any]]:
-        """What the records say about believing them, per model and norm; kept in the store's table `evidence`.
+        """The evidence checks for each model and norm, from the records; also written to the store's table `evidence`.
 
-        Models and data sets are called here what the grid calls them. `stored` takes what is kept there already and
-        computes nothing.
+        Models and data sets have the names that the grid gives them. `stored` returns what the table has already and
+        checks nothing.
         """
         named = {e.cell.target.id: e.row() for e in reversed(plan.entries) if e.cell is not None}
         return [
@@ -212,15 +212,15 @@ class Session:
         ]
 
     def stored_evidence(self) -> list[dict[str, Any]]:
-        """The evidence that the store keeps, under the store's own names."""
+        """The evidence in the store, under the store's own names."""
         return [{str(k): v for k, v in row.items()} for row in self.store.rows("evidence").to_dict("records")]
 
     def done(self) -> Done:
-        """What a plan need not make again."""
+        """What the store has already."""
         return Done(self.store.finished(), self.store.fitted().keys(), self.store.artifacts())
 
     def steps(self, plan: Plan) -> list[Step]:
-        """The steps that make what the store lacks of a plan."""
+        """The steps that compute what the store lacks of a plan."""
         return steps_of(plan, self.done())
 
     def _workers(self, steps: Sequence[Step]) -> Workers:
@@ -239,7 +239,7 @@ class Session:
     def run(self, plan: Plan, watcher: Watcher | None = None) -> Outcome:
         """Compute every cell of a plan that the store lacks.
 
-        A failing cell stops no other; killing the process loses the steps in flight and nothing else.
+        A cell that fails does not stop the others. If the process is killed, only the steps in progress are lost.
         """
         import time
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from ..contracts import DataInfo, Dataset, DataSource, Model
-from ..errors import MedrobustError, PluginError
+from ..errors import DataUnavailable, MedrobustError, PluginError
 from ..plugins.registered import cause_of
 from ..plugins.registry import Registry
 from ..plugins.specs import Spec
@@ -19,17 +21,31 @@ class MetadataCache:
     """Descriptions and identity fields of data sets and models, asked once each.
 
     Args:
-        source: where data sets look for their files.
+        source: where files are looked for.
         registry: where plugins are looked up.
         cache: a folder in which to note which data sets have been checked; without it, each is checked anew.
+        checkpoints: content of checkpoints, by path, to be believed where the file is not on this machine.
     """
 
-    def __init__(self, source: DataSource, registry: Registry, cache: Path | None = None) -> None:
+    def __init__(
+        self,
+        source: DataSource,
+        registry: Registry,
+        cache: Path | None = None,
+        checkpoints: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.source = source
         self.registry = registry
-        self._checked = cache / "checked" if cache else None
+        self.cache = cache
+        self.checkpoints = checkpoints
         self._data: dict[str, tuple[DataInfo, Fields] | MedrobustError] = {}
         self._models: dict[str, Fields] = {}
+
+    def believing(self, checkpoints: Mapping[str, str]) -> MetadataCache:
+        """The same, with what a record says of its checkpoints."""
+        found = MetadataCache(self.source, self.registry, self.cache, checkpoints)
+        found._data = self._data
+        return found
 
     def data(self, dataset: Spec) -> tuple[DataInfo, Fields]:
         """The description and the identity fields of a data set.
@@ -63,7 +79,7 @@ class MetadataCache:
             DataError: if there are some.
         """
         assert isinstance(dataset.plugin, Dataset)
-        note = self._checked / digest(fields) if self._checked and dataset.plugin.cached else None
+        note = self.cache / "checked" / digest(fields) if self.cache and dataset.plugin.cached else None
         if note is not None and note.exists():
             return
         if (members := dataset.plugin.members(self.source)) is not None:
@@ -80,10 +96,21 @@ class MetadataCache:
             assert isinstance(model.plugin, Model)
             fields = model.fields
             if isinstance(model.plugin.init, str) and model.plugin.init not in ("random", "imagenet"):
-                file = self.source.find(model.plugin.init, what=f"checkpoint '{model.plugin.init}'")
-                fields = {**fields, "init": Path(model.plugin.init).name, "checkpoint": _file_hash(file)}
+                fields = {
+                    **fields,
+                    "init": Path(model.plugin.init).name,
+                    "checkpoint": self._content(model.plugin.init),
+                }
             self._models[key] = fields
         return self._models[key]
+
+    def _content(self, checkpoint: str) -> str:
+        try:
+            return _file_hash(self.source.find(checkpoint, what=f"checkpoint '{checkpoint}'"))
+        except DataUnavailable:
+            if checkpoint in self.checkpoints:
+                return self.checkpoints[checkpoint]
+            raise
 
 
 def _file_hash(file: Path) -> str:

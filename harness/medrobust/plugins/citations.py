@@ -50,11 +50,11 @@ class Used:
             registry: where plugins and papers are looked up.
         """
         found = [p for text in dict.fromkeys(identities) for p in recorded_plugins(json.loads(text), registry)]
-        plugins = {each for each in found if isinstance(each, RegisteredPlugin)}
+        plugins = {(each.kind, each.qualified): each for each in found if isinstance(each, RegisteredPlugin)}
         absent = dict.fromkeys(each for each in found if isinstance(each, str))
         folders = {grid.partition("/")[0] for grid in grids}
         papers = {name: _paper(folder) for name, folder in registry.papers().items() if name in folders}
-        return cls(tuple(sorted(plugins, key=lambda o: (KINDS.index(o.kind), o.name))), tuple(absent), papers)
+        return cls(tuple(sorted(plugins.values(), key=lambda o: (KINDS.index(o.kind), o.name))), tuple(absent), papers)
 
     def references(self) -> Iterator[Reference]:
         """All publications, software last."""

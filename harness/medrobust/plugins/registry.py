@@ -36,7 +36,7 @@ class Registry:
         self._papers: dict[str, tuple[Origin, Path]] = {}
         self._files: set[str] = set()
         self._folders: set[Path] = set()
-        self._clashes: dict[RegisteredPlugin, None] = {}
+        self._clashes: dict[str, RegisteredPlugin] = {}
 
     # Discovery -------------------------------------------------------------------------------------------------------
 
@@ -160,7 +160,7 @@ class Registry:
         found = self._matching(kind, name)
         if len(found) == 1:
             if ":" not in name and len(self._named(kind, name)) > 1:
-                self._clashes[found[0]] = None
+                self._clashes[f"{kind} {name}"] = found[0]
             return found[0]
         if len(found) > 1:
             choices = " or ".join(f"'{o.qualified}'" for o in found)
@@ -184,7 +184,7 @@ class Registry:
 
     def clashes(self) -> list[str]:
         """A line for each bare name that was looked up and that other distributions offer too."""
-        return [self.clash(offer) for offer in self._clashes]
+        return [self.clash(offer) for offer in self._clashes.values()]
 
     def clash(self, offer: RegisteredPlugin) -> str:
         """What the bare name of an offer means, where several distributions offer it; else empty."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
-import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
@@ -17,8 +16,9 @@ from pydantic import TypeAdapter, ValidationError
 from ..contracts import BudgetSpec, DerivedAttack, Length, Plugin, cumulative_field
 from ..errors import MedrobustError, PluginError, did_you_mean
 from .explaining import explain
-from .hints import alternatives, default_of, hints_of
+from .hints import alternatives, hints_of
 from .libraries import libraries_of, library_version
+from .naming import name_of, table_of
 from .registered import RegisteredPlugin, cause_of
 from .registry import Registry
 from .source import source_hash
@@ -52,18 +52,20 @@ class Spec:
         plugin: the instance.
         label: how tables show it: its alias, or its name.
         name: the shortest name by which a grid can call it, with the fields that differ from their defaults.
+        written: the table that stands for it in any grid, with its qualified name and every field, as JSON.
     """
 
     offer: RegisteredPlugin
     plugin: Plugin
     label: str
     name: str
+    written: Canonical
 
     @classmethod
     def of(cls, offer: RegisteredPlugin, plugin: Plugin, registry: Registry, label: str = "") -> Spec:
         """The spec of an instance of an offer, under its own name if it has no alias."""
-        name = describe(registry.short_name(offer), plugin, registry, dict(offer.preset))
-        return cls(offer, plugin, label or name, name)
+        name = name_of(offer, plugin, registry)
+        return cls(offer, plugin, label or name, name, Canonical.of(table_of(offer, plugin, registry)))
 
     def replaced(self, registry: Registry, **fields: Any) -> Spec:
         """The same plugin with other fields, under the same label."""
@@ -105,7 +107,7 @@ def build(offer: RegisteredPlugin, table: Mapping[str, Any], registry: Registry,
         if key not in valid:
             raise PluginError(f"{offer.kind} '{offer.name}' has no parameter '{key}'{did_you_mean(key, valid)}")
         if key in preset:
-            raise PluginError(f"{offer.kind} '{offer.name}' fixes '{key}' to {preset[key]!r}")
+            raise PluginError(f"{offer.kind} '{offer.name}' has '{key}' fixed to {preset[key]!r}; leave it out")
 
     def resolve(contract: type[Plugin], value: Any) -> Plugin:
         return nested(contract, value, registry).plugin
@@ -120,7 +122,7 @@ def build(offer: RegisteredPlugin, table: Mapping[str, Any], registry: Registry,
         raise
     except Exception as error:
         raise PluginError(
-            f"{offer.kind} '{offer.qualified}' cannot be made of {dict(table)}: {cause_of(error)}"
+            f"{offer.kind} '{offer.qualified}' cannot be created from {dict(table)}: {cause_of(error)}"
         ) from error
     return Spec.of(offer, plugin, registry, label)
 
@@ -145,7 +147,7 @@ def nested(contract: type[Plugin], value: Any, registry: Registry) -> Spec:
         raise PluginError(f"expected the name of {article(contract.kind)} or a table with `name`, got {value!r}")
     offer = registry.find(contract.kind, table.pop("name"))
     if not issubclass(offer.plugin, contract):
-        raise PluginError(f"'{offer.name}' is no {contract.__name__}, which is needed here")
+        raise PluginError(f"'{offer.name}' is not of the kind {contract.__name__}, which is needed here")
     return build(offer, table, registry)
 
 
@@ -249,26 +251,3 @@ def without_value(plugin: Plugin) -> Any:
     """Identity fields of a plugin whatever the value of its cumulative field."""
     field = cumulative_field(plugin)
     return {k: v for k, v in plain(plugin).items() if k != field}
-
-
-def describe(name: str, value: Any, registry: Registry, hidden: Mapping[str, Any] = types.MappingProxyType({})) -> str:
-    """`pgd(steps=5)`: the name with the fields that differ from their defaults."""
-    parts = []
-    for field in dataclasses.fields(value):
-        given = getattr(value, field.name)
-        if given != default_of(field) and field.name not in hidden:
-            parts.append(f"{field.name}={_text(given, registry)}")
-    return f"{name}({', '.join(parts)})" if parts else name
-
-
-def _text(value: Any, registry: Registry) -> str:
-    if isinstance(value, tuple):
-        return ",".join(_text(each, registry) for each in value)
-    if isinstance(value, Plugin):
-        try:
-            return spec_of(value, registry).name
-        except PluginError:
-            return describe(value.title, value, registry)
-    if dataclasses.is_dataclass(value) and not isinstance(value, (Length, BudgetSpec, type)):
-        return describe("", value, registry)
-    return str(value)

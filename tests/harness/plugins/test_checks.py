@@ -78,6 +78,8 @@ DEFAULTS = {
     'of: AnyAttack = "fgsm"': "it must be an instance of a class derived from AnyAttack",
     "recipe: Recipe = Recipe(epochs=-1)": "of its field epochs: it must be at least 0",
     "layers: list[str] = field(default_factory=list)": "is a list, which can change; declare it tuple[str, ...]",
+    "names: set[str]": "`names` is a set, which can change; declare it frozenset[str]",
+    "table: dict = field(default_factory=dict)": "`table` is a dict, which can change; declare it a type whose values",
     "licence: str = 'MIT'": "has a field 'licence', a name that medrobust uses itself; annotate it as ClassVar",
     "source: int = 1": "has a field 'source', a name that medrobust uses itself; rename it",
 }
@@ -102,6 +104,7 @@ def test_a_default_that_does_not_fit_its_type(tmp_path: Path, field: str) -> Non
         "recipe: Recipe = Recipe(epochs=0)",
         "required: int",
         "anything: object = ()",
+        "table: dict = field(default_factory=dict)\n\n    def __hash__(self):\n        return 0",
     ],
 )
 def test_a_default_that_fits(tmp_path: Path, field: str) -> None:

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from ...contracts import Model, Preprocessing, RandomPreprocessing, Shape
 from ...errors import StoreError
-from ...grid.cells import Target
-from ...grid.targets import selection_part
+from ...grid.builder import selection_part
+from ...grid.targets import Target
 from ...results.store import Store
 from ..context import RunContext, hardware, versions
 from ..data import load_part

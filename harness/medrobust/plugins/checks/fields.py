@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from ...contracts import Plugin, Preset, cumulative_field
@@ -15,7 +15,7 @@ from .problem import Problem
 
 RESERVED: Final = ("name", "plugin", "class", "source", "fingerprint", "checkpoint")
 """Names that stand in an identity, or in a grid, for something else than a parameter."""
-_FIXED: Final = {list: "tuple[{}, ...]", set: "frozenset[{}]"}
+_FIXED: Final[dict[type, str]] = {list: "tuple[{}, ...]", set: "frozenset[{}]"}
 """What takes the place of a type whose values can change."""
 
 
@@ -26,6 +26,7 @@ def field_problems(plugin: type[Plugin]) -> Iterator[Problem]:
     for field in fields:
         for text in _field_problems(plugin, field, hints[field.name]):
             yield Problem.at(plugin, field.name, text)
+    yield from _changeable(plugin, hints)
     if sum(bool(f.metadata.get("cumulative")) for f in fields) > 1:
         yield Problem.at(plugin, "", "declares more than one cumulative field")
     if plugin.kind == "attack" and (field_name := cumulative_field(plugin)) and not hasattr(plugin, "iterates"):
@@ -56,12 +57,6 @@ def _field_problems(plugin: type[Plugin], field: dataclasses.Field[Any], hint: A
         remedy = "annotate it as ClassVar" if of_contract else "rename it"
         yield f"has a field '{name}', a name that medrobust uses itself; {remedy}"
         return
-    for kind in alternatives(hint):
-        if (typing.get_origin(kind) or kind) in _FIXED:
-            inner = ", ".join(getattr(a, "__name__", str(a)) for a in typing.get_args(kind)) or "str"
-            fixed = _FIXED[typing.get_origin(kind) or kind].format(inner)
-            yield f"`{name}` is a {(typing.get_origin(kind) or kind).__name__}, which can change; declare it {fixed}"
-            return
     if field.metadata.get("cumulative") and misfit(int, default):
         yield f"`{name}` is cumulative with the default {default!r}; it must be a whole number"
     elif default is dataclasses.MISSING:
@@ -69,8 +64,37 @@ def _field_problems(plugin: type[Plugin], field: dataclasses.Field[Any], hint: A
             yield f"its field `{name}` has no default; a model must be usable by its name alone"
     elif wrong := misfit(hint, default):
         yield f"`{name}` has the default {default!r}; {wrong}"
-    else:
-        try:
-            hash(default)
-        except TypeError:
-            yield f"`{name}` has the default {default!r}, which can change; take one that cannot, such as a tuple"
+
+
+def _changeable(plugin: type[Plugin], hints: Mapping[str, Any]) -> Iterator[Problem]:
+    """Fields whose values can change after an identity was made of them, unless the class has a hash of its own."""
+    values = {field.name: _value_of(field, hints[field.name]) for field in dataclasses.fields(plugin)}  # type: ignore[arg-type]
+    instance = object.__new__(plugin)
+    for name, value in values.items():
+        object.__setattr__(instance, name, value)
+    if _is_hashable(instance):
+        return
+    for name, value in values.items():
+        if not _is_hashable(value):
+            kind = type(value)
+            inner = typing.get_args(next((t for t in alternatives(hints[name]) if typing.get_origin(t) is kind), None))
+            items = ", ".join(getattr(each, "__name__", str(each)) for each in inner) or "str"
+            fixed = _FIXED.get(kind, "a type whose values cannot, such as a tuple").format(items)
+            text = f"`{name}` is a {kind.__name__}, which can change; declare it {fixed}"
+            yield Problem.at(plugin, name, text)
+
+
+def _value_of(field: dataclasses.Field[Any], hint: Any) -> Any:
+    """The default of a field; without one, an empty list, set or table where it takes one."""
+    if (default := default_of(field)) is not dataclasses.MISSING:
+        return default
+    kinds = {typing.get_origin(t) or t for t in alternatives(hint)}
+    return next((kind() for kind in (list, set, dict) if kind in kinds), None)
+
+
+def _is_hashable(value: Any) -> bool:
+    try:
+        hash(value)
+    except Exception:  # noqa: BLE001 - a hash of the author's own may rest on anything
+        return False
+    return True

@@ -23,12 +23,12 @@ PIXELS_AT_ONCE = 1 << 17
 class Phantom(Dataset):
     """Procedural images: no download, the same on every machine.
 
-    An image is determined by seed, split, its number and `size` alone, its label by the first three; a larger split
-    begins with the images of a smaller one. A patient has 2 to 4 images and is in one split only.
+    An image depends on seed, split, its number and `size` only, its label on the first three; a larger split begins
+    with the images of a smaller one. A patient has 2 to 4 images, all in one split.
 
     Attributes:
         size: side of the square images in pixels, 28 to 256.
-        seed: which of endlessly many such data sets; 0 or more.
+        seed: seed of the data set; 0 or more.
         train: number of training images.
         val: number of validation images.
         test: number of test images.

@@ -18,7 +18,7 @@ BINARY = {"benign": BENIGN, "malignant": MALIGNANT}
 
 @dataclass(frozen=True)
 class PhantomDerm(Phantom):
-    """Dermatoscopic images, drawn: one lesion on skin, with hairs, bubbles and a dark rim as they come.
+    """Dermatoscopic images, drawn: one lesion on skin, sometimes with hairs, bubbles or a dark rim.
 
     Images of a group show one lesion, so they share the label. A lesion may look in part like one of another class.
     They imitate ISIC 2018 task 3 (HAM10000).

@@ -51,8 +51,8 @@ FOUR = {"normal": NORMAL, "benign": BENIGN, "in-situ": IN_SITU, "invasive": INVA
 class PhantomHistology(Phantom):
     """Patches of glandular tissue, drawn: classes differ in architecture and in nuclei, not in the strength of stain.
 
-    Patches of a patient come from one slide: they share stain and sectioning, not always the class. They imitate
-    PatchCamelyon with 2 classes and BACH with 4.
+    Patches of a patient come from one slide: they share stain and sectioning, but not always the class. They
+    imitate PatchCamelyon with 2 classes and BACH with 4.
 
     Attributes:
         classes: 2 (normal, tumour) or 4 (normal, benign, in-situ, invasive).

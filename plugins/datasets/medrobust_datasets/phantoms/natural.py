@@ -20,7 +20,7 @@ SHAPES = ("disc", "square", "triangle", "star", "cross")
 
 @dataclass(frozen=True)
 class PhantomNatural(Phantom):
-    """Coloured textures and shapes in any colour, size and orientation, before mottled grounds with bystanders.
+    """Textures and shapes in any colour, size and orientation, on mottled backgrounds with other objects.
 
     Ten classes: five textures that fill the image and five shapes. Groups are views of one object, not patients. They
     stand in for ImageNet.

@@ -28,7 +28,8 @@ class PhantomOCT(Phantom):
 
     Choroidal neovascularisation (CNV) lifts the pigment epithelium over bright tissue and fluid, diabetic macular
     oedema (DME) fills the pit and leaves dark cysts, drusen are small bumps under the pigment epithelium; NM is normal.
-    Normal eyes may have a tiny druse, and every eye shadows of vessels. They imitate the OCT set of Kermany et al.
+    Normal eyes may have a tiny druse, and every eye has shadows of vessels. They imitate the OCT set of Kermany et
+    al.
     """
 
     name: ClassVar[str] = "phantom-oct"
