@@ -35,7 +35,7 @@ def plugins(
     strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List the plugins; with NAME, show one with its parameters, citation and an example for a grid."""
+    """List the plugins; with NAME, show one with its parameters, what to cite and an example for a grid."""
     from ..plugins.registry import Registry
 
     registry = Registry.discover(plugin or (), strict=strict)
@@ -47,7 +47,7 @@ def plugins(
         return
     if name is None:
         _print_list(found)
-        console.print(Text("'medrobust plugins NAME' shows parameters, citation and an example."), soft_wrap=True)
+        console.print(Text("'medrobust plugins NAME' shows parameters, what to cite and an example."), soft_wrap=True)
     else:
         from .plugin_page import page
 
