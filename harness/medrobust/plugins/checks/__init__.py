@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from ...contracts import Preset
@@ -15,9 +16,18 @@ __all__ = ["Problem", "preset_problem", "problems_of"]
 
 def problems_of(plugin: Any) -> list[Problem]:
     """Everything that is wrong with what a hook offers as a plugin class; where it is none, that alone."""
+    if not isinstance(plugin, type):
+        found = class_problem(plugin)
+        return [found] if found else []
+    return list(_problems_of(plugin))
+
+
+@cache
+def _problems_of(plugin: type) -> tuple[Problem, ...]:
+    """The same of a class, which may be offered under many names."""
     if found := class_problem(plugin):
-        return [found]
-    return [*declaration_problems(plugin), *field_problems(plugin), *signature_problems(plugin)]
+        return (found,)
+    return (*declaration_problems(plugin), *field_problems(plugin), *signature_problems(plugin))
 
 
 def preset_problem(preset: Preset) -> list[Problem]:
