@@ -26,6 +26,7 @@ from medrobust.commands import (
     console,
     open_session,
     print_evidence,
+    print_notes,
     print_outcome,
 )
 
@@ -85,6 +86,7 @@ def reproduce(
     plan = session.plan(
         spec.folder / "grid.toml", profile=profile, images=images, precision=precision or "", evidence=True
     )
+    print_notes(session)
     outcome = session.run(plan, Terminal(console))
     evidence = session.evidence(plan)
     report = PaperReport(spec, profile, plan, session.store)
@@ -144,6 +146,7 @@ def leaderboard(
     if paper:
         spec = find_paper(paper, session)
         plan = session.plan(spec.folder / "grid.toml", profile=profile, images=images)
+        print_notes(session)
         tables: Sequence[Table] = PaperReport(spec, profile, plan, session.store).tables()
         evidence: Sequence[Mapping[str, Any]] = session.evidence(plan, stored=True)
         rows, columns, line = tidy_tables(tables), PAPER_COLUMNS, ""

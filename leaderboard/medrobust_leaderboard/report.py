@@ -13,6 +13,7 @@ from medrobust.api import AXES, Plan, Store, Value, did_you_mean, metric
 from .claims import Finding, read_claims, verdicts_on
 from .labels import Row, Where, agree, is_clean, matches, ordered, tables
 from .machines import machine_note, precision_note
+from .overlap import together
 from .profiles import Substitution
 from .selection import Numbers, Selected, check_unique, each_once, rows_of, rule_for, spread
 from .specs import BarsSpec, ConfusionSpec, CurvesSpec, ImagesSpec, Paper, Rule, TableSpec
@@ -118,7 +119,9 @@ class PaperReport:
             return TableCell(reference=paper, reference_bracket=paper_bracket, state=state, note=note, facts=facts)
         substituted = any(self.substitutions(s.row) for s in cells)
         cell = table_cell(value, paper, paper_bracket, substituted=substituted, tolerance=spec.tolerance)
-        cell = replace(cell, facts=self._facts(cells, rule.metric))
+        shared = together(self.numbers.shared_groups.get(s.cell or "", "") for s in cells)
+        note = "; ".join(text for text in (cell.note, shared) if text)
+        cell = replace(cell, facts=self._facts(cells, rule.metric), note=note)
         if spec.bracket is None:
             return cell
         others = self.counterparts(cells, spec.bracket.replace)

@@ -14,6 +14,7 @@ from medrobust.api import CONFIDENCE_BINS, Entry, Plan, Store, Value, distinguis
 
 from .labels import Row, is_free, matches
 from .machines import machines_of
+from .overlap import shared_groups_of
 from .profiles import Substitution, class_names
 from .specs import Rule
 
@@ -105,15 +106,17 @@ class Numbers:
         for cell, name in wanted:
             metric(name)
             by_cell.setdefault(cell, set()).add(name)
-        frame = store.cells(["reason", "versions", "hardware"]) if store.exists else None
+        frame = store.cells(["reason", "versions", "hardware", "part"]) if store.exists else None
         self.status: dict[str, tuple[str, str]] = {}
         self.machines: dict[str, tuple[str, str]] = {}
+        self.shared_groups: dict[str, str] = {}
         if frame is not None:
             mine = frame[frame["cell"].isin(list(by_cell))]
             self.status = {
                 c: (s, r or "") for c, s, r in zip(mine["cell"], mine["status"], mine["reason"], strict=True)
             }
             self.machines = machines_of(mine)
+            self.shared_groups = shared_groups_of(store, mine)
         self._values: dict[tuple[str, str], Value] = {}
         for cell, record in store.records(list(by_cell)) if store.exists else ():
             for name in by_cell[cell]:

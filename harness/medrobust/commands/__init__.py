@@ -28,7 +28,7 @@ from .options import (
     WorkersOption,
 )
 from .printing import console, errors, print_evidence, print_outcome
-from .sessions import open_session
+from .sessions import open_session, print_notes
 
 __all__ = [
     "AccelerationOption",
@@ -48,5 +48,6 @@ __all__ = [
     "next_command",
     "open_session",
     "print_evidence",
+    "print_notes",
     "print_outcome",
 ]
