@@ -40,9 +40,10 @@ from medrobust import (
     Untargeted,
 )
 from medrobust.engine.context import default_data_root
-from medrobust.engine.data import LoadedPart, convert, load_split, mean_norm
+from medrobust.engine.data import LoadedPart, convert, mean_norm
 from medrobust.engine.models.classifier import TorchClassifier
 from medrobust.engine.models.training import train
+from medrobust.engine.splits import load_split
 from medrobust_attacks import UAP, RandomUAP, StochasticUAP
 from medrobust_datasets.isic2018 import Isic2018
 from medrobust_datasets.kermany import KermanyXray
@@ -116,7 +117,7 @@ def prepare(arguments: argparse.Namespace) -> Setting:
         arguments.passes,
     )
     assert test.labels is not None
-    held_out = convert(test.data.images, test.shape)
+    held_out = convert(test.data.images[:], test.shape)
     predicted = torch.cat([classifier.logits(part) for part in held_out.split(128)]).argmax(dim=1)
     accuracy = float((predicted == test.labels).double().mean())
     print(

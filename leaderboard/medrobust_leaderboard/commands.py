@@ -26,6 +26,7 @@ from medrobust.commands import (
     console,
     open_session,
     print_evidence,
+    print_notes,
     print_outcome,
 )
 
@@ -61,7 +62,7 @@ def reproduce(
     workers: WorkersOption = None,
     device: DeviceOption = "",
 ) -> None:
-    """Run a paper's grid and show its tables and figures, the paper's values beside ours."""
+    """Run a paper's grid and show its tables and figures, with the paper's values beside ours."""
     from medrobust.api import Terminal
 
     from . import render
@@ -85,6 +86,7 @@ def reproduce(
     plan = session.plan(
         spec.folder / "grid.toml", profile=profile, images=images, precision=precision or "", evidence=True
     )
+    print_notes(session)
     outcome = session.run(plan, Terminal(console))
     evidence = session.evidence(plan)
     report = PaperReport(spec, profile, plan, session.store)
@@ -132,7 +134,7 @@ def leaderboard(
     plugin: PluginOption = None,
     data_root: DataRootOption = None,
 ) -> None:
-    """Show the results in a store as tables; computes nothing. csv and json are one tidy table for programs."""
+    """Show the results in a store as tables, without computing any. csv and json are one tidy table for programs."""
     from .report import PaperReport
     from .store_results import read_results
     from .store_tables import superseded_line, tables_of
@@ -144,6 +146,7 @@ def leaderboard(
     if paper:
         spec = find_paper(paper, session)
         plan = session.plan(spec.folder / "grid.toml", profile=profile, images=images)
+        print_notes(session)
         tables: Sequence[Table] = PaperReport(spec, profile, plan, session.store).tables()
         evidence: Sequence[Mapping[str, Any]] = session.evidence(plan, stored=True)
         rows, columns, line = tidy_tables(tables), PAPER_COLUMNS, ""
@@ -285,5 +288,5 @@ def provenance(session: Session, citation: str, departures: Sequence[str]) -> di
             "last record": str(latest["created"])[:19],
         }
     if departures:
-        facts["readings of the protocol"] = " ".join(departures)
+        facts["interpretation of the protocol"] = " ".join(departures)
     return facts

@@ -8,13 +8,15 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from medrobust import MedrobustError
-from medrobust.api import AXES, Plan, Store, Value, metric
+from medrobust.api import AXES, Plan, Store, Value, did_you_mean, metric
 
 from .claims import Finding, read_claims, verdicts_on
 from .labels import Row, Where, agree, is_clean, matches, ordered, tables
 from .machines import machine_note, precision_note
+from .overlap import together
+from .profiles import Substitution
 from .selection import Numbers, Selected, check_unique, each_once, rows_of, rule_for, spread
-from .specs import BarsSpec, ConfusionSpec, CurvesSpec, ImagesSpec, Paper, Rule, Substitution, TableSpec
+from .specs import BarsSpec, ConfusionSpec, CurvesSpec, ImagesSpec, Paper, Rule, TableSpec
 from .table import LABELS, State, Table, TableCell, Unit, joined
 
 
@@ -60,7 +62,7 @@ class PaperReport:
         selected = [s for s in self.rows if matches(s.row, spec.where)]
         for axis in ("class", "bin"):
             if axis in axes:
-                selected = spread(selected, axis)
+                selected = spread(selected, axis, self.substitutions)
         labels = {axis: labels_of(axis, spec.where, selected, spec.value) for axis in axes}
         reference = self.paper.reference(spec)
         rows = list(itertools.product(*(labels[a] for a in spec.rows)))
@@ -100,7 +102,7 @@ class PaperReport:
         reference: tuple[float, float | None] | None,
     ) -> TableCell | None:
         """The cell at `key`; None where the grid has no such combination and the paper no value."""
-        cells = at(key, selected)
+        cells = cells_at(key, selected)
         paper, paper_bracket = reference or (None, None)
         if not cells:
             known = {axis: label for axis, label in key.items() if axis in LABELS}
@@ -117,7 +119,9 @@ class PaperReport:
             return TableCell(reference=paper, reference_bracket=paper_bracket, state=state, note=note, facts=facts)
         substituted = any(self.substitutions(s.row) for s in cells)
         cell = table_cell(value, paper, paper_bracket, substituted=substituted, tolerance=spec.tolerance)
-        cell = replace(cell, facts=self._facts(cells, rule.metric))
+        shared = together(self.numbers.shared_groups.get(s.cell or "", "") for s in cells)
+        note = "; ".join(text for text in (cell.note, shared) if text)
+        cell = replace(cell, facts=self._facts(cells, rule.metric), note=note)
         if spec.bracket is None:
             return cell
         others = self.counterparts(cells, spec.bracket.replace)
@@ -125,7 +129,7 @@ class PaperReport:
         return replace(cell, bracket=beside.scalar if beside else None)
 
     def _facts(self, cells: Sequence[Selected], metric_name: str) -> dict[str, str]:
-        """What programs are told of a number: its labels, and the cells behind it with their machines."""
+        """Facts about a number for programs: its labels, and the cells behind it with their machines."""
         machines = [self.numbers.machines.get(s.cell or "", ("", "")) for s in cells]
         return {
             **{axis: joined(s.row.get(axis, "") for s in cells) for axis in LABELS},
@@ -165,20 +169,29 @@ class PaperReport:
         return "missing", ""
 
     def substitutions(self, row: Row) -> list[Substitution]:
-        """What stands for something else in an entry."""
+        """The substitutions that concern an entry."""
         return [s for s in self.profile.substitutions if fnmatchcase(row.get(s.axis, ""), s.label)]
 
     # Claims ----------------------------------------------------------------------------------------------------------
 
     def claims(self) -> list[Finding]:
-        """The verdicts on the paper's claims."""
-        return verdicts_on(
-            read_claims(self.paper.folder), self.rows, self.store, lambda row: bool(self.substitutions(row))
-        )
+        """The verdicts on the paper's claims.
+
+        Raises:
+            MedrobustError: if the profile names a claim that does not exist.
+        """
+        claims, reasons = read_claims(self.paper.folder), self.profile.by_construction
+        ids = [claim.id for claim in claims]
+        if strange := [id_ for id_ in reasons if id_ not in ids]:
+            raise MedrobustError(
+                f"{self.paper.folder / 'paper.toml'}: by_construction: {self.paper.name} has no claim "
+                f"'{strange[0]}'{did_you_mean(strange[0], ids)}"
+            )
+        return verdicts_on(claims, self.rows, self.store, self.substitutions, reasons)
 
 
 def _metrics(spec: TableSpec | CurvesSpec | BarsSpec, row: Row, *, counterpart: bool) -> set[str]:
-    """The metrics of an entry; a counterpart has those of the entry it stands beside, whose rule its own may not be."""
+    """The metrics of an entry; a counterpart has those of the entry it is compared with, by that entry's rule."""
     named = {rule.metric for rule in spec.value if counterpart or matches(row, rule.where)}
     return named | {spec.bracket.metric} - {""} if isinstance(spec, TableSpec) and spec.bracket else named
 
@@ -229,8 +242,8 @@ def table_cell(
     )
 
 
-def at(key: Mapping[str, str], selected: Sequence[Selected]) -> list[Selected]:
-    """Cells at a place of a table, each once; the clean record only where no attack stands, or attacks are named."""
+def cells_at(key: Mapping[str, str], selected: Sequence[Selected]) -> list[Selected]:
+    """The cells at a place of a table, each once; clean records only if the place names attacks or has no others."""
     axes = [axis for axis in key if axis != "value"]
     found = [s for s in selected if s.entry.excluded == "" and agree(s.row, key, axes)]
     if "attack" not in key:

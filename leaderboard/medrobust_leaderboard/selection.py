@@ -1,19 +1,21 @@
 """From a plan and a store to numbers: which cells a table wants, and what their records say.
 
 Tables select from the plan, whose entries carry the labels of the grid, and join the store by identity; so what is
-missing or substituted is known without asking anybody.
+missing or substituted is known from the plan.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from medrobust import MedrobustError, cumulative_field
-from medrobust.api import CONFIDENCE_BINS, Entry, Plan, Store, Value, mean_of, measure, metric, over_seeds, tell_apart
+from medrobust.api import CONFIDENCE_BINS, Entry, Plan, Store, Value, distinguish, mean_of, measure, metric, over_seeds
 
 from .labels import Row, is_free, matches
 from .machines import machines_of
+from .overlap import shared_groups_of
+from .profiles import Substitution, class_names
 from .specs import Rule
 
 
@@ -61,15 +63,18 @@ def _row(entry: Entry) -> dict[str, str]:
     return row
 
 
-def spread(selected: Iterable[Selected], axis: str) -> list[Selected]:
+def spread(
+    selected: Iterable[Selected], axis: str, substitutions: Callable[[Row], Sequence[Substitution]] = lambda row: ()
+) -> list[Selected]:
     """Entries of a metric with the axis `class` or `bin`, one for each class or bin, labelled so."""
     bins = tuple(f"{edge:.2f}" for edge in CONFIDENCE_BINS[:-1])
-    return [
-        replace(each, row={**each.row, axis: label}, index=index)
-        for each in selected
-        if each.entry.cell is not None
-        for index, label in enumerate(bins if axis == "bin" else each.entry.cell.target.info.classes)
-    ]
+    entries = []
+    for each in selected:
+        if each.entry.cell is not None:
+            classes = class_names(each.entry.cell.target.info.classes, substitutions(each.row))
+            labels = bins if axis == "bin" else classes
+            entries += [replace(each, row={**each.row, axis: label}, index=n) for n, label in enumerate(labels)]
+    return entries
 
 
 def each_once(selected: Iterable[Selected]) -> list[Selected]:
@@ -101,15 +106,17 @@ class Numbers:
         for cell, name in wanted:
             metric(name)
             by_cell.setdefault(cell, set()).add(name)
-        frame = store.cells(["reason", "versions", "hardware"]) if store.exists else None
+        frame = store.cells(["reason", "versions", "hardware", "part"]) if store.exists else None
         self.status: dict[str, tuple[str, str]] = {}
         self.machines: dict[str, tuple[str, str]] = {}
+        self.shared_groups: dict[str, str] = {}
         if frame is not None:
             mine = frame[frame["cell"].isin(list(by_cell))]
             self.status = {
                 c: (s, r or "") for c, s, r in zip(mine["cell"], mine["status"], mine["reason"], strict=True)
             }
             self.machines = machines_of(mine)
+            self.shared_groups = shared_groups_of(store, mine)
         self._values: dict[tuple[str, str], Value] = {}
         for cell, record in store.records(list(by_cell)) if store.exists else ():
             for name in by_cell[cell]:
@@ -154,7 +161,7 @@ def check_unique(cells: Sequence[Selected], varying: Sequence[str], where: str) 
 
 
 def _check_identities(cells: Sequence[Selected], where: str) -> None:
-    """Cells of equal labels are one cell: what else they differ in, no table can tell."""
+    """Cells of equal labels must be one cell: a table could not distinguish them."""
     alike: dict[tuple[object, ...], dict[str, Selected]] = {}
     for each in cells:
         if each.cell:
@@ -162,7 +169,7 @@ def _check_identities(cells: Sequence[Selected], where: str) -> None:
     for family in alike.values():
         if len(family) > 1:
             fields = {cell: each.entry.cell.fields for cell, each in family.items() if each.entry.cell}
-            told = " and ".join(tell_apart([list(family)], fields.get).values())
+            fields_in_words = " and ".join(distinguish([list(family)], fields.get).values())
             raise MedrobustError(
-                f"{where}: cells of equal labels differ ({told}); give one of them another name or tag"
+                f"{where}: cells of equal labels differ ({fields_in_words}); give one of them another name or tag"
             )

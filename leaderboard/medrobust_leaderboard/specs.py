@@ -15,14 +15,13 @@ from medrobust import GridError, MedrobustError
 from medrobust.api import did_you_mean
 
 from .labels import Labels, Where
+from .profiles import FORBID, Profile
 from .table import Key, Unit
-
-FORBID = ConfigDict(extra="forbid")
 
 
 @dataclass(frozen=True)
 class Rule:
-    """Which metric stands under a label, for the cells that `where` matches; the first rule that matches counts."""
+    """The metric shown under a label, for the cells that `where` matches; the first rule that matches counts."""
 
     metric: str
     label: str = ""
@@ -99,8 +98,9 @@ class CurvesSpec(View):
     Attributes:
         panels, series: axes, or `value` for the label of a rule; several make a combined label.
         x: `eps` (in grey levels of 255), `zeta` (in percent), or a cumulative field such as `defense.iterations`; the
-            cells without attack (or defense) stand at 0.
+            cells without attack (or defense) are at 0.
         value: the rules that say which metric is shown.
+        origin: the value at 0 where the metric has it by definition, such as 1 for the images correct when clean.
         control: labels of the series that are controls, drawn dashed in the colour of the series that they differ from
             in these labels alone.
     """
@@ -113,6 +113,7 @@ class CurvesSpec(View):
     x_label: str
     y_label: str
     x_scale: Literal["linear", "log", "even"] = "linear"
+    origin: float | None = None
     control: dict[str, str] = field(default_factory=dict)
     columns: int = 3
 
@@ -148,7 +149,7 @@ class ImagesSpec(View):
 
     Attributes:
         rows, columns: axes whose labels make the rows and the columns.
-        show: what stands at each place, from left to right.
+        show: what is shown at each place, from left to right.
         examples: examples at each place, below each other, of different classes; needs the probe `examples`.
     """
 
@@ -163,35 +164,6 @@ class ImagesSpec(View):
 
 FigureSpec = CurvesSpec | BarsSpec | ConfusionSpec | ImagesSpec
 AnyFigure = Annotated[FigureSpec, Field(discriminator="kind")]
-
-
-@dataclass(frozen=True)
-class Substitution:
-    """Data or a model that stands for the paper's: every number that rests on it is marked.
-
-    Attributes:
-        axis: axis of the grid.
-        label: label on that axis; `*` and `?` are wildcards.
-        paper: what the paper has.
-        here: what stands for it.
-        reason: why.
-    """
-
-    axis: str
-    label: str
-    paper: str
-    here: str
-    reason: str = ""
-    __pydantic_config__: ClassVar[ConfigDict] = FORBID
-
-
-@dataclass(frozen=True)
-class Profile:
-    """One way of running a paper's grid."""
-
-    description: str
-    substitutions: list[Substitution] = field(default_factory=list)
-    __pydantic_config__: ClassVar[ConfigDict] = FORBID
 
 
 @dataclass(frozen=True)
@@ -233,7 +205,7 @@ class Paper:
         """The paper's values by (row key, column key): value and number in brackets, as fractions.
 
         Raises:
-            MedrobustError: if a column is missing or a value is no number.
+            MedrobustError: if a column is missing or a value is not a number.
         """
         if not spec.reference:
             return {}
@@ -258,6 +230,8 @@ def read_paper(folder: Path) -> Paper:
         MedrobustError: naming file and key.
     """
     facts = _validated(PaperFacts, _toml(folder / "paper.toml"), folder / "paper.toml")
+    for name, profile in facts.profiles.items():
+        profile.check(f"{folder / 'paper.toml'}: profile {name}")
     tables = _toml(folder / "tables.toml").get("table", [])
     figures = _toml(folder / "figures.toml").get("figure", []) if (folder / "figures.toml").exists() else []
     return Paper(

@@ -1,7 +1,7 @@
-"""What a store holds, as one number for each set of labels: what the last run asked for under them, and nothing else.
+"""The results in a store as one number for each set of labels: those that the last run asked for.
 
-Only seeds are averaged. Cells that are both current and have equal labels, such as those of two blocks that differ in
-`threads`, are told apart by the fields of their identity that differ.
+Only seeds are averaged. Current cells of equal labels, such as those of two blocks that differ in `threads`, are
+distinguished by the fields of their identity that differ.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from typing import Any
 
 import pandas as pd
 
-from medrobust.api import AXES, Inventory, Store, Value, measure, metric, over_seeds, superseded_reasons, tell_apart
+from medrobust.api import AXES, Inventory, Store, Value, distinguish, measure, metric, over_seeds, superseded_reasons
 
 from .machines import machines_of
+from .overlap import shared_groups_of, together
 from .report import table_cell
 from .table import TableCell
 
@@ -39,8 +40,9 @@ class Result:
         control: whether the attack knows nothing of the model.
         evidence: whether it was added for evidence only.
         machine: build of torch and device.
-        mark: words that tell it from others of the same labels.
-        table_mark: words that tell its model or images from others of the same labels.
+        shared_groups: which groups of its images other splits have too, in words.
+        mark: words that distinguish it from others of the same labels.
+        table_mark: words that distinguish its model or images from others of the same labels.
     """
 
     labels: Mapping[str, str]
@@ -53,6 +55,7 @@ class Result:
     control: bool = False
     evidence: bool = False
     machine: tuple[str, str] = ("", "")
+    shared_groups: str = ""
     mark: str = ""
     table_mark: str = ""
 
@@ -63,7 +66,7 @@ class Result:
 
 @dataclass(frozen=True)
 class StoreNumber:
-    """What stands at one set of labels: the mean over the seeds that have a number.
+    """The number at one set of labels: the mean over the seeds that have one.
 
     Attributes:
         first: the first of its results, with the labels that all share but for the seed.
@@ -91,7 +94,7 @@ class StoreResults:
         metric: what they are.
         numbers: in the order of the grids.
         hidden: the reasons of superseded results that are not among them.
-        identity: everything the identity of a cell rests on.
+        identity: gives the fields of the identity of a cell.
     """
 
     metric: str
@@ -111,25 +114,25 @@ def read_results(store: Store, name: str = "accuracy", *, superseded: bool = Fal
     Args:
         store: where they are.
         name: the metric.
-        superseded: whether superseded results stand among them, marked as such.
+        superseded: whether to include superseded results, marked as such.
 
     Raises:
         MedrobustError: for an unknown metric.
     """
     metric(name)
     inventory = Inventory.of(store)
-    frame = store.cells(["reason", "target", "control", "versions", "hardware"])
+    frame = store.cells(["reason", "target", "control", "versions", "hardware", "part"])
     identity = _identities(store)
     ok = set(frame.index[frame["status"] == "ok"])
     outdated = inventory.having("superseded") & ok
     reasons = {c: why for c, why in superseded_reasons(store, inventory.rows).items() if c in outdated}
     rows = inventory.rows
     rows = rows[rows["current"] | rows["cell"].isin(outdated)] if superseded else rows[rows["current"]]
-    results = _results(rows, frame, reasons)
+    results = _results(rows, frame, reasons, shared_groups_of(store, frame))
     values = {cell: measure(name, record) for cell, record in store.records({r.cell for r in results} & ok)}
     groups: dict[tuple[Any, ...], list[Result]] = {}
-    for each in _told_apart(results, identity):
-        # Whatever the labels say, two cells of one seed never share a number: `_told_apart` has seen to that.
+    for each in _distinguished(results, identity):
+        # Two cells of one seed never share a number: `_distinguished` has marked those of equal labels.
         groups.setdefault((each.table_mark, each.mark, *each.key((*TABLE_AXES, *ROW_AXES))), []).append(each)
     bounds = metric(name).bounds
     old = inventory.rows[inventory.rows["cell"].isin(outdated)]
@@ -152,7 +155,9 @@ def _identities(store: Store) -> Identity:
     return identity
 
 
-def _results(rows: pd.DataFrame, frame: pd.DataFrame, reasons: Mapping[str, str]) -> list[Result]:
+def _results(
+    rows: pd.DataFrame, frame: pd.DataFrame, reasons: Mapping[str, str], shared_groups: Mapping[str, str]
+) -> list[Result]:
     machines = machines_of(frame)
     facts = frame[["status", "reason", "target", "control"]].to_dict("index")
     found: dict[tuple[Any, ...], Result] = {}
@@ -171,6 +176,7 @@ def _results(rows: pd.DataFrame, frame: pd.DataFrame, reasons: Mapping[str, str]
             control=bool(known.get("control")) if known.get("control") is not None else False,
             evidence=evidence,
             machine=machines.get(cell, ("", "")),
+            shared_groups=shared_groups.get(cell, ""),
         )
         # Blocks may share a cell, of which one was added for evidence.
         key = (cell, result.superseded, *result.labels.values())
@@ -179,8 +185,8 @@ def _results(rows: pd.DataFrame, frame: pd.DataFrame, reasons: Mapping[str, str]
     return list(found.values())
 
 
-def _told_apart(results: Sequence[Result], identity: Identity) -> list[Result]:
-    """Results, superseded ones last, with the words that tell those of equal labels apart."""
+def _distinguished(results: Sequence[Result], identity: Identity) -> list[Result]:
+    """Results, superseded ones last, with words that distinguish those of equal labels."""
     members: dict[str, list[str]] = {}
     for each in results:
         members.setdefault(each.clean, []).append(each.cell)
@@ -218,7 +224,7 @@ def _words(
     for each in results:
         if each.cell:
             families.setdefault(each.key((*axes, "seed")), []).append(subject(each))
-    return tell_apart(list(families.values()), identity)
+    return distinguish(list(families.values()), identity)
 
 
 def _number(
@@ -233,7 +239,7 @@ def _number(
     good = [r for r in members if r.status == "ok"]
     bad = [r for r in members if r.status != "ok"]
     earlier = any(r.key(AXES) in replaced for r in bad if not r.superseded)
-    hint = "an earlier, superseded number is there: --superseded shows it" if earlier else ""
+    hint = "there is an earlier, superseded number: --superseded shows it" if earlier else ""
     if not good:
         failed = next((r for r in bad if r.status in ("failed", "invalid")), None)
         why = f"{failed.status}: {failed.reason}" if failed else next((r.reason for r in bad if r.reason), "")
@@ -242,12 +248,12 @@ def _number(
     found = [values[r.cell] for r in good]
     value = over_seeds(found, bounds) if len(found) > 1 else found[0]
     shown = table_cell(value, None)
-    notes = [shown.note, *(_without(r) for r in bad), hint]
+    notes = [shown.note, together(r.shared_groups for r in good), *(_without(r) for r in bad), hint]
     return StoreNumber(first, tuple(members), replace(shown, note="; ".join(n for n in notes if n)), value)
 
 
 def _without(result: Result) -> str:
     seed = result.labels["seed"]
     if result.status == "missing":
-        return f"without seed {seed}, which is not computed"
-    return f"without seed {seed}, which {result.status}: {result.reason}"
+        return f"without seed {seed} (not computed)"
+    return f"without seed {seed} ({result.status}: {result.reason})"

@@ -8,8 +8,8 @@ A distribution adds commands by an entry point of the group `medrobust.commands`
     def add_commands(cli: typer.Typer) -> None:
         cli.command()(my_command)
 
-The module is imported at every start, of `medrobust --help` too; import what takes time (torch, medrobust's session)
-within the commands that need it.
+The module is imported at every start, also of `medrobust --help`; import what takes time (torch, medrobust's session)
+inside the commands that need it.
 """
 
 from .next_command import next_command
@@ -28,7 +28,7 @@ from .options import (
     WorkersOption,
 )
 from .printing import console, errors, print_evidence, print_outcome
-from .sessions import open_session
+from .sessions import open_session, print_notes
 
 __all__ = [
     "AccelerationOption",
@@ -48,5 +48,6 @@ __all__ = [
     "next_command",
     "open_session",
     "print_evidence",
+    "print_notes",
     "print_outcome",
 ]

@@ -23,7 +23,7 @@ from .options import (
     WorkersOption,
 )
 from .printing import console, print_evidence, print_outcome
-from .sessions import open_session, print_clashes
+from .sessions import open_session, print_notes
 
 
 def run(
@@ -53,7 +53,7 @@ def run(
         acceleration=acceleration,
     )
     plan = session.plan(grid, profile=profile, images=images, precision=precision or "", evidence=evidence)
-    print_clashes(session)
+    print_notes(session)
     outcome = session.run(plan, Terminal(console))
     if evidence:
         print_evidence(session.evidence(plan))

@@ -15,10 +15,10 @@ from .attack import (
     parts_of,
     uses_global_rng,
 )
-from .axes import AXES
+from .axes import AXES, TRAINED
 from .budget import Budget, BudgetSpec, Length, Norm
 from .classifier import Classifier, Gradient, Loss, Task
-from .dataset import SPLITS, DataInfo, Dataset, DataSource, ImageData, fingerprint_files
+from .dataset import SPLITS, DataInfo, Dataset, DataSource, ImageData, Members, fingerprint_files
 from .decision import decide, decisions, predictions
 from .defense import (
     Defense,
@@ -36,11 +36,14 @@ from .pixels import Chosen, CraftingImages, OnDemand, Pixels
 from .plugin import Plugin, Preset, cumulative, cumulative_field
 from .precision import Arithmetic, Precision
 from .probe import Probe
+from .ranges import Count, NonNegative, Positive, Share, Whole
+from .reference import Reference
 from .rng import SampleRNG
 
 __all__ = [
     "AXES",
     "SPLITS",
+    "TRAINED",
     "AnyAttack",
     "Arithmetic",
     "Attack",
@@ -48,6 +51,7 @@ __all__ = [
     "BudgetSpec",
     "Chosen",
     "Classifier",
+    "Count",
     "CraftingImages",
     "DataInfo",
     "DataSource",
@@ -65,11 +69,14 @@ __all__ = [
     "Knowledge",
     "Length",
     "Loss",
+    "Members",
     "Model",
+    "NonNegative",
     "Norm",
     "OnDemand",
     "Pixels",
     "Plugin",
+    "Positive",
     "Precision",
     "Preprocessing",
     "Preset",
@@ -77,8 +84,10 @@ __all__ = [
     "Probe",
     "RandomPreprocessing",
     "Recipe",
+    "Reference",
     "SampleRNG",
     "Shape",
+    "Share",
     "Targeted",
     "Task",
     "ThreatModel",
@@ -87,6 +96,7 @@ __all__ = [
     "TransformImages",
     "UniversalAttack",
     "Untargeted",
+    "Whole",
     "batch_of",
     "batch_sizes",
     "cross_entropy",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -21,7 +21,7 @@ SPLITS = ("train", "val", "test")
 
 
 def _silent(done: int, total: int) -> None:
-    """Progress that nobody watches."""
+    """Ignore progress."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class DataSource:
         """The file or folder `path`: absolute, below the data root, or below the working directory.
 
         Raises:
-            DataUnavailable: saying where it was looked for and what to put there.
+            DataUnavailable: naming the places that were searched and what to put there.
         """
         places = [Path(path).expanduser()] if Path(path).expanduser().is_absolute() else []
         if not places:
@@ -66,6 +66,8 @@ class DataInfo:
         task: `multiclass` or `multilabel`.
         splits: the splits it has, in the order train, val, test.
         grouped: whether group ids (patients) are known.
+        shared_groups: declares that some groups are in several splits, because the published splits are so. Results are
+            then marked with how many there are; undeclared, they are an error.
     """
 
     classes: tuple[str, ...]
@@ -74,6 +76,20 @@ class DataInfo:
     task: Task = "multiclass"
     splits: tuple[str, ...] = SPLITS
     grouped: bool = False
+    shared_groups: bool = False
+
+
+@dataclass(frozen=True)
+class Members:
+    """Who is in a split.
+
+    Attributes:
+        ids: sample ids.
+        groups: the group of each, or None where unknown.
+    """
+
+    ids: Sequence[str]
+    groups: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -109,8 +125,6 @@ class Dataset(Plugin):
     """Labelled images with splits; the core converts uint8 to float32 in [0, 1]."""
 
     kind: ClassVar[str] = "dataset"
-    citation: ClassVar[str] = ""
-    licence: ClassVar[str] = ""
     cached: ClassVar[bool] = True
     """Whether the core keeps decoded images in its cache folder."""
 
@@ -119,7 +133,7 @@ class Dataset(Plugin):
         """Classes, size and splits, without decoding.
 
         Raises:
-            DataUnavailable: if its files are not there, with what to put where.
+            DataUnavailable: if its files are missing; the message says what to put where.
         """
 
     @abstractmethod
@@ -130,10 +144,18 @@ class Dataset(Plugin):
         decoding, and a slice such as `train[:1000]` is decoded alone.
         """
 
-    def fingerprint(self, source: DataSource) -> str:
-        """What the files hold, as far as the fields do not say it; empty for procedural data.
+    def members(self, source: DataSource) -> Mapping[str, Members] | None:
+        """Sample and group ids of every split, where they are known without decoding; else None.
 
-        It is part of the identity of every cell, so it must not depend on where the files lie or when they came.
+        With them, images or patients that are in two splits are found before a run; otherwise when the second split is
+        decoded.
+        """
+        return None
+
+    def fingerprint(self, source: DataSource) -> str:
+        """A hash of the content of the files, as far as the fields do not determine it; empty for procedural data.
+
+        It is part of the identity of every cell, so it must not depend on the location or the dates of the files.
         """
         return ""
 

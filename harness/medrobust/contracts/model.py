@@ -11,9 +11,11 @@ from pydantic import ConfigDict
 from torch import nn
 
 from ..errors import ModelError
+from .augmentation import Augmentation
 from .dataset import Dataset, DataSource
 from .plugin import Plugin
 from .precision import Arithmetic
+from .ranges import Count, NonNegative, Positive, Share, Whole
 
 
 @dataclass(frozen=True)
@@ -39,17 +41,17 @@ class Recipe:
     """
 
     optimizer: Literal["sgd", "adam", "adamw"] = "adamw"
-    learning_rate: float = 1e-3
-    momentum: float = 0.9
+    learning_rate: Positive = 1e-3
+    momentum: Share = 0.9
     nesterov: bool = False
-    weight_decay: float = 1e-4
+    weight_decay: NonNegative = 1e-4
     schedule: Literal["constant", "cosine", "onecycle", "step"] = "onecycle"
-    milestones: tuple[int, ...] = ()
-    gamma: float = 0.1
-    epochs: int = 10
-    batch_size: int = 64
+    milestones: tuple[Count, ...] = ()
+    gamma: Positive = 0.1
+    epochs: Whole = 10
+    batch_size: Count = 64
     precision: Arithmetic = "float32"
-    augment: tuple[str, ...] = ()
+    augment: tuple[Augmentation, ...] = ()
     balance: Literal["none", "oversample", "weights"] = "none"
     select_on: str = "val"
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -72,7 +74,7 @@ class Pretraining:
     Attributes:
         pretrain_on: the data set; its images are converted to the model's size and channels.
         train_set: slice of it.
-        recipe: how; the model's own recipe if not given.
+        recipe: how it is trained; by default, the model's own recipe.
     """
 
     pretrain_on: Dataset
@@ -96,11 +98,11 @@ class Model(Plugin):
 
     kind: ClassVar[str] = "model"
     stochastic: ClassVar[bool] = False
-    """Whether equal images may give different logits; a model that does so without saying is flagged."""
+    """Whether equal images may give different logits; the evidence checks flag a model that does so undeclared."""
 
     init: str | Pretraining = "random"
     recipe: Recipe = Recipe()
-    instance: int = 0
+    instance: Whole = 0
 
     @abstractmethod
     def build(self, shape: Shape) -> nn.Module:
@@ -121,6 +123,6 @@ class Model(Plugin):
         """Load ImageNet weights into a module that `build` made, head left out; `init = "imagenet"` asks for it.
 
         Raises:
-            ModelError: if there are none, or they are not on this machine: naming the file and where to put it.
+            ModelError: if there are none, or they are not on this machine; the message says which file to put where.
         """
         raise ModelError(f"model '{self.title}' has no ImageNet weights; use init = \"random\" or a checkpoint file")

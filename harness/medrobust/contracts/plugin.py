@@ -11,6 +11,8 @@ from typing import Any, ClassVar
 from pydantic import ConfigDict, GetCoreSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
 
+from .reference import Reference
+
 Resolver = Callable[[type["Plugin"], Any], "Plugin"]
 """Turns a nested spec (a name or a table) into an instance of the contract a field asks for."""
 
@@ -19,18 +21,23 @@ class Plugin(ABC):
     """Base of all contracts.
 
     A concrete plugin is a frozen dataclass with a class variable `name`; its fields are its parameters (typed,
-    defaulted, validated when a grid is read) and its docstring is its documentation and citation.
+    defaulted, validated when a grid is read), its docstring is its documentation. A type with a range, such as `Count`,
+    says which values are permitted.
     """
 
     kind: ClassVar[str]
     name: ClassVar[str]
     revision: ClassVar[int | None] = None
-    """Stands for the source in a cell's identity, where the class itself declares it: raise it when behaviour changes.
-    A subclass does not inherit it. Without it the source counts: the class's module, what that imports from its own
-    distribution or from beside its file, and the data files it reads there; every edit of these takes effect."""
+    """Replaces the source in a cell's identity, if the class itself declares it: raise it when behaviour changes. A
+    subclass does not inherit it. Without it the source counts: the class's module, what that imports from its own
+    distribution or from the folder of its file, and the data files it reads there; every edit of these takes effect."""
     libraries: ClassVar[tuple[str, ...]] = ()
     """Distributions whose installed versions belong to a cell's identity, such as `("foolbox",)`, because the results
-    depend on them. Those of base classes count as well. One that is not installed is an error when the plugin loads."""
+    depend on them. Those of base classes count as well. If one is not installed, the plugin is not loaded."""
+    references: ClassVar[tuple[Reference, ...]] = ()
+    """What to cite where results of it are published; `medrobust cite` lists it."""
+    licence: ClassVar[str] = ""
+    """Terms of what is not code: of images, of weights. The code has the licence of its distribution."""
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 
     @property
@@ -59,20 +66,21 @@ def _nested(contract: type[Plugin], value: Any, info: ValidationInfo) -> Plugin:
 class Preset:
     """One more name for a plugin class: `Preset("resnet50", TorchvisionModel, {"architecture": "resnet50"})`.
 
-    Preset fields are fixed: a grid cannot set them.
+    Preset fields are fixed: a grid cannot set them. `references` are cited beside those of the class.
     """
 
     name: str
     plugin: type[Plugin]
     fields: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     summary: str = ""
+    references: tuple[Reference, ...] = ()
 
 
 def cumulative(default: int) -> Any:
-    """Declare an integer field whose run at n yields every smaller value on the way (steps, passes, iterations).
+    """Declare an integer field of which a run at n also gives every smaller value (steps, passes, iterations).
 
-    The planner folds a sweep over such a field into one run and each value keeps a cell of its own. The plugin must
-    produce equal results for the common prefix of two values; conformance checks it.
+    A sweep over such a field is one run, and each value has a cell of its own. The plugin must give the same result
+    after k steps whatever the number of steps asked for.
     """
     return dataclasses.field(default=default, metadata={"cumulative": True})
 

@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,19 +16,16 @@ from torch import Tensor
 
 from ..contracts import DataInfo, Dataset, DataSource, ImageData, Norm
 from ..errors import DataError
-from ..grid.cells import Part
 from ..grid.identity import digest
-from ..grid.slices import cut
+from ..grid.overlap import groups_in_others
+from ..grid.parts import Part
 from ..lru import Kept
 from ..results.verdict import canonical
 from .context import RunContext
-from .image_cache import keep, opened, waits
+from .splits import decoded_members, load_slice, load_split, nothing_in
 
-CACHE_FORMAT = 1
 BLOCK = 64
 """Images that are in memory together where every image is looked at once."""
-ALONE = 0.5
-"""Share of a split below which a slice is decoded without the rest: more would mostly be decoded twice."""
 GREY = (0.299, 0.587, 0.114)
 """Luma weights of ITU-R BT.601, which PIL's conversion uses too."""
 
@@ -116,10 +112,10 @@ def load_part(
     info = _described.get((identity, source.root), lambda: plugin.describe(source))
     if part.slice.start == 0 and part.slice.stop is None and part.slice.limit is None:
         data = load_split(plugin, identity, part.slice.split, source, context.cache)
+        if not len(data):
+            raise nothing_in(part, 0)
     else:
         data = load_slice(plugin, identity, part, source, context.cache)
-    if not len(data):
-        raise _empty(part, 0)
     return LoadedPart(data, info, shape or (info.channels, *info.size))
 
 
@@ -127,72 +123,13 @@ _described: Kept[DataInfo] = Kept(256)
 """Descriptions by identity: a survey of a large folder is not repeated for every step."""
 
 
-def load_split(dataset: Dataset, identity: str, split: str, source: DataSource, cache: Path) -> ImageData:
-    """A whole split, from the cache of decoded images if it is there, else decoded into it."""
-    if not dataset.cached:
-        return _loaded(dataset, split, source)
-    folder = _folder(cache, identity, split)
-    if not folder.is_dir():
-        keep(_loaded(dataset, split, source), folder, source.progress)
-    return opened(folder)
-
-
-def load_slice(dataset: Dataset, identity: str, part: Part, source: DataSource, cache: Path) -> ImageData:
-    """The images of a slice; a small one of images that are decoded on demand is decoded and kept alone."""
-    split = part.slice.split
-    whole, alone = _folder(cache, identity, split), _folder(cache, identity, split, str(part.slice), part.split_seed)
-    if dataset.cached and not whole.is_dir():
-        if alone.is_dir():
-            return opened(alone)
-        data = _loaded(dataset, split, source)
-        index = cut(data, part.slice, part.split_seed)
-        if not len(index):
-            raise _empty(part, len(data))
-        if waits(data.images) and len(index) < ALONE * len(data):
-            keep(data.take(index), alone, source.progress)
-            return opened(alone)
-        keep(data, whole, source.progress)
-    data = load_split(dataset, identity, split, source, cache)
-    index = cut(data, part.slice, part.split_seed)
-    if not len(index):
-        raise _empty(part, len(data))
-    return data.take(index)
-
-
-def _empty(part: Part, count: int) -> DataError:
-    return DataError(f"slice '{part.slice}' of data set '{part.dataset.label}' holds no image; it has {count}")
-
-
-def _folder(cache: Path, identity: str, *what: object) -> Path:
-    """Where decoded images are kept."""
-    return cache / "data" / digest(identity, *what, CACHE_FORMAT)
-
-
-def _loaded(dataset: Dataset, split: str, source: DataSource) -> ImageData:
-    """What a data set gives, checked."""
-    data = dataset.load(split, source)
-    _check(data, dataset.describe(source), f"data set '{dataset.title}', split '{split}'")
-    return data
-
-
-def _check(data: ImageData, info: DataInfo, where: str) -> None:
-    """A data set's author hears at once what is wrong with its arrays."""
-    if data.images.dtype not in (np.uint8, np.uint16) or len(data.images.shape) != 4:
-        raise DataError(f"{where}: images must be uint8 (n, h, w, c), got {data.images.dtype} {data.images.shape}")
-    for name, values in (("labels", data.labels), ("ids", data.ids), ("groups", data.groups)):
-        if values is not None and len(values) != len(data.images):
-            raise DataError(f"{where}: {len(values)} {name} for {len(data.images)} images")
-    if len(np.unique(data.ids)) != len(data.ids):
-        raise DataError(f"{where}: sample ids are not unique")
-    if data.labels is not None and len(data.labels):
-        n, classes = len(data.labels), len(info.classes)
-        shape, above = ((n, classes), 2) if info.task == "multilabel" else ((n,), classes)
-        given, kind = data.labels.shape, data.labels.dtype
-        if given != shape or kind.kind not in "iu":
-            raise DataError(f"{where}: labels must be integers of shape {shape}, got {kind} {given}")
-        low, high = int(data.labels.min()), int(data.labels.max())
-        if low < 0 or high >= above:
-            raise DataError(f"{where}: labels run from {low} to {high}, expected 0 to {above - 1} ({info.task})")
+def groups_elsewhere(part: Part, loaded: LoadedPart, context: RunContext) -> str:
+    """How many groups of a part's images are in other splits too, where the data set declares that some are."""
+    if not loaded.info.shared_groups or loaded.data.groups is None:
+        return ""
+    assert isinstance(part.dataset.plugin, Dataset)
+    members = part.dataset.plugin.members(context.source) or decoded_members(digest(part.data), context.cache)
+    return groups_in_others(members, part.slice.split, loaded.data.groups.tolist())
 
 
 def mean_norm(part: LoadedPart, norm: Norm) -> float:

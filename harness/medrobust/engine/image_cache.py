@@ -114,6 +114,12 @@ def waits(images: Pixels) -> bool:
     return _on_demand(images) is not None
 
 
+def remove(folder: Path) -> None:
+    """Forget what :func:`keep` wrote."""
+    shutil.rmtree(folder, ignore_errors=True)
+    opened.cache_clear()
+
+
 @lru_cache(maxsize=64)
 def opened(folder: Path) -> ImageData:
     """The images in a folder that :func:`keep` wrote.

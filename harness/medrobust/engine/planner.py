@@ -6,9 +6,10 @@ import dataclasses
 from collections.abc import Iterator
 
 from ..contracts import AnyAttack, TrainingDefense, UniversalAttack, cumulative_field
-from ..grid.cells import Cell, Target
+from ..grid.cells import Cell
 from ..grid.expansion import without_collector
 from ..grid.plan import Done, Plan
+from ..grid.targets import Target
 from ..plugins.specs import Spec
 from .steps import CraftStep, DefenseStep, FitStep, ProbeStep, Step, UniversalStep
 

@@ -33,6 +33,7 @@ from .context import (
 )
 from .evidence import collect
 from .planner import steps_of
+from .preflight import check_checkpoints
 from .requests import write_request
 from .running.executors import GivenExecutor, Processes, ThisProcess, Workers
 from .running.progress import Silent, Watcher
@@ -45,11 +46,11 @@ class Outcome:
     """How a run ended.
 
     Attributes:
-        made: cells computed now.
-        cached: cells that were there.
+        made: cells computed by this run.
+        cached: cells that were in the store already.
         problems: (cell, status, reason) of every cell without a result.
         excluded: combinations excluded by the threat model or the grid.
-        impossible: reasons of combinations for which data or weights are missing.
+        impossible: reasons of combinations that lack data or weights.
         seconds: wall time.
     """
 
@@ -62,7 +63,7 @@ class Outcome:
 
     @property
     def complete(self) -> bool:
-        """Whether everything asked for is there."""
+        """Whether every cell that was asked for has a result."""
         return not self.problems and not self.impossible
 
 
@@ -76,11 +77,11 @@ class Session:
         data_root: root of file-based data sets; MEDROBUST_DATA if not given.
         cache: directory of decoded images; MEDROBUST_CACHE or the user's cache if not given.
         device: torch device; CUDA if there is one.
-        workers: processes; one a core if not given, 1 runs in this process, and never more than a GPU serves.
+        workers: number of processes, by default one per core, or one on a GPU; 1 runs in this process.
         strict: raise at the first broken plugin.
-        acceleration: what of the fast path crafting uses.
+        acceleration: parts of the fast path that attacks use.
         executor: where steps run instead: any `concurrent.futures.Executor` (with `workers` steps at once), or
-            :class:`Workers` that say more of it.
+            :class:`Workers`, which describe it further.
 
     Raises:
         MedrobustError: if a named place does not exist.
@@ -99,6 +100,7 @@ class Session:
     context: RunContext = field(init=False)
     store: Store = field(init=False)
     metadata: MetadataCache = field(init=False)
+    _notes: dict[str, None] = field(init=False, default_factory=dict, repr=False)
     _in_memory: bool = field(init=False, default=False)
     """Whether plugins of this process, which no other one has, take part."""
 
@@ -112,7 +114,7 @@ class Session:
         cache = Path(self.cache).absolute() if self.cache else default_cache()
         self.context = RunContext(self.store.path, root, cache, self.device, files, self.acceleration)
         self.registry = Registry.discover(files, strict=self.strict)
-        self.metadata = MetadataCache(self.context.source, self.registry)
+        self.metadata = MetadataCache(self.context.source, self.registry, cache)
 
     def plan(
         self,
@@ -142,7 +144,14 @@ class Session:
             grid = parse_grid(grid, self.registry, profile=profile, images=images, precision=precision)
         if evidence:
             grid = with_evidence(grid, self.registry)
-        return Plan(name or grid.name, grid.profile, tuple(expand(grid, self.metadata)))
+        entries, notes = check_checkpoints(expand(grid, self.metadata), self.store.fitted, self.context)
+        self._notes |= dict.fromkeys(notes)
+        return Plan(name or grid.name, grid.profile, tuple(entries))
+
+    def notes(self) -> list[str]:
+        """What the grids planned so far mean where that may be a surprise: which of several plugins of one name, and
+        how the weights of a checkpoint were found."""
+        return [*self.registry.clashes(), *self._notes]
 
     def add_model(self, name: str, module: nn.Module, *, shape: tuple[int, int, int], stochastic: bool = False) -> None:
         """Make a network of this process a model that grids can name.
@@ -165,7 +174,13 @@ class Session:
         self._in_memory = True
 
     def add_dataset(
-        self, name: str, splits: Mapping[str, ImageData], *, classes: Sequence[str], task: Task = "multiclass"
+        self,
+        name: str,
+        splits: Mapping[str, ImageData],
+        *,
+        classes: Sequence[str],
+        task: Task = "multiclass",
+        shared_groups: bool = False,
     ) -> None:
         """Make arrays of this process a data set that grids can name; they are written nowhere.
 
@@ -174,18 +189,20 @@ class Session:
             splits: the images of `train`, `val` or `test`; :func:`image_data` makes them of arrays and tensors.
             classes: names of the classes, in index order.
             task: `multiclass` or `multilabel`.
+            shared_groups: declares that some groups are in several splits; results are then marked. Undeclared, such a
+                data set is an error when a grid is planned.
 
         Raises:
             DataError: for unknown splits, or images of several sizes.
         """
-        offer_dataset(self.registry, name, splits, classes, task)
+        offer_dataset(self.registry, name, splits, classes, task, shared_groups=shared_groups)
         self._in_memory = True
 
     def evidence(self, plan: Plan, *, stored: bool = False) -> list[dict[str, Any]]:
-        """What the records say about believing them, per model and norm; kept in the store's table `evidence`.
+        """The evidence checks for each model and norm, from the records; also written to the store's table `evidence`.
 
-        Models and data sets are called here what the grid calls them. `stored` takes what is kept there already and
-        computes nothing.
+        Models and data sets have the names that the grid gives them. `stored` returns what the table has already and
+        checks nothing.
         """
         named = {e.cell.target.id: e.row() for e in reversed(plan.entries) if e.cell is not None}
         return [
@@ -195,15 +212,15 @@ class Session:
         ]
 
     def stored_evidence(self) -> list[dict[str, Any]]:
-        """The evidence that the store keeps, under the store's own names."""
+        """The evidence in the store, under the store's own names."""
         return [{str(k): v for k, v in row.items()} for row in self.store.rows("evidence").to_dict("records")]
 
     def done(self) -> Done:
-        """What a plan need not make again."""
+        """What the store has already."""
         return Done(self.store.finished(), self.store.fitted().keys(), self.store.artifacts())
 
     def steps(self, plan: Plan) -> list[Step]:
-        """The steps that make what the store lacks of a plan."""
+        """The steps that compute what the store lacks of a plan."""
         return steps_of(plan, self.done())
 
     def _workers(self, steps: Sequence[Step]) -> Workers:
@@ -222,7 +239,7 @@ class Session:
     def run(self, plan: Plan, watcher: Watcher | None = None) -> Outcome:
         """Compute every cell of a plan that the store lacks.
 
-        A failing cell stops no other; killing the process loses the steps in flight and nothing else.
+        A cell that fails does not stop the others. If the process is killed, only the steps in progress are lost.
         """
         import time
 

@@ -1,4 +1,4 @@
-"""Writing files so that a kill at any moment leaves either the whole file or none."""
+"""Writing files so that a process that is killed leaves either the whole file or none."""
 
 from __future__ import annotations
 

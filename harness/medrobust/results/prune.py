@@ -1,7 +1,7 @@
-"""Removing from a store what nobody needs: superseded and failed results, and what no result refers to.
+"""Removing from a store what is not needed: superseded and failed results, and what no result refers to.
 
-Rows go before what they refer to, and a file that keeps some of its rows is replaced as a whole by a rename. So a kill
-at any moment loses nothing that stays; what it leaves over, the next call removes.
+Rows are removed before what they refer to, and a file that keeps some of its rows is replaced as a whole by a rename.
+If the process is killed, nothing that is needed is lost; the next call removes the rest.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Removal:
 
 @dataclass(frozen=True)
 class _Needs:
-    """Keys by table that a set of cells rests on."""
+    """Keys by table that a set of cells depends on."""
 
     cells: frozenset[str]
     fits: frozenset[str]
@@ -129,7 +129,7 @@ def _needs(store: Store, inventory: Inventory, cells: Collection[str]) -> _Needs
     perturbations = {p for frame in (kept, asked) for p in frame["perturbation"].dropna()}
     fits = store.rows("fits")
     if kept["weights"].isna().any():
-        # Records that do not say what they rest on may rest on anything.
+        # Records that do not say what they depend on may depend on anything.
         weights |= set(fits["fit"])
     artifacts = store.rows("artifacts")
     probed = artifacts["description"].map(_probed_cell)

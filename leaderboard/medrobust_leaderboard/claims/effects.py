@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -11,7 +12,7 @@ from medrobust.api import METRICS
 
 from ..labels import Row, agree, matches
 from .estimates import RESAMPLES, EffectEstimate, apart, difference, effect_of, over_repetitions
-from .members import Family, Item, by_seed, cells_of, chosen, distinct, missing_records, spread
+from .members import Family, Item, by_seed, cells_of, distinct, missing_records, planned_matches, spread
 from .specs import BoundClaim, Claim, ComparisonClaim, TrendClaim
 
 DRAWS_PER_MEMBER = 50
@@ -38,7 +39,7 @@ class Gathered:
     """Everything that could be said on a claim.
 
     Attributes:
-        members: those with an interval.
+        members: those with a number, and with an interval where the claim needs one.
         used: the items behind them.
         missing: what there should be, in words.
         undefined: why members have no number or no interval, one reason for each.
@@ -55,12 +56,13 @@ class Gathered:
         found: EffectEstimate,
         used: Iterable[Item],
         steps: Sequence[EffectEstimate] = (),
-        label: str = "",
+        *,
+        interval: bool = True,
     ) -> None:
-        """Take a member in, or note why it says nothing."""
-        unusable = [each for each in (found, *steps) if not each.testable]
+        """Take a member in, or note why it says nothing; a bound can do without an interval."""
+        unusable = [each for each in (found, *steps) if not (each.testable if interval else each.effect is not None)]
         if unusable:
-            self.undefined.append(unusable[0].reason or f"no interval{label}")
+            self.undefined.append(unusable[0].reason or "no interval")
             return
         self.members.append(Member(row, found, tuple(steps)))
         self.used.extend(used)
@@ -77,23 +79,24 @@ def gather(claim: Claim, items: Sequence[Item]) -> Gathered:
 
 
 def _limits(claim: Claim, *, differences: bool) -> tuple[float, float]:
-    low, high = METRICS[claim.metric].bounds
+    low, high = METRICS[claim.metric].bounds if claim.metric in METRICS else (-math.inf, math.inf)
     return (low - high, high - low) if differences else (low, high)
 
 
 def _complete(*families: Family) -> bool:
-    return all(item.record is not None for family in families for item in family.values())
+    return all(item.measured for family in families for item in family.values())
 
 
 def _bound(claim: BoundClaim, items: Sequence[Item]) -> Gathered:
     result = Gathered()
-    selected = chosen(spread(items, claim.metric), claim.where)
+    selected = planned_matches(spread(items, claim.metric), claim.where)
     _note_missing(result, selected)
     for family in distinct(by_seed(selected)):
         if _complete(family):
             found = [effect_of(claim.metric, item) for item in family.values()]
             first = next(iter(family.values()))
-            result.add(first.row, over_repetitions(found, _limits(claim, differences=False)), family.values())
+            mean = over_repetitions(found, _limits(claim, differences=False))
+            result.add(first.row, mean, family.values(), interval=False)
     return result
 
 
@@ -101,8 +104,8 @@ def _comparison(claim: ComparisonClaim, items: Sequence[Item]) -> Gathered:
     result = Gathered()
     names = (claim.metric, claim.right_metric or claim.metric)
     sides = [spread(items, name) for name in names]
-    lefts = by_seed(chosen(sides[0], claim.where, claim.left))
-    rights = by_seed(chosen(sides[1], claim.where, claim.right))
+    lefts = by_seed(planned_matches(sides[0], claim.where, claim.left))
+    rights = by_seed(planned_matches(sides[1], claim.where, claim.right))
     _note_missing(result, [item for family in (*lefts, *rights) for item in family.values()])
     pairs = _pairs(claim, lefts, rights, names)
     paired, all_lefts = {cells_of(one) for one, _ in pairs}, {cells_of(one) for one in lefts}
@@ -114,7 +117,7 @@ def _comparison(claim: ComparisonClaim, items: Sequence[Item]) -> Gathered:
         bases = [
             _base(claim, family[seed], side) for family, side in ((one, sides[0]), (other, sides[1])) for seed in seeds
         ]
-        if not _complete(one, other) or any(base is None or base.record is None for base in bases):
+        if not _complete(one, other) or any(base is None or not base.measured for base in bases):
             continue
         found = [_difference(claim, one[seed], other[seed], names, sides, resamples) for seed in seeds]
         used = [family[seed] for family in (one, other) for seed in seeds]
@@ -176,7 +179,9 @@ def _trend(claim: TrendClaim, items: Sequence[Item]) -> Gathered:
     result = Gathered()
     along = {claim.along: claim.order} if claim.order else {}
     selected = [
-        item for item in chosen(spread(items, claim.metric), claim.where, dict(along)) if item.row.get(claim.along)
+        item
+        for item in planned_matches(spread(items, claim.metric), claim.where, dict(along))
+        if item.row.get(claim.along)
     ]
     _note_missing(result, selected)
     series: dict[tuple[str, ...], list[Family]] = {}

@@ -1,4 +1,4 @@
-"""Claims in the terminal: verdict and sentence, and below it what the verdict rests on."""
+"""Claims in the terminal: verdict and sentence, and below it the numbers behind the verdict."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ STYLES: Final[Mapping[Verdict, str]] = {
     "holds": "green",
     "does not hold": "red",
     "undecided": "yellow",
+    "by construction": "cyan",
     "cannot be tested here": "dim",
 }
 INDENT: Final = 4

@@ -1,4 +1,4 @@
-"""How verdicts are put into words, for terminal and page alike."""
+"""Verdicts in words, for terminal and page."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from ..render.numbers import MINUS
 from .specs import BoundClaim, Claim, ComparisonClaim
 from .verdicts import Finding, Verdict
 
-ON_SUBSTITUTES: Final = "On substituted data or models a verdict is about the substitutes, not about the paper's own."
+ON_SUBSTITUTES: Final = "On substituted data or models, a verdict is about the substitutes, not about the paper's own."
 
 _FORMS: Final[Mapping[Verdict, tuple[str, str]]] = {
     "holds": ("holds", "hold"),
     "does not hold": ("does not hold", "do not hold"),
     "undecided": ("undecided", "undecided"),
+    "by construction": ("by construction", "by construction"),
     "cannot be tested here": ("cannot be tested here", "cannot be tested here"),
 }
 
@@ -31,23 +32,25 @@ def summarize_claims(findings: Sequence[Finding]) -> str:
 
 
 def describe(finding: Finding) -> list[str]:
-    """What a verdict rests on: effect and interval, what was asked for, counts, n, section, what is missing."""
+    """The numbers behind a verdict: effect and interval, what is claimed, counts, n, section, what is missing."""
     parts = []
     if finding.effect is not None:
         parts.append(f"{effect_text(finding)} {interval_text(finding)}".strip())
         parts.append(border_text(finding.claim))
     if finding.members > 1:
-        against = f", {finding.contradicted} against" if finding.contradicted else ""
-        parts.append(f"{finding.supported} of {finding.members} in favour{against}")
+        against = f", contradicted by {finding.contradicted}" if finding.contradicted else ""
+        parts.append(f"supported by {finding.supported} of {finding.members}{against}")
     if finding.n is not None:
-        parts.append(f"n = {finding.n}")
+        parts.append(size_text(finding))
     parts.append(section_text(finding))
     if finding.undefined and finding.effect is not None:
         parts.append(finding.undefined)
+    if finding.construction:
+        parts.append(f"counts neither way: {finding.construction}")
     if finding.missing:
         parts.append(f"needs {finding.missing}")
     if finding.claim.reading and finding.effect is not None:
-        parts.append(f"reading: {finding.claim.reading}")
+        parts.append(f"interpretation: {finding.claim.reading}")
     return parts
 
 
@@ -61,9 +64,9 @@ def effect_text(finding: Finding) -> str:
         return number
     if claim.quantifier == "average":
         return f"mean of {finding.members}: {number}"
-    which = "middle"
+    which = "median"
     if claim.quantifier == "all":
-        which = "most contrary" if finding.contradicted else "weakest"
+        which = "strongest contradiction" if finding.contradicted else "weakest"
     place = f" ({finding.decisive})" if finding.decisive else ""
     return f"{which} of {finding.members}{place}: {number}"
 
@@ -77,8 +80,14 @@ def interval_text(finding: Finding) -> str:
     return f"[{low}, {high}]"
 
 
+def size_text(finding: Finding) -> str:
+    """Images and, where there are several, seeds."""
+    seeds = finding.effect.seeds if finding.effect else 1
+    return f"n = {finding.n}" + (f", {seeds} seeds" if seeds > 1 else "")
+
+
 def border_text(claim: Claim) -> str:
-    """What a claim asks of its effect."""
+    """What a claim says about its effect."""
     if isinstance(claim, BoundClaim):
         at_most = claim.at_most is not None
         border = claim.at_most if claim.at_most is not None else claim.at_least or 0.0
@@ -93,7 +102,7 @@ def border_text(claim: Claim) -> str:
 
 
 def section_text(finding: Finding) -> str:
-    """Labels the paper says it, and whether what was tested is the paper's."""
+    """Where the paper says it, and whether substitutes were tested."""
     section = finding.claim.section
     where = f"section {section}" if section[:1].isdigit() else section
     return f"{where}; on substitutes" if finding.substituted else where
@@ -101,8 +110,8 @@ def section_text(finding: Finding) -> str:
 
 def as_facts(finding: Finding) -> dict[str, object]:
     """A finding as the page takes it."""
-    number = finding.n
-    several = f"{number} ({finding.supported} of {finding.members} in favour)" if finding.members > 1 else number
+    size = size_text(finding).removeprefix("n = ") if finding.n is not None else None
+    several = f"{size} (supported by {finding.supported} of {finding.members})" if finding.members > 1 else size
     effect = effect_text(finding)
     return {
         "id": finding.claim.id,
@@ -113,6 +122,7 @@ def as_facts(finding: Finding) -> dict[str, object]:
         "interval": f"{interval_text(finding)}, {border_text(finding.claim)}" if effect else "",
         "n": several,
         "missing": finding.missing,
+        "construction": finding.construction,
     }
 
 

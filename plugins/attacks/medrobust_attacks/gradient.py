@@ -4,31 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
-from pydantic import Field
 from torch import Tensor
 
 from medrobust import (
     Attack,
     Budget,
     Classifier,
+    Count,
     Goal,
     IterativeAttack,
     Length,
     Loss,
+    Reference,
     SampleRNG,
     ThreatModel,
     cumulative,
 )
 
 from .geometry import NORMS, corners, laid_out_as, project, radius, random_point, steepest
-
-Draws = Annotated[int, Field(ge=1)]
-"""Draws of a random model that a gradient is averaged over."""
+from .references import GOODFELLOW, KURAKIN, MADRY
 
 Steps = Generator[Tensor, Tensor | None, None]
-"""Points after each step; answered with a mask of the images still in play, or with nothing."""
+"""Points after each step; the answer is a mask of the images that are left, or nothing."""
 
 
 def ascend(
@@ -76,13 +75,14 @@ class FGSM(Attack):
     the normalised gradient (fast gradient method).
 
     Attributes:
-        draws: gradients of a random model are means over so many draws (expectation over transformation).
+        draws: number of draws over which gradients of a random model are averaged (expectation over transformation).
     """
 
     name: ClassVar[str] = "fgsm"
     revision: ClassVar[int] = 1
+    references: ClassVar[tuple[Reference, ...]] = (GOODFELLOW,)
     threat: ClassVar[ThreatModel] = ThreatModel(norms=NORMS)
-    draws: Draws = 1
+    draws: Count = 1
 
     def perturb(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Tensor:
         eps = radius(budget)
@@ -94,20 +94,21 @@ class BIM(IterativeAttack):
     """Basic iterative method: FGSM in small steps from the clean image, kept inside the ball.
 
     Kurakin, Goodfellow, Bengio, "Adversarial examples in the physical world", 2017. The defaults are those of ma2020
-    (section 3.2): 40 steps of eps/40, with which the ball is never left.
+    (section 4.1): 40 steps of eps/40, with which the ball is never left.
 
     Attributes:
         steps: number of steps (cumulative).
         step_size: length of a step in the budget's norm.
-        draws: gradients of a random model are means over so many draws (expectation over transformation).
+        draws: number of draws over which gradients of a random model are averaged (expectation over transformation).
     """
 
     name: ClassVar[str] = "bim"
     revision: ClassVar[int] = 1
+    references: ClassVar[tuple[Reference, ...]] = (KURAKIN,)
     threat: ClassVar[ThreatModel] = ThreatModel(norms=NORMS)
-    steps: int = cumulative(40)
+    steps: Count = cumulative(40)
     step_size: Length = Length.parse("eps/40")
-    draws: Draws = 1
+    draws: Count = 1
 
     def iterates(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Steps:
         step = self.step_size.resolve(eps=radius(budget))
@@ -119,22 +120,23 @@ class PGD(IterativeAttack):
     """Projected gradient descent on the negative loss, from a random point of the ball.
 
     Madry et al., "Towards deep learning models resistant to adversarial attacks", ICLR 2018. The defaults are those of
-    ma2020 (section 3.2): 20 steps of eps/10.
+    ma2020 (section 4.1): 20 steps of eps/10.
 
     Attributes:
         steps: number of steps (cumulative).
         step_size: length of a step in the budget's norm.
         random_start: begin at a uniformly drawn point of the ball, else at the clean image.
-        draws: gradients of a random model are means over so many draws (expectation over transformation).
+        draws: number of draws over which gradients of a random model are averaged (expectation over transformation).
     """
 
     name: ClassVar[str] = "pgd"
     revision: ClassVar[int] = 1
+    references: ClassVar[tuple[Reference, ...]] = (MADRY,)
     threat: ClassVar[ThreatModel] = ThreatModel(norms=NORMS)
-    steps: int = cumulative(20)
+    steps: Count = cumulative(20)
     step_size: Length = Length.parse("eps/10")
     random_start: bool = True
-    draws: Draws = 1
+    draws: Count = 1
 
     def iterates(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Steps:
         start = random_point(images, budget, rng) if self.random_start else images

@@ -5,26 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from medrobust import (
     Budget,
     Classifier,
+    Count,
     CraftingImages,
     Goal,
     IterativeUniversalAttack,
     Length,
     Loss,
+    Positive,
+    Reference,
     SampleRNG,
     ThreatModel,
     cumulative,
 )
 
 from .geometry import NORMS, radius, steepest
+from .references import SHAFAHI
 from .universal_crafting import Crafting, image_orders, own_goal, shrink
 
 _BETAS = (0.9, 0.999)
@@ -53,13 +56,13 @@ class Adam:
 class StochasticUAP(IterativeUniversalAttack):
     """Universal perturbation by projected stochastic gradient ascent of the mean loss, clipped per image.
 
-    Shafahi et al., "Universal adversarial training", AAAI 2020, section 3. The clip keeps images that are fooled long
-    since from ruling the mean. Non-targeted, the loss is that of the model's own predictions, whatever the true labels
-    are; targeted, the cross-entropy of the target is descended, for which no clip is needed.
+    Shafahi et al., "Universal adversarial training", AAAI 2020, section 3. The clip keeps images that are fooled
+    from dominating the mean. Untargeted, the loss is that of the model's own predictions, not of the true labels;
+    targeted, the cross-entropy of the target is descended, which needs no clip.
 
     Attributes:
         epochs: passes over the crafting images, in a fresh random order each (cumulative).
-        batch: images a step.
+        batch: images per step.
         step_size: length of a step in the budget's norm.
         clip: largest loss that counts, in nats.
         optimizer: `sgd` steps along the sign (linf) or the normalised mean gradient (l2), `adam` along Adam's
@@ -68,11 +71,12 @@ class StochasticUAP(IterativeUniversalAttack):
 
     name: ClassVar[str] = "sgd-uap"
     revision: ClassVar[int] = 1
+    references: ClassVar[tuple[Reference, ...]] = (SHAFAHI,)
     threat: ClassVar[ThreatModel] = ThreatModel(norms=NORMS)
-    epochs: Annotated[int, Field(ge=1)] = cumulative(10)
-    batch: Annotated[int, Field(ge=1)] = 64
+    epochs: Count = cumulative(10)
+    batch: Count = 64
     step_size: Length = Length.parse("eps/20")
-    clip: Annotated[float, Field(gt=0)] = 9.0
+    clip: Positive = 9.0
     optimizer: Literal["sgd", "adam"] = "sgd"
 
     def iterates(

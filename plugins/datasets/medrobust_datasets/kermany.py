@@ -7,17 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from medrobust import DataError, DataSource
+from medrobust import DataError, DataSource, Reference
 
 from .base import FileDataset
 from .layouts import list_images, need, place, split_folders
+from .references import KERMANY, KERMANY_DATA
 from .samples import Sample, Survey
 
 _PAGE = "https://data.mendeley.com/datasets/rscbjbr9sj"
-_CITATION = (
-    "Kermany et al., Identifying medical diagnoses and treatable diseases by image-based deep learning, "
-    "Cell 172(5), 1122-1131, 2018; doi:10.17632/rscbjbr9sj"
-)
 
 _NAMES = (
     re.compile(r"(?P<patient>person\d+)_(?P<kind>bacteria|virus)_\d+(?:_\d+)?"),
@@ -37,8 +34,8 @@ def parse_name(file: Path) -> tuple[str, str]:
         if match := pattern.fullmatch(file.stem):
             return match["patient"], (match.groupdict().get("kind") or "NORMAL").upper()
     raise DataError(
-        f"{file}: the name says no patient; expected names such as person12_bacteria_46.jpeg, IM-0115-0001.jpeg or "
-        "BACTERIA-864208-0001.jpeg (for other names: dataset = 'image-folder')."
+        f"{file}: the file name contains no patient; expected names such as person12_bacteria_46.jpeg, "
+        "IM-0115-0001.jpeg or BACTERIA-864208-0001.jpeg (for other names: dataset = 'image-folder')."
     )
 
 
@@ -68,9 +65,8 @@ def survey_folders(root: Path, classes: tuple[str, ...], *, by_kind: bool) -> Su
 class KermanyXray(FileDataset):
     """Paediatric chest X-rays: normal, and bacterial or viral pneumonia (5,856 images, 2 releases).
 
-    Layout below `path`: `{train,test}/{NORMAL,PNEUMONIA}/*.jpeg`. Person numbers of the file names are the groups; the
-    publisher's train and test folders are kept although some numbers are in both. `val` is
-    held out of train by person.
+    Layout below `path`: `{train,test}/{NORMAL,PNEUMONIA}/*.jpeg`. The person numbers in file names are the groups; the
+    publisher's train and test folders are kept although some numbers are in both. `val` is held out of train by person.
 
     Attributes:
         path: the folder `chest_xray`, absolute or below the data root.
@@ -79,12 +75,13 @@ class KermanyXray(FileDataset):
 
     name: ClassVar[str] = "kermany-cxr"
     revision: ClassVar[int] = 1
-    citation: ClassVar[str] = _CITATION
+    references: ClassVar[tuple[Reference, ...]] = (KERMANY, KERMANY_DATA)
     licence: ClassVar[str] = "CC BY 4.0"
 
     path: str = "kermany-cxr/chest_xray"
     channels: Literal[1, 3] = 1
     classes: Literal[2, 3] = 2
+    on_shared_groups: Literal["error", "keep"] = "keep"
 
     def survey(self, source: DataSource) -> Survey:
         root = source.find(self.path, what=f"Kermany's chest X-rays (the folder chest_xray of {_PAGE})")
@@ -105,11 +102,12 @@ class KermanyOct(FileDataset):
 
     name: ClassVar[str] = "kermany-oct"
     revision: ClassVar[int] = 1
-    citation: ClassVar[str] = _CITATION
+    references: ClassVar[tuple[Reference, ...]] = (KERMANY, KERMANY_DATA)
     licence: ClassVar[str] = "CC BY 4.0"
 
     path: str = "kermany-oct/OCT2017"
     channels: Literal[1, 3] = 1
+    on_shared_groups: Literal["error", "keep"] = "keep"
 
     def survey(self, source: DataSource) -> Survey:
         root = source.find(self.path, what=f"Kermany's OCT images (the folder OCT or OCT2017 of {_PAGE})")

@@ -1,4 +1,4 @@
-"""Adversarial training: every batch is attacked before the model learns from it."""
+"""Adversarial training: every batch is replaced by its adversarial images."""
 
 from __future__ import annotations
 
@@ -10,33 +10,43 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from medrobust import Attack, BudgetSpec, Classifier, ModelError, SampleRNG, Training, TrainingDefense, Untargeted
+from medrobust import (
+    Attack,
+    BudgetSpec,
+    Classifier,
+    Count,
+    NonNegative,
+    Reference,
+    SampleRNG,
+    Training,
+    TrainingDefense,
+    Untargeted,
+)
+
+from .references import MADRY
 
 
 @dataclass(frozen=True)
 class AdversarialTraining(TrainingDefense):
     """Adversarial training (Madry et al., "Towards deep learning models resistant to adversarial attacks", ICLR 2018).
 
-    Each batch is replaced by adversarial images against the model as it is, away from the true labels. An epoch is an
-    iteration that is kept, so that a killed run goes on after it; the optimiser starts afresh with each.
+    Each batch is replaced by adversarial images against the current model, away from the true labels. The model is kept
+    after every epoch, so that an interrupted run continues from there; the optimiser starts afresh in each epoch.
 
     Attributes:
         attack: the attack per image.
         budget: its budget; zeta refers to the training images.
-        epochs: epochs, after the training by the model's own recipe.
-        learning_rate: first learning rate, of cosine decay over the epochs; 0 takes that of the model's recipe.
+        epochs: number of epochs, after the training by the model's own recipe.
+        learning_rate: first learning rate of a cosine decay over the epochs; 0 takes that of the model's recipe.
     """
 
     name: ClassVar[str] = "adversarial-training"
     revision: ClassVar[int] = 1
+    references: ClassVar[tuple[Reference, ...]] = (MADRY,)
     attack: Attack
     budget: BudgetSpec
-    epochs: int = 10
-    learning_rate: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.epochs < 1:
-            raise ModelError(f"adversarial-training: epochs must be at least 1, got {self.epochs}")
+    epochs: Count = 10
+    learning_rate: NonNegative = 0.0
 
     def train(self, training: Training) -> Iterator[nn.Module]:
         budget = training.budget(self.budget)

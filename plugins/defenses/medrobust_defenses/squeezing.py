@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
+from pydantic import Field
 from torch import Tensor, nn
 
-from medrobust import ModelError, Preprocessing
+from medrobust import Preprocessing, Reference
+
+from .references import XU
 
 
 class _Quantise(nn.Module):
@@ -27,8 +30,8 @@ class _Quantise(nn.Module):
 class BitDepth(Preprocessing):
     """Bit-depth reduction (Xu, Evans, Qi, "Feature squeezing", NDSS 2018).
 
-    Rounding has no useful gradient, so gradient attacks on it fail without the model being robust (gradient masking):
-    judge it by transfer attacks.
+    Rounding has no useful gradient, so gradient attacks fail although the model is not robust (gradient masking):
+    evaluate it by transfer attacks (`surrogate = { defense = "none" }`).
 
     Attributes:
         bits: bits per channel, 1 to 8.
@@ -36,11 +39,8 @@ class BitDepth(Preprocessing):
 
     name: ClassVar[str] = "bit-depth"
     revision: ClassVar[int] = 1
-    bits: int = 4
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.bits <= 8:
-            raise ModelError(f"bit-depth: bits must be 1 to 8, got {self.bits}")
+    references: ClassVar[tuple[Reference, ...]] = (XU,)
+    bits: Annotated[int, Field(ge=1, le=8)] = 4
 
     def wrap(self, module: nn.Module) -> nn.Module:
         return _Quantise(self.bits, module)

@@ -8,9 +8,10 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from medrobust import Model, Shape
+from medrobust import Count, Model, Reference, Shape
 
 from .inputs import Centre
+from .references import RESNET
 
 
 def _block(inputs: int, outputs: int) -> list[nn.Module]:
@@ -23,13 +24,12 @@ class SmallCNN(Model):
     """Three 3x3 convolutions with batch norm and ReLU, pooling by 2 between them, global pooling, one linear layer.
 
     Attributes:
-        width: channels of the first convolution, whose full-size activations cost most; the others have 4 and 8 times
-            as many.
+        width: channels of the first convolution, which costs most at full size; the others have 4 and 8 times as many.
     """
 
     name: ClassVar[str] = "small-cnn"
     revision: ClassVar[int] = 1
-    width: int = 8
+    width: Count = 8
 
     def build(self, shape: Shape) -> nn.Module:
         w = self.width
@@ -65,7 +65,8 @@ class SmallResNet(Model):
 
     name: ClassVar[str] = "small-resnet"
     revision: ClassVar[int] = 1
-    width: int = 16
+    references: ClassVar[tuple[Reference, ...]] = (RESNET,)
+    width: Count = 16
 
     def build(self, shape: Shape) -> nn.Module:
         w = self.width

@@ -10,10 +10,11 @@ from typing import Any, ClassVar, Literal
 
 from torch import nn
 
-from medrobust import DataSource, Model, ModelError, Shape
+from medrobust import DataSource, Model, ModelError, Reference, Shape
 
-from .inputs import CENTRED, IMAGENET_MEAN, IMAGENET_STD, Normalise, checked
+from .inputs import CENTRED, IMAGENET_MEAN, IMAGENET_STD, Dropout, Normalise, checked
 from .pretrained import Weights, local_file, places, read_weights, take_over
+from .references import TIMM, WEIGHTS
 
 
 def _timm() -> Any:
@@ -27,9 +28,9 @@ def _timm() -> Any:
 class TimmModel(Model):
     """An architecture of timm (Wightman, 2019) with global pooling and a new linear layer.
 
-    Inception-ResNet-V2, which torchvision lacks, is the one hirano2021 uses. One-channel images are tiled inside.
-    ImageNet weights come from `weights/ARCHITECTURE-imagenet.safetensors` (or `.pth`) below the data root, in timm's
-    names, where that file is there, else from timm, which downloads them.
+    Inception-ResNet-V2, which hirano2021 uses, is not in torchvision. The model repeats one-channel images. ImageNet
+    weights come from `weights/ARCHITECTURE-imagenet.safetensors` (or `.pth`) below the data root, in timm's names,
+    where that file is there, else from timm, which downloads them.
 
     Attributes:
         architecture: timm's name.
@@ -40,8 +41,10 @@ class TimmModel(Model):
 
     name: ClassVar[str] = "timm"
     revision: ClassVar[int] = 2
+    references: ClassVar[tuple[Reference, ...]] = (TIMM,)
+    licence: ClassVar[str] = WEIGHTS
     architecture: str = "inception_resnet_v2"
-    dropout: float = 0.0
+    dropout: Dropout = 0.0
     normalise: Literal["own", "imagenet", "centre"] = "own"
 
     @property
@@ -81,7 +84,7 @@ class TimmModel(Model):
             place = places(self.architecture)[0]
             raise ModelError(
                 f"timm cannot get the ImageNet weights of {self.architecture} ({type(error).__name__}); "
-                f"go online once, or save them in timm's names as "
+                f"connect to the internet once, or save them in timm's names as "
                 f"{source.root / place if source.root else f'{place} below the data root'}"
             ) from None
         return pretrained

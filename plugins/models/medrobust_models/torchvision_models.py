@@ -12,10 +12,11 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import nn
 
-from medrobust import DataSource, Model, ModelError, Shape
+from medrobust import DataSource, Model, ModelError, Reference, Shape, Whole
 
-from .inputs import CENTRED, IMAGENET_MEAN, IMAGENET_STD, Normalise, checked
+from .inputs import CENTRED, IMAGENET_MEAN, IMAGENET_STD, Dropout, Normalise, checked
 from .pretrained import Weights, local_file, places, read_weights, take_over
+from .references import TORCHVISION, WEIGHTS
 
 _HEADS = ("fc", "classifier", "heads", "head")
 """Attributes under which torchvision's architectures keep their last layers."""
@@ -32,7 +33,7 @@ def _models() -> Any:
 
 @dataclass(frozen=True)
 class TorchvisionModel(Model):
-    """An architecture of torchvision with its last layer replaced; one-channel images are tiled inside the model.
+    """An architecture of torchvision with its last layer replaced; the model repeats one-channel images.
 
     Attributes:
         architecture: torchvision's name.
@@ -46,10 +47,12 @@ class TorchvisionModel(Model):
 
     name: ClassVar[str] = "torchvision"
     revision: ClassVar[int] = 1
+    references: ClassVar[tuple[Reference, ...]] = (TORCHVISION,)
+    licence: ClassVar[str] = WEIGHTS
     architecture: str = "resnet18"
     head: Literal["pooled", "original"] = "pooled"
-    hidden: int = 0
-    dropout: float = 0.0
+    hidden: Whole = 0
+    dropout: Dropout = 0.0
     normalise: Literal["imagenet", "centre"] = "imagenet"
 
     @property
@@ -116,7 +119,7 @@ class _Last:
 def _replace_head(network: nn.Module, architecture: str, last: _Last, *, pooled: bool) -> None:
     attribute = next((a for a in _HEADS if isinstance(getattr(network, a, None), nn.Module)), None)
     if attribute is None:
-        raise ModelError(f"{architecture} has no head that could be replaced")
+        raise ModelError(f"{architecture} has no last layer that could be replaced")
     head = getattr(network, attribute)
     if architecture.startswith("squeezenet"):
         # Its classifier is a convolution before the pooling.

@@ -14,8 +14,9 @@ import torch
 from medrobust import DataError, DataInfo, Dataset, DataSource, ImageData, OnDemand
 from medrobust.api import Grid, Registry
 from medrobust.engine.context import RunContext
-from medrobust.engine.data import convert, load_part, load_slice, load_split, mean_norm
+from medrobust.engine.data import convert, load_part, mean_norm
 from medrobust.engine.image_cache import opened
+from medrobust.engine.splits import load_slice, load_split
 from medrobust.grid.cells import Part
 from medrobust.grid.expansion import expand
 from medrobust.grid.metadata import MetadataCache
@@ -32,12 +33,13 @@ class Counted(Dataset):
     fault: str = ""
 
     def describe(self, source: DataSource) -> DataInfo:
-        return DataInfo(("a", "b"), (2, 3), 1)
+        return DataInfo(("a", "b"), (2, 3), 1, shared_groups=self.fault == "published so")
 
     def load(self, split: str, source: DataSource) -> ImageData:
         self.loads.append(split)
         images: Any = np.arange(24, dtype=np.uint8).reshape(4, 2, 3, 1)
-        labels, ids = np.array([0, 1, 0, 1]), np.array(["a", "b", "c", "d"])
+        labels, ids = np.array([0, 1, 0, 1]), np.array([f"{split}-{letter}" for letter in "abcd"])
+        groups = None
         match self.fault:
             case "dtype":
                 images = images / 255
@@ -50,10 +52,18 @@ class Counted(Dataset):
             case "ids":
                 ids = np.array(["a", "a", "b", "c"])
             case "objects":
-                ids = np.array(["a", "b", "c", "d"], dtype=object)
+                ids = np.array([f"{split}-{letter}" for letter in "abcd"], dtype=object)
             case "range":
                 labels = np.array([0, 1, 2, 1])
-        return ImageData(images, labels, ids, None)
+            case "channels first":
+                images = images.transpose(0, 3, 1, 2)
+            case "size":
+                images = images[:, :, :2]
+            case "ids of two splits":
+                ids = np.array(["a", "b", "c", split])
+            case "groups of two splits" | "published so":
+                groups = np.array(["p", "q", "q", split])
+        return ImageData(images, labels, ids, groups)
 
 
 def load(dataset: Dataset, cache: Path, split: str = "train", identity: str = "x") -> ImageData:
@@ -65,7 +75,11 @@ def test_a_split_is_decoded_once(tmp_path: Path) -> None:
     first, again = load(dataset, tmp_path), load(dataset, tmp_path)
     assert dataset.loads == ["train"]
     assert np.array_equal(first.images, again.images)
-    assert (again.ids.tolist(), again.labels is not None, again.groups) == (["a", "b", "c", "d"], True, None)
+    assert (again.ids.tolist(), again.labels is not None, again.groups) == (
+        [f"train-{letter}" for letter in "abcd"],
+        True,
+        None,
+    )
     load(dataset, tmp_path, "test")
     load(dataset, tmp_path, identity="y")
     assert dataset.loads == ["train", "test", "train"]
@@ -83,9 +97,16 @@ def test_ids_are_text_and_never_pickled(tmp_path: Path) -> None:
     ("fault", "message"),
     [
         ("dtype", r"images must be uint8 \(n, h, w, c\), got float64"),
-        ("shape", r"images must be uint8 \(n, h, w, c\), got uint8 \(4, 2, 3\)"),
+        ("dtype", r".*got float64 .*\(images \* 255\)\.round\(\)\.astype\(np\.uint8\)"),
+        ("shape", r"images must be uint8 \(n, h, w, c\), got uint8 \(4, 2, 3\); grey images have one channel"),
+        (
+            "channels first",
+            r"images must be \(n, 2, 3, 1\) as describe\(\) says, got \(n, 1, 2, 3\); channels come last: "
+            r"images\.transpose\(0, 2, 3, 1\)",
+        ),
+        ("size", r"images must be \(n, 2, 3, 1\) as describe\(\) says, got \(n, 2, 2, 1\)$"),
         ("labels", "3 labels for 4 images"),
-        ("ids", "sample ids are not unique"),
+        ("ids", "sample ids are not unique: 1 of 4 ids of 'train' repeat another one, such as 'a'"),
         ("float labels", r"labels must be integers of shape \(4,\), got float64"),
         ("range", r"labels run from 0 to 2, expected 0 to 1 \(multiclass\)"),
     ],
@@ -94,6 +115,30 @@ def test_the_author_of_a_data_set_hears_what_is_wrong(tmp_path: Path, fault: str
     with pytest.raises(DataError, match=f"data set 'counted', split 'train': {message}"):
         load(Counted(fault=fault), tmp_path)
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("ids of two splits", "3 sample ids are in 'train' and in 'test', such as 'a', 'b', 'c'.*as in 'test/a'"),
+        (
+            "groups of two splits",
+            r"2 groups \(patients\) have images in 'train' and in 'test', such as 'p', 'q'; .*shared_groups=True",
+        ),
+    ],
+)
+def test_what_two_splits_share_is_found_with_the_second(tmp_path: Path, fault: str, message: str) -> None:
+    dataset = Counted(fault=fault)
+    load(dataset, tmp_path, "train")
+    for _ in range(2):  # the split is not kept, so that the next run finds it again
+        with pytest.raises(DataError, match=f"data set 'counted': {message}"):
+            load(dataset, tmp_path, "test")
+
+
+def test_groups_that_the_data_set_declares_are_counted(tmp_path: Path) -> None:
+    dataset = Counted(fault="published so")
+    load(dataset, tmp_path, "train")
+    assert len(load(dataset, tmp_path, "test")) == 4
 
 
 def test_a_damaged_cache_is_named(tmp_path: Path) -> None:
@@ -170,7 +215,7 @@ class Large(Dataset):
 
 
 def large_slice(text: str, dataset: Large, cache: Path) -> ImageData:
-    part = Part(Spec(dataset, None, "large", "large"), {}, Slice.parse(text), 0)  # type: ignore[arg-type]
+    part = Part(Spec(dataset, None, "large", "large", {}), {}, Slice.parse(text), 0)  # type: ignore[arg-type]
     return load_slice(dataset, "x", part, DataSource(), cache)
 
 
@@ -222,5 +267,7 @@ def test_a_slice_that_holds_nothing_is_named(grid: Callable[[str], Grid], core: 
     text = '[[grid]]\ndataset = "textures"\nmodel = "tiny-net"\nevaluate_on = "test[1000:]"'
     (entry,) = expand(grid(text), MetadataCache(DataSource(), core))
     assert entry.cell is not None
-    with pytest.raises(DataError, match=r"slice 'test\[1000:\]' of data set 'textures' holds no image; it has 24"):
+    with pytest.raises(
+        DataError, match=r"slice 'test\[1000:\]' of data set 'textures' contains no image; its split has 24"
+    ):
         load_part(entry.cell.part, RunContext(tmp_path, cache=tmp_path))

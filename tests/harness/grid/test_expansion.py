@@ -203,7 +203,7 @@ def test_an_attack_that_depends_on_its_batch_cannot_stop_at_success(batched: Ent
 
 
 def test_parts_that_need_different_batches_cannot_be_one_attack(batched: Entries) -> None:
-    with pytest.raises(GridError, match="is made of attacks that need batches of 16 and 32 images"):
+    with pytest.raises(GridError, match="combines attacks that need batches of 16 and 32 images"):
         batched(attack='["sign", { name = "all-of", of = ["batched", "drawing"] }]')
 
 
@@ -287,7 +287,7 @@ def test_impossible_pairs_are_excluded_with_the_reason(entries: Entries) -> None
     )
     reasons = {(e.row()["attack"], e.row()["budget"], e.row()["goal"]): e.excluded for e in found}
     assert reasons[("sign", "linf:1/255", "target:b")] == ""
-    assert reasons[("sign", "l2:1", "untargeted")] == "attack 'sign' knows the norms linf, not l2"
+    assert reasons[("sign", "l2:1", "untargeted")] == "attack 'sign' supports the norms linf, not l2"
     assert reasons[("hum", "l2:1", "target:b")] == "attack 'hum' has no targeted form"
     assert "needs a radius" in reasons[("hum", "linf:min", "untargeted")]
     assert all(e.cell is None for e in found if e.excluded)
@@ -295,15 +295,15 @@ def test_impossible_pairs_are_excluded_with_the_reason(entries: Entries) -> None
 
 def test_the_threat_model_of_the_inner_attack_counts(entries: Entries) -> None:
     found = entries(attack='{ name = "halved", of = "sign" }', budget='["l2:1", "linf:1/255"]')
-    assert {e.excluded for e in found} == {"", "attack 'sign' knows the norms linf, not l2"}
+    assert {e.excluded for e in found} == {"", "attack 'sign' supports the norms linf, not l2"}
 
 
 def test_an_attack_that_can_never_run_is_a_mistake_of_the_grid(entries: Entries) -> None:
     with pytest.raises(GridError) as caught:
         entries(attack='["hum", "sign"]', budget='["l2:1", "l2:2"]')
     assert str(caught.value) == (
-        "grid.toml: grid[0].attack: 'sign' can run with no budget, goal and data set of this grid: attack 'sign' knows "
-        "the norms linf, not l2. Change one of them or leave the attack out"
+        "grid.toml: grid[0].attack: 'sign' cannot run with any budget, goal and data set of this grid: attack 'sign' "
+        "supports the norms linf, not l2. Change one of them or leave the attack out"
     )
 
 
@@ -344,8 +344,31 @@ def test_a_split_that_is_not_there_is_named(entries: Entries, monkeypatch: pytes
     (entry, *_) = entries(evaluate_on='["val", "test"]')
     info = dataclasses.replace(entry.cell.target.info, splits=("train", "test"))  # type: ignore[union-attr]
     monkeypatch.setattr(type(entry.cell.target.train.dataset.plugin), "describe", lambda self, source: info)  # type: ignore[union-attr]
-    (reason,) = [e.impossible for e in entries(evaluate_on='["val", "test"]') if e.impossible]
+    last = '{ name = "tiny-net", recipe = { select_on = "last" } }'
+    (reason,) = [e.impossible for e in entries(evaluate_on='["val", "test"]', model=last) if e.impossible]
     assert reason == "data set 'textures' has no split 'val'; it has train, test"
+
+
+@pytest.mark.parametrize(
+    ("select_on", "reason"),
+    [
+        ("vall", "recipe.select_on: 'vall': no split is called 'vall'; did you mean 'val'?"),
+        (
+            "val",
+            "recipe.select_on: data set 'textures' has no split 'val'; it has train, test (select_on = \"last\" keeps "
+            "the last epoch)",
+        ),
+    ],
+)
+def test_the_slice_on_which_an_epoch_is_chosen_must_be_there(
+    entries: Entries, monkeypatch: pytest.MonkeyPatch, select_on: str, reason: str
+) -> None:
+    (entry, *_) = entries()
+    info = dataclasses.replace(entry.cell.target.info, splits=("train", "test"))  # type: ignore[union-attr]
+    monkeypatch.setattr(type(entry.cell.target.train.dataset.plugin), "describe", lambda self, source: info)  # type: ignore[union-attr]
+    found = entries(model=f'{{ name = "tiny-net", recipe = {{ select_on = "{select_on}" }} }}')
+    assert {e.impossible for e in found} == {reason}
+    assert {e.impossible for e in entries(model='{ name = "tiny-net", recipe = { epochs = 0 } }')} == {""}
 
 
 def test_a_surrogate_of_other_classes_is_excluded(entries: Entries) -> None:

@@ -91,8 +91,16 @@ def test_unknown_name_and_class(write: Write, source: DataSource) -> None:
     with pytest.raises(DataError, match="is of class COVID; expected folders NORMAL, PNEUMONIA"):
         KermanyXray().describe(source)
     write(f"{XRAY}/test/A/scan.jpeg")
-    with pytest.raises(DataError, match=r"scan\.jpeg: the name says no patient"):
+    with pytest.raises(DataError, match=r"scan\.jpeg: the file name contains no patient"):
         KermanyXray().describe(source)
+
+
+def test_the_published_folders_are_declared_to_share_persons(write: Write, source: DataSource) -> None:
+    for split in ("train", "test"):
+        write(f"{XRAY}/{split}/PNEUMONIA/person1_bacteria_1.jpeg")
+    data = KermanyXray(size=8, val=0)
+    assert data.describe(source).shared_groups
+    assert not KermanyXray(size=8, on_shared_groups="error").describe(source).shared_groups
 
 
 @pytest.mark.data

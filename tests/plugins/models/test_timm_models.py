@@ -90,5 +90,5 @@ def test_offline_the_message_says_where_weights_go(
 
     monkeypatch.setattr(timm, "create_model", offline)
     place = tmp_path / "weights" / "inception_resnet_v2-imagenet.safetensors"
-    with pytest.raises(ModelError, match=f"go online once, or save them in timm's names as {place}"):
+    with pytest.raises(ModelError, match=f"connect to the internet once, or save them in timm's names as {place}"):
         TimmModel("imagenet").load_imagenet(inception, DataSource(tmp_path))
