@@ -108,6 +108,10 @@ def reproduce(
                 highlight=False,
                 soft_wrap=True,
             )
+    if facts.departures:
+        console.print("\n[bold]Departures from the paper[/]")
+        for departure in facts.departures:
+            console.print(f"  {departure}", markup=False, highlight=False, soft_wrap=True)
     console.print()
     page = write_report(report, tables, session, profile, findings, evidence)
     print_outcome(outcome, session.store.path)
@@ -163,6 +167,9 @@ def leaderboard(
     if line and tables and output != "terminal":
         tables = [*tables[:-1], replace(tables[-1], notes=(*tables[-1].notes, line))]
     show(tables, output, out)
+    if output == "terminal" and paper:
+        for departure in spec.profile(profile).departures:
+            console.print(f"Departs from the paper: {departure}", markup=False, highlight=False, soft_wrap=True)
     if output == "terminal" and line:
         console.print(f"\n{line}", markup=False, highlight=False, soft_wrap=True)
     if output == "terminal" and evidence:
@@ -270,6 +277,7 @@ def write_report(
             for row in evidence
         ],
         provenance=provenance(session, facts.citation, facts.departures),
+        departures=report.profile.departures,
     )
     file = folder / "index.html"
     file.write_text(page, encoding="utf-8")

@@ -75,6 +75,7 @@ def render_page(
     claims: Sequence[Facts] = (),
     evidence: Sequence[Facts] = (),
     provenance: Mapping[str, str] | None = None,
+    departures: Sequence[str] = (),
 ) -> str:
     """The page as one string of HTML: no script, nothing fetched, light and dark, from phone to desk.
 
@@ -86,6 +87,7 @@ def render_page(
             answer follows from how the profile was made).
         evidence: keys `subject`, `check`, `outcome` (one of `OUTCOMES`) and, if given, `detail` and `advice`.
         provenance: versions, hardware, store, date and the like, shown in this order.
+        departures: sentences on what else differs from the paper's experiment.
     """
     counts = count_states(tables)
     return (
@@ -103,6 +105,7 @@ def render_page(
                 for figure in figures
             ],
             substitutions=substitutions,
+            departures=departures,
             claims=[_with_tone(claim, "verdict", VERDICTS) for claim in claims],
             claim_counts=_tally(claims, "verdict", VERDICTS),
             evidence=[_with_tone(check, "outcome", OUTCOMES) for check in evidence],

@@ -60,11 +60,14 @@ class Profile:
     """One way of running a paper's grid.
 
     Attributes:
+        substitutions: data and models that replace the paper's.
+        departures: what else differs from the paper's experiment, a sentence each; tables refer to them.
         by_construction: claims, by id, whose answer follows from how the profile was made; with the reason.
     """
 
     description: str
     substitutions: list[Substitution] = field(default_factory=list)
+    departures: list[str] = field(default_factory=list)
     by_construction: dict[str, str] = field(default_factory=dict)
     __pydantic_config__: ClassVar[ConfigDict] = FORBID
 

@@ -89,7 +89,7 @@ class PaperReport:
             column_names=tuple(spec.shown("axis", a) for a in spec.columns),
             columns=tuple(dict.fromkeys(shown_columns[c] for c in columns if any((r, c) in cells for r in rows))),
             cells={(shown_rows[r], shown_columns[c]): cell for (r, c), cell in cells.items()},
-            notes=(*spec.notes, *self._machine_notes(cells.values())),
+            notes=(*spec.notes, *self._departures(), *self._machine_notes(cells.values())),
             unit=unit_of(spec),
             decimals=spec.decimals,
         )
@@ -139,6 +139,12 @@ class PaperReport:
             "torch": joined(build for build, _ in machines),
             "hardware": joined(device for _, device in machines),
         }
+
+    def _departures(self) -> list[str]:
+        """That the profile is not the paper's experiment in every point, where that is so."""
+        count = len(self.profile.departures)
+        points = "one point" if count == 1 else f"{count} points"
+        return [f"This profile departs from the paper in {points}: see departures in paper.toml."] if count else []
 
     def _machine_notes(self, cells: Iterable[TableCell]) -> list[str]:
         """Where cells were computed, if not all on one machine, and in which precision, if not float32."""

@@ -73,6 +73,7 @@ def page(tmp_path: Path) -> str:
         CLAIMS,
         EVIDENCE,
         {"date": "2025-01-01", "store": "runs/<x>"},
+        ["The rate falls by a cosine & not by steps."],
     )
 
 
@@ -80,7 +81,9 @@ def test_the_page_is_well_formed_and_its_ids_are_unique(page: str) -> None:
     ids = list(read(page).values("id"))
     assert len(ids) == len(set(ids))
     links = [link[1:] for link in read(page).values("href") if link.startswith("#")]
-    assert {"table2", "fig4", "claims", "evidence", "provenance", "substitutions"} == set(links) <= set(ids)
+    assert (
+        {"table2", "fig4", "claims", "evidence", "provenance", "substitutions", "departures"} == set(links) <= set(ids)
+    )
 
 
 def test_the_page_fetches_nothing_and_runs_nothing(page: str) -> None:
@@ -96,6 +99,7 @@ def test_the_page_fetches_nothing_and_runs_nothing(page: str) -> None:
 def test_the_page_shows_everything_given_escaped(page: str) -> None:
     for part in (
         "A &lt;paper&gt;", "<p>First paragraph.</p>", "<p>Second &amp; last.</p>", "87.6", "paper 91.0",
+        "by a cosine &amp; not",
         "1 cell: 1 on substituted data, 0 missing", "phantom-fundus", "One &amp; &lt;two&gt;", "0.421 [0.381, −0.05]",
         "needs the detector lid", "holds (2), cannot be tested here (1)", "flagged (1)", "Distrust it.",
         "runs/&lt;x&gt;",

@@ -128,10 +128,12 @@ def test_every_value_of_the_paper_has_a_place(smoke: dict[str, list[Selected]], 
     assert strange == []
 
 
+@pytest.mark.parametrize("profile", ["smoke", "small", "paper"])
 @pytest.mark.parametrize("name", NAMES)
-def test_every_substitution_names_a_label_of_the_grid(smoke: dict[str, list[Selected]], name: str) -> None:
-    for substitution in paper(name).profile("smoke").substitutions:
-        assert any(fnmatchcase(s.row[substitution.axis], substitution.label) for s in smoke[name]), substitution
+def test_every_substitution_names_a_label_of_the_grid(name: str, profile: str, tmp_path: Path) -> None:
+    rows = [s.row for s in rows_of(plan(name, profile, tmp_path / "store"))]
+    for substitution in paper(name).profile(profile).substitutions:
+        assert any(fnmatchcase(row[substitution.axis], substitution.label) for row in rows), substitution
 
 
 @pytest.mark.parametrize("name", NAMES)

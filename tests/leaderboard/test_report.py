@@ -161,6 +161,7 @@ question = "Does it work?"
 [profiles.smoke]
 description = "small"
 substitutions = [{ axis = "attack", label = "uap*", paper = "theirs", here = "ours" }]
+departures = ["The rate falls by a cosine.", "One seed."]
 """
 
 
@@ -201,6 +202,11 @@ def rate(report: PaperReport, **labels: str) -> float:
     value = measure("fooling_rate", record).scalar
     assert value is not None
     return value
+
+
+def test_every_table_says_that_its_profile_departs_from_the_paper(report: PaperReport) -> None:
+    for table in report.tables():
+        assert "This profile departs from the paper in 2 points: see departures in paper.toml." in table.notes
 
 
 def test_a_number_in_brackets_is_the_control_of_the_same_labels(report: PaperReport) -> None:
