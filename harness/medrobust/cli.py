@@ -9,6 +9,7 @@ import typer
 from rich.text import Text
 
 from .commands.cite import cite
+from .commands.data import data_commands
 from .commands.debug import add_debug
 from .commands.env import env
 from .commands.export import export
@@ -36,6 +37,7 @@ def build() -> tuple[typer.Typer, list[str]]:
     )
     for command in (run, plan, plugins, why, verify, export, env, cite):
         app.command()(command)
+    app.add_typer(data_commands(), name="data")
     app.add_typer(store_commands(), name="store")
     return app, add_commands(app)
 

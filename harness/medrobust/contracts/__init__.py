@@ -32,6 +32,7 @@ from .defense import (
 )
 from .goal import Goal, Targeted, Untargeted, cross_entropy
 from .model import Model, Pretraining, Recipe, Shape
+from .origin import Origin, RemoteFile
 from .pixels import Chosen, CraftingImages, OnDemand, Pixels
 from .plugin import Plugin, Preset, cumulative, cumulative_field
 from .precision import Arithmetic, Precision
@@ -74,6 +75,7 @@ __all__ = [
     "NonNegative",
     "Norm",
     "OnDemand",
+    "Origin",
     "Pixels",
     "Plugin",
     "Positive",
@@ -85,6 +87,7 @@ __all__ = [
     "RandomPreprocessing",
     "Recipe",
     "Reference",
+    "RemoteFile",
     "SampleRNG",
     "Shape",
     "Share",

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataUnavailable
 from .classifier import Task
+from .origin import Origin, RemoteFile
 from .pixels import Chosen, Pixels
 from .plugin import Plugin
 
@@ -127,6 +128,13 @@ class Dataset(Plugin):
     kind: ClassVar[str] = "dataset"
     cached: ClassVar[bool] = True
     """Whether the core keeps decoded images in its cache folder."""
+    origin: ClassVar[Origin | None] = None
+    """Where its files come from; None of procedural data and of folders that people fill themselves."""
+
+    @property
+    def files(self) -> tuple[RemoteFile, ...]:
+        """What `medrobust data get` fetches for a data set with these fields."""
+        return self.origin.files if self.origin else ()
 
     @abstractmethod
     def describe(self, source: DataSource) -> DataInfo:

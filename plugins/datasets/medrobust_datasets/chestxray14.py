@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from medrobust import DataError, DataSource, Reference, Task
+from medrobust import DataError, DataSource, Origin, Reference, Task
 
+from . import origins
 from .base import FileDataset
 from .layouts import by_name, list_images, need
 from .references import CHESTXRAY14
@@ -58,6 +59,7 @@ class ChestXray14(FileDataset):
     revision: ClassVar[int] = 1
     references: ClassVar[tuple[Reference, ...]] = (CHESTXRAY14,)
     licence: ClassVar[str] = "free use with attribution to the NIH Clinical Center"
+    origin: ClassVar[Origin] = origins.CHESTXRAY14
 
     path: str = "chestxray14"
     channels: Literal[1, 3] = 1

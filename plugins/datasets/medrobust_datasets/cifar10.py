@@ -9,8 +9,9 @@ from typing import Annotated, ClassVar
 import numpy as np
 from pydantic import Field
 
-from medrobust import SPLITS, DataError, DataInfo, Dataset, DataSource, ImageData, Reference, fingerprint_files
+from medrobust import SPLITS, DataError, DataInfo, Dataset, DataSource, ImageData, Origin, Reference, fingerprint_files
 
+from . import origins
 from .arrays import image_data
 from .base import HeldOut
 from .decoding import Decoder
@@ -34,6 +35,7 @@ class Cifar10(Dataset):
     revision: ClassVar[int] = 1
     references: ClassVar[tuple[Reference, ...]] = (CIFAR10,)
     licence: ClassVar[str] = "none stated by the publisher"
+    origin: ClassVar[Origin] = origins.CIFAR10
 
     size: Annotated[int, Field(ge=8, le=4096)] = 32
     val: HeldOut = 0.1

@@ -8,8 +8,9 @@ from typing import ClassVar, Literal
 
 from PIL import Image
 
-from medrobust import DataError, DataSource, Reference
+from medrobust import DataError, DataSource, Origin, Reference
 
+from . import origins
 from .base import FileDataset, HeldOut
 from .fundus import field_of_view
 from .layouts import by_name, list_images, need
@@ -43,6 +44,7 @@ class EyePacs(FileDataset):
     revision: ClassVar[int] = 1
     references: ClassVar[tuple[Reference, ...]] = (KAGGLE_RETINOPATHY, EYEPACS)
     licence: ClassVar[str] = "Kaggle competition rules (research)"
+    origin: ClassVar[Origin] = origins.EYEPACS
 
     path: str = "eyepacs"
     task: Literal["referable", "5-grade"] = "referable"

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from medrobust import DataError, DataSource, Reference
+from medrobust import DataError, DataSource, Origin, Reference
 
+from . import origins
 from .base import FileDataset, HeldOut
 from .layouts import by_name, list_images, need
 from .references import HAM10000, ISIC2018
@@ -39,6 +40,7 @@ class Isic2018(FileDataset):
     revision: ClassVar[int] = 1
     references: ClassVar[tuple[Reference, ...]] = (ISIC2018, HAM10000)
     licence: ClassVar[str] = "CC BY-NC 4.0"
+    origin: ClassVar[Origin] = origins.ISIC2018
 
     path: str = "isic2018"
     task: Literal["7-class", "malignant"] = "7-class"

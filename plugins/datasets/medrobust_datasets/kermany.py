@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from medrobust import DataError, DataSource, Reference
+from medrobust import DataError, DataSource, Origin, Reference, RemoteFile
 
+from . import origins
 from .base import FileDataset
 from .layouts import list_images, need, place, split_folders
 from .references import KERMANY, KERMANY_DATA
@@ -37,6 +38,11 @@ def parse_name(file: Path) -> tuple[str, str]:
         f"{file}: the file name contains no patient; expected names such as person12_bacteria_46.jpeg, "
         "IM-0115-0001.jpeg or BACTERIA-864208-0001.jpeg (for other names: dataset = 'image-folder')."
     )
+
+
+def _is_release_3(path: str) -> bool:
+    """Whether a folder is that of release 3, whose archive unpacks to `CellData`."""
+    return path.partition("/")[0] == "CellData"
 
 
 def survey_folders(root: Path, classes: tuple[str, ...], *, by_kind: bool) -> Survey:
@@ -77,11 +83,16 @@ class KermanyXray(FileDataset):
     revision: ClassVar[int] = 1
     references: ClassVar[tuple[Reference, ...]] = (KERMANY, KERMANY_DATA)
     licence: ClassVar[str] = "CC BY 4.0"
+    origin: ClassVar[Origin] = origins.KERMANY_XRAY
 
     path: str = "kermany-cxr/chest_xray"
     channels: Literal[1, 3] = 1
     classes: Literal[2, 3] = 2
     on_shared_groups: Literal["error", "keep"] = "keep"
+
+    @property
+    def files(self) -> tuple[RemoteFile, ...]:
+        return origins.KERMANY_XRAY_3 if _is_release_3(self.path) else origins.KERMANY_XRAY.files
 
     def survey(self, source: DataSource) -> Survey:
         root = source.find(self.path, what=f"Kermany's chest X-rays (the folder chest_xray of {_PAGE})")
@@ -104,10 +115,15 @@ class KermanyOct(FileDataset):
     revision: ClassVar[int] = 1
     references: ClassVar[tuple[Reference, ...]] = (KERMANY, KERMANY_DATA)
     licence: ClassVar[str] = "CC BY 4.0"
+    origin: ClassVar[Origin] = origins.KERMANY_OCT
 
     path: str = "kermany-oct/OCT2017"
     channels: Literal[1, 3] = 1
     on_shared_groups: Literal["error", "keep"] = "keep"
+
+    @property
+    def files(self) -> tuple[RemoteFile, ...]:
+        return origins.KERMANY_OCT_3 if _is_release_3(self.path) else origins.KERMANY_OCT.files
 
     def survey(self, source: DataSource) -> Survey:
         root = source.find(self.path, what=f"Kermany's OCT images (the folder OCT or OCT2017 of {_PAGE})")

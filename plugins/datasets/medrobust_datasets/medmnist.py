@@ -11,8 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator
 
-from medrobust import DataError, DataInfo, Dataset, DataSource, DataUnavailable, ImageData, Reference
+from medrobust import (
+    DataError,
+    DataInfo,
+    Dataset,
+    DataSource,
+    DataUnavailable,
+    ImageData,
+    Origin,
+    Reference,
+    RemoteFile,
+)
 
+from . import medmnist_files
 from .arrays import fingerprint_npz, image_data, read_npz
 from .decoding import Decoder
 from .references import MEDMNIST
@@ -83,6 +94,7 @@ class MedMnist(Dataset):
     revision: ClassVar[int] = 1
     references: ClassVar[tuple[Reference, ...]] = (MEDMNIST,)
     licence: ClassVar[str] = "CC BY 4.0; DermaMNIST CC BY-NC 4.0"
+    origin: ClassVar[Origin] = medmnist_files.ORIGIN
 
     subset: Annotated[Name, BeforeValidator(_short)] = "pneumonia"
     size: Literal[28, 64, 128, 224] = 28
@@ -95,6 +107,10 @@ class MedMnist(Dataset):
     def file(self) -> str:
         """Name of the npz file."""
         return f"{self.subset}mnist.npz" if self.size == 28 else f"{self.subset}mnist_{self.size}.npz"
+
+    @property
+    def files(self) -> tuple[RemoteFile, ...]:
+        return (medmnist_files.published(self.subset, self.size),)
 
     @property
     def channels(self) -> Literal[1, 3]:

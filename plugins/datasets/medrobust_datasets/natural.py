@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from medrobust import DataError, DataSource, Reference
+from medrobust import DataError, DataSource, Origin, Reference
 
+from . import origins
 from .base import FileDataset, HeldOut
 from .decoding import Decoder
 from .layouts import list_images, place, split_folders
@@ -48,6 +49,7 @@ class ImageNetFolder(NaturalImages):
     revision: ClassVar[int] = 1
     references: ClassVar[tuple[Reference, ...]] = (IMAGENET,)
     licence: ClassVar[str] = "research only (ImageNet terms of access)"
+    origin: ClassVar[Origin] = origins.IMAGENET
 
     path: str = "natural/imagenet-sample"
     labels: Literal["auto", "none", "wordnet"] = "auto"
@@ -95,6 +97,7 @@ class OpenImagesFolder(NaturalImages):
     revision: ClassVar[int] = 1
     references: ClassVar[tuple[Reference, ...]] = (OPEN_IMAGES,)
     licence: ClassVar[str] = "CC BY 2.0 for the images of Open Images"
+    origin: ClassVar[Origin] = origins.OPEN_IMAGES
 
     path: str = "natural/openimages"
     rescale_max: bool = False

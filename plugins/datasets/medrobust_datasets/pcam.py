@@ -20,10 +20,12 @@ from medrobust import (
     DataSource,
     DataUnavailable,
     ImageData,
+    Origin,
     Reference,
     fingerprint_files,
 )
 
+from . import origins
 from .arrays import image_data
 from .decoding import Decoder, allocate
 from .references import CAMELYON16, PCAM
@@ -48,6 +50,7 @@ class PCam(Dataset):
     revision: ClassVar[int] = 1
     references: ClassVar[tuple[Reference, ...]] = (PCAM, CAMELYON16)
     licence: ClassVar[str] = "CC0"
+    origin: ClassVar[Origin] = origins.PCAM
 
     size: Annotated[int, Field(ge=8, le=4096)] = _SIDE
 
