@@ -8,6 +8,7 @@ import sys
 import typer
 from rich.text import Text
 
+from .commands.calibrate import calibrate
 from .commands.cite import cite
 from .commands.data import data_commands
 from .commands.debug import add_debug
@@ -35,7 +36,7 @@ def build() -> tuple[typer.Typer, list[str]]:
         pretty_exceptions_enable=False,
         rich_markup_mode="rich",
     )
-    for command in (run, plan, plugins, why, verify, export, env, cite):
+    for command in (run, plan, calibrate, plugins, why, verify, export, env, cite):
         app.command()(command)
     app.add_typer(data_commands(), name="data")
     app.add_typer(store_commands(), name="store")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -15,6 +16,7 @@ from .next_command import next_command
 from .options import (
     DEFAULT_STORE,
     DataRootOption,
+    DeviceOption,
     GridArgument,
     ImagesOption,
     JsonOption,
@@ -25,6 +27,7 @@ from .options import (
 )
 from .printing import console
 from .sessions import open_session, print_notes
+from .workload import Workload, print_workload
 
 if TYPE_CHECKING:
     from ..grid.cells import Cell
@@ -42,25 +45,39 @@ def plan(
     precision: PrecisionOption = None,
     plugin: PluginOption = None,
     data_root: DataRootOption = None,
+    device: DeviceOption = "",
+    on: Annotated[
+        str, typer.Option("--on", metavar="NAME", help="Hours on the calibrated device whose name contains NAME.")
+    ] = "",
+    throughput: Annotated[
+        Path | None, typer.Option("--throughput", metavar="FILE", help="Measurements of another machine's calibrate.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what a run would do: cells in the store, missing, excluded and impossible, and an estimate of the time."""
+    """Show what a run would do: cells in the store, missing, excluded and impossible, passes, and hours where the
+    device was calibrated (medrobust calibrate)."""
     from ..engine.running.estimate import estimate
 
-    session = open_session(store or DEFAULT_STORE, plugin=plugin, data_root=data_root)
+    session = open_session(store or DEFAULT_STORE, plugin=plugin, data_root=data_root, device=device)
     planned = session.plan(grid, profile=profile, images=images, precision=precision or "")
     print_notes(session)
     finished = set(session.done().cells)
     steps = session.steps(planned)
     seconds = estimate(steps, session.store)
+    workload = Workload.of(steps, session, on, throughput)
     if as_json:
-        _print_json(planned, finished, len(steps), seconds)
+        _print_json(planned, finished, len(steps), seconds, workload)
         return
     console.print(Text(f"Plan of {grid}" + (f", profile {profile}" if profile else "")), soft_wrap=True)
     missing = [c for c in planned.cells.values() if c.id not in finished]
     _print_counts(planned, len(missing), len(steps))
     if steps:
         _print_missing(missing, seconds)
+        words = ["calibrate", str(grid)]
+        options = {"--profile": profile or None, "--data-root": data_root, "--device": device or None}
+        words += [word for name, value in options.items() if value for word in (name, str(value))]
+        words += [word for file in plugin or () for word in ("--plugin", str(file))]
+        print_workload(workload, words)
         next_command(
             "run",
             grid,
@@ -73,7 +90,7 @@ def plan(
         )
 
 
-def _print_json(planned: Plan, finished: set[str], steps: int, seconds: float | None) -> None:
+def _print_json(planned: Plan, finished: set[str], steps: int, seconds: float | None, workload: Workload) -> None:
     cells = [
         {
             "cell": e.cell.id if e.cell else None,
@@ -83,7 +100,7 @@ def _print_json(planned: Plan, finished: set[str], steps: int, seconds: float | 
         }
         for e in planned.entries
     ]
-    typer.echo(json.dumps({"cells": cells, "steps": steps, "estimated_seconds": seconds}, indent=1))
+    typer.echo(json.dumps({"cells": cells, "steps": steps, "estimated_seconds": seconds, **workload.facts()}, indent=1))
 
 
 def _state(entry: Entry, finished: set[str]) -> str:
@@ -138,8 +155,8 @@ def _cost_of(impossible: Sequence[Entry]) -> str:
 def _print_missing(missing: Sequence[Cell], seconds: float | None) -> None:
     from ..engine.running.progress import human_time
 
-    text = "unknown, as the store has no record of such steps" if seconds is None else f"about {human_time(seconds)}"
-    console.print(f"Estimated time on one process: {text}", highlight=False)
+    if seconds is not None:
+        console.print(f"By what the store has recorded: about {human_time(seconds)} on one process", highlight=False)
     for cell in missing[:SHOWN]:
         console.print(Text(f"  {cell.id}  {cell.describe()}"), soft_wrap=True)
     if len(missing) > SHOWN:

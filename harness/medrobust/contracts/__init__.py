@@ -18,6 +18,7 @@ from .attack import (
 from .axes import AXES, TRAINED
 from .budget import Budget, BudgetSpec, Length, Norm
 from .classifier import Classifier, Gradient, Loss, Task
+from .cost import Passes
 from .dataset import SPLITS, DataInfo, Dataset, DataSource, ImageData, Members, fingerprint_files
 from .decision import decide, decisions, predictions
 from .defense import (
@@ -76,6 +77,7 @@ __all__ = [
     "Norm",
     "OnDemand",
     "Origin",
+    "Passes",
     "Pixels",
     "Plugin",
     "Positive",

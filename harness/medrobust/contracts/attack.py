@@ -13,9 +13,10 @@ from torch import Tensor
 
 from .budget import Budget, Norm
 from .classifier import Classifier, Task
+from .cost import Passes
 from .goal import Goal
 from .pixels import CraftingImages
-from .plugin import Plugin
+from .plugin import Plugin, cumulative_field
 from .ranges import Count
 from .rng import SampleRNG
 
@@ -72,6 +73,21 @@ class AnyAttack(Plugin):
     def made_of(self) -> tuple[AnyAttack, ...]:
         """The attacks in its fields; what one of them does not support, it does not support either."""
         return ()
+
+    def cost(self, images: int, classes: int) -> Passes:
+        """About what it asks of a model of so many classes where it runs on so many images; for estimates of time.
+
+        The default counts one pass per image for each value of the cumulative field (steps, queries), with a gradient
+        for a white-box attack. Override it where that is far off.
+        """
+        field = cumulative_field(self)
+        count = float(images) * (getattr(self, field) if field else 1)
+        match self.threat.knowledge:
+            case "none":
+                return Passes()
+            case "white-box":
+                return Passes(gradient=count)
+        return Passes(forward=count)
 
 
 class Attack(AnyAttack):
@@ -132,6 +148,9 @@ class DerivedAttack(Attack):
     def made_of(self) -> tuple[AnyAttack, ...]:
         return (self.of,)
 
+    def cost(self, images: int, classes: int) -> Passes:
+        return Passes()
+
     @abstractmethod
     def derive(self, images: Tensor, adversarial: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Tensor:
         """New adversarial images from clean `images` and the `adversarial` ones of `of`, same shapes."""
@@ -155,6 +174,9 @@ class Ensemble(AnyAttack):
 
         Each draws the same random numbers as it would alone; a second, equal member draws different ones.
         """
+
+    def cost(self, images: int, classes: int) -> Passes:
+        return sum((member.cost(images, classes) for member in self.members(classes)), Passes())
 
 
 class UniversalAttack(AnyAttack):

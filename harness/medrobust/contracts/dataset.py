@@ -87,10 +87,12 @@ class Members:
     Attributes:
         ids: sample ids.
         groups: the group of each, or None where unknown.
+        labels: the class of each as an index, or None where unknown or where an image has several labels.
     """
 
     ids: Sequence[str]
     groups: Sequence[str] | None = None
+    labels: Sequence[int] | None = None
 
 
 @dataclass(frozen=True)

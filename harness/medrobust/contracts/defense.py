@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from .attack import Attack, UniversalAttack
 from .budget import Budget, BudgetSpec
 from .classifier import Classifier
+from .cost import Passes
 from .goal import Goal
 from .model import Recipe
 from .pixels import CraftingImages
-from .plugin import Plugin
+from .plugin import Plugin, cumulative_field
 from .rng import SampleRNG
 
 
@@ -152,6 +153,15 @@ class TrainingDefense(Defense):
         The host keeps each, so that an interrupted run continues after the last one. With a cumulative field, the
         module after each iteration is a target of its own; otherwise only the last.
         """
+
+    def cost(self, images: int, classes: int) -> Passes:
+        """About what it asks of the model where there are so many training images and classes; for estimates of time.
+
+        The default counts as many epochs as its fields `epochs` and its cumulative field say.
+        """
+        field = cumulative_field(self)
+        rounds = getattr(self, field) if field else 1
+        return Passes(training=float(images) * rounds * getattr(self, "epochs", 1))
 
 
 class Detector(Plugin):

@@ -72,6 +72,13 @@ class MetadataCache:
             raise found
         return found
 
+    def described(self, dataset: Spec) -> DataInfo | None:
+        """The description of a data set; None if its files are missing or it is faulty."""
+        try:
+            return self.data(dataset)[0]
+        except MedrobustError:
+            return None
+
     def _check_splits(self, dataset: Spec, info: DataInfo, fields: Fields) -> None:
         """Look for images and groups in several splits, where the data set tells who is where; once for each content.
 

@@ -19,6 +19,7 @@ from medrobust import (
     Goal,
     IterativeUniversalAttack,
     Length,
+    Passes,
     Reference,
     SampleRNG,
     Share,
@@ -99,6 +100,11 @@ class UAP(IterativeUniversalAttack):
     def __post_init__(self) -> None:
         if self.chunks > 1 and not self.chunk_size:
             raise ValueError(f"chunks = {self.chunks} needs chunk_size, the images per chunk (1000 in minagi2022)")
+
+    def cost(self, images: int, classes: int) -> Passes:
+        """At most a gradient and a forward pass for each image and pass, and one to know its own prediction."""
+        seen = float(min(self.chunks * self.chunk_size, images) if self.chunk_size else images)
+        return Passes(forward=seen * (self.passes + 1), gradient=seen * self.passes)
 
     def iterates(
         self, classifier: Classifier, images: CraftingImages, goal: Goal, budget: Budget, rng: SampleRNG

@@ -19,6 +19,7 @@ from medrobust import (
     IterativeUniversalAttack,
     Length,
     Loss,
+    Passes,
     Positive,
     Reference,
     SampleRNG,
@@ -78,6 +79,9 @@ class StochasticUAP(IterativeUniversalAttack):
     step_size: Length = Length.parse("eps/20")
     clip: Positive = 9.0
     optimizer: Literal["sgd", "adam"] = "sgd"
+
+    def cost(self, images: int, classes: int) -> Passes:
+        return Passes(forward=float(images), gradient=float(images) * self.epochs)
 
     def iterates(
         self, classifier: Classifier, images: CraftingImages, goal: Goal, budget: Budget, rng: SampleRNG

@@ -15,7 +15,7 @@ from pydantic import Field
 from medrobust import SPLITS, DataError, DataInfo, Dataset, DataSource, ImageData, Members, fingerprint_files
 
 from .decoding import Decoder, Fit, OnCorrupt, Resample, decode_readable
-from .samples import Sample, Survey, group_array, label_array
+from .samples import Sample, Survey, class_indices, group_array, label_array
 from .splitting import assign
 from .tables import apply_split_lists
 
@@ -40,6 +40,7 @@ class FileDataset(Dataset):
             `splits/hirano2021/melanoma_{split}.csv`), or one CSV with the columns file and split. Images in no list are
             left out.
         on_corrupt: `error`, or `skip` to leave unreadable images out, counted in a warning.
+        on_repeated: `error`, or `keep` where published lists name a file several times, even in both splits.
         on_shared_groups: `error`, or `keep` where the published splits have images of a group (patient) in several of
             them; results are then marked with how many.
     """
@@ -54,6 +55,7 @@ class FileDataset(Dataset):
     splits: str = ""
     on_corrupt: OnCorrupt = "error"
     on_shared_groups: Literal["error", "keep"] = "error"
+    on_repeated: Literal["error", "keep"] = "error"
 
     @abstractmethod
     def survey(self, source: DataSource) -> Survey:
@@ -76,7 +78,7 @@ class FileDataset(Dataset):
         """The survey with every sample in a split, ordered by id."""
         survey = self.survey(source)
         if self.splits:
-            samples, lists = apply_split_lists(survey.samples, self.splits, source)
+            samples, lists = apply_split_lists(survey.samples, self.splits, source, repeated=self.on_repeated == "keep")
             survey = replace(survey, samples=samples, tables=survey.tables + lists)
         samples = assign(survey.samples, val=self.val, test=self.test)
         return replace(survey, samples=tuple(sorted(samples, key=lambda sample: sample.id)))
@@ -98,9 +100,9 @@ class FileDataset(Dataset):
         for sample in self.complete(source).samples:
             samples[str(sample.split)].append(sample)
         return {
-            split: Members([sample.id for sample in samples[split]], [sample.unit for sample in samples[split]])
+            split: Members([sample.id for sample in each], [sample.unit for sample in each], class_indices(each))
             for split in SPLITS
-            if split in samples
+            if (each := samples.get(split))
         }
 
     def load(self, split: str, source: DataSource) -> ImageData:

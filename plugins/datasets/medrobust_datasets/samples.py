@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,6 +71,12 @@ def label_array(samples: list[Sample]) -> NDArray[np.int64] | None:
         count = len(samples) - len(labels)
         raise DataError(f"{count} of {len(samples)} images have no label, such as {missing}; label all or none.")
     return np.asarray(labels, dtype=np.int64)
+
+
+def class_indices(samples: Sequence[Sample]) -> list[int] | None:
+    """The class of each sample; None where labels are absent or several."""
+    labels = [sample.label for sample in samples if isinstance(sample.label, int)]
+    return labels if len(labels) == len(samples) else None
 
 
 def group_array(samples: list[Sample]) -> NDArray[np.str_] | None:

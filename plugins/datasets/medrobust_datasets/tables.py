@@ -72,13 +72,16 @@ def listing(names: Sequence[str], shown: int = 3) -> str:
 
 
 def apply_split_lists(
-    samples: Sequence[Sample], splits: str, source: DataSource
+    samples: Sequence[Sample], splits: str, source: DataSource, *, repeated: bool = False
 ) -> tuple[tuple[Sample, ...], tuple[Path, ...]]:
     """Splits as lists of file names say them; samples in no list are left out.
 
     `splits` is either a path with `{split}` in it, which stands for one list per split (train and test, val where
     there is one; first column the file, further columns ignored, with or without a header `file`), or one CSV with the
     columns file and split. A file is named by its path or the end of it.
+
+    Args:
+        repeated: whether a file may be named several times; each further time is a sample of its own, called `id#2`.
 
     Returns:
         the listed samples, and the lists read.
@@ -94,7 +97,7 @@ def apply_split_lists(
         require_known((row["split"] for row in rows), SPLITS, path, "split")
         named = [(row["file"], row["split"], path) for row in rows]
         paths = (path,)
-    return _matched(samples, named), paths
+    return _matched(samples, named, repeated=repeated), paths
 
 
 def _find_list(path: str, source: DataSource, *, optional: bool) -> Path | None:
@@ -111,12 +114,15 @@ def _first_column(path: Path) -> list[str]:
     return names[1:] if names[0].lower() in ("file", "image", "filename") else names
 
 
-def _matched(samples: Sequence[Sample], named: Sequence[tuple[str, str, Path]]) -> tuple[Sample, ...]:
+def _matched(
+    samples: Sequence[Sample], named: Sequence[tuple[str, str, Path]], *, repeated: bool
+) -> tuple[Sample, ...]:
     by_end: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
         for end in _ends(sample.file.as_posix()):
             by_end[end].append(sample)
     chosen: dict[str, Sample] = {}
+    times: Counter[str] = Counter()
     missing: list[str] = []
     for name, split, path in named:
         hits: list[Sample] = next((by_end[end] for end in _ends(name) if end in by_end), [])
@@ -126,10 +132,16 @@ def _matched(samples: Sequence[Sample], named: Sequence[tuple[str, str, Path]]) 
             missing.append(name)
             continue
         (hit,) = hits
-        if hit.id in chosen:
+        times[hit.id] += 1
+        if (again := times[hit.id] > 1) and not repeated:
             earlier = chosen[hit.id].split
-            raise DataError(f"{path}: {name!r} is already in the {earlier} list; an image belongs to one split, once.")
-        chosen[hit.id] = replace(hit, split=split)
+            raise DataError(
+                f"{path}: {name!r} is already in the {earlier} list; an image belongs to one split, once. If the "
+                "publisher's lists are so, say on_repeated = 'keep'."
+            )
+        identity = f"{hit.id}#{times[hit.id]}" if again else hit.id
+        # Of a file without a group its name is the group, so that a slice does not part it from its copies.
+        chosen[identity] = replace(hit, id=identity, split=split, group=hit.unit if repeated else hit.group)
     if missing:
         raise DataError(
             f"{named[0][2]} and its companions list {len(missing)} of {len(named)} images that are not in the data "

@@ -15,6 +15,7 @@ from medrobust import (
     Count,
     DataError,
     Goal,
+    Passes,
     Positive,
     Reference,
     SampleRNG,
@@ -59,6 +60,10 @@ class AdversarialRetraining(TrainingDefense):
     perturbations: Count = 10
     epochs: Count = 5
     learning_rate: Positive = 1e-4
+
+    def cost(self, images: int, classes: int) -> Passes:
+        crafting = self.attack.cost(images, classes).times(self.perturbations)
+        return (crafting + Passes(training=float(images) * self.epochs)).times(self.iterations)
 
     def train(self, training: Training) -> Iterator[nn.Module]:
         goal = self._goal(training)

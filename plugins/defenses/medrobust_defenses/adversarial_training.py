@@ -16,6 +16,7 @@ from medrobust import (
     Classifier,
     Count,
     NonNegative,
+    Passes,
     Reference,
     SampleRNG,
     Training,
@@ -47,6 +48,9 @@ class AdversarialTraining(TrainingDefense):
     budget: BudgetSpec
     epochs: Count = 10
     learning_rate: NonNegative = 0.0
+
+    def cost(self, images: int, classes: int) -> Passes:
+        return (self.attack.cost(images, classes) + Passes(training=float(images))).times(self.epochs)
 
     def train(self, training: Training) -> Iterator[nn.Module]:
         budget = training.budget(self.budget)

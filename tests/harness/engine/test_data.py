@@ -215,7 +215,7 @@ class Large(Dataset):
 
 
 def large_slice(text: str, dataset: Large, cache: Path) -> ImageData:
-    part = Part(Spec(dataset, None, "large", "large", {}), {}, Slice.parse(text), 0)  # type: ignore[arg-type]
+    part = Part(Spec(None, dataset, "large", "large", {}), {}, Slice.parse(text), 0)  # type: ignore[arg-type]
     return load_slice(dataset, "x", part, DataSource(), cache)
 
 

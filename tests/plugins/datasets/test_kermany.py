@@ -10,6 +10,8 @@ import pytest
 
 from medrobust import SPLITS, DataError, DataSource, DataUnavailable
 from medrobust_datasets.kermany import KermanyOct, KermanyXray, parse_name
+from medrobust_datasets.samples import Sample
+from medrobust_datasets.tables import apply_split_lists
 
 Write = Callable[..., Path]
 XRAY = "kermany-cxr/chest_xray"
@@ -112,3 +114,24 @@ def test_real_counts(real: DataSource) -> None:
     parts = {split: KermanyXray(size=16).load(split, real) for split in SPLITS}
     assert sum(map(len, parts.values())) == 2682 + 624
     assert not set(parts["train"].groups) & set(parts["val"].groups)  # type: ignore[arg-type]
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("name", "train", "test"), [("oct", (7840, 7655), (3360, 3327)), ("chestx", (1800, 1798), (540, 540))]
+)
+def test_the_published_lists_can_be_taken_as_they_are(
+    real: DataSource, name: str, train: tuple[int, int], test: tuple[int, int]
+) -> None:
+    """hirano2021's lists name files of release 3, some of them several times; 152 OCT images are in both."""
+    assert real.root is not None
+    lists = {split: real.root / "splits" / "hirano2021" / f"{name}_{split}.csv" for split in ("train", "test")}
+    names = {line.split(",")[0] for file in lists.values() for line in file.read_text().split()}
+    samples = [Sample(n, Path(n), 0, None, f"patient {n.split('-')[1]}") for n in sorted(names)]
+    listed, _ = apply_split_lists(samples, f"splits/hirano2021/{name}_{{split}}.csv", real, repeated=True)
+    assert len({s.id for s in listed}) == len(listed)
+    for split, counts in (("train", train), ("test", test)):
+        mine = [s for s in listed if s.split == split]
+        assert (len(mine), len({s.file for s in mine})) == counts
+    both = {s.file for s in listed if s.split == "train"} & {s.file for s in listed if s.split == "test"}
+    assert len(both) == (152 if name == "oct" else 0)

@@ -79,6 +79,18 @@ def test_lists_that_do_not_fit(tmp_path: Path, text: str, message: str) -> None:
         apply_split_lists(samples("A/1.png", "A/2.png", "B/2.png"), "s.csv", DataSource(tmp_path))
 
 
+def test_a_file_that_lists_name_several_times_is_several_samples_of_one_group(tmp_path: Path) -> None:
+    table(tmp_path / "my_train.csv", "A/1.png\nA/1.png\nA/2.png\n")
+    table(tmp_path / "my_test.csv", "A/1.png\n")
+    listed, _ = apply_split_lists(samples("A/1.png", "A/2.png"), "my_{split}.csv", DataSource(tmp_path), repeated=True)
+    assert [(s.id, s.split, s.unit, s.file.name) for s in listed] == [
+        ("A/1.png", "train", "A/1.png", "1.png"),
+        ("A/1.png#2", "train", "A/1.png", "1.png"),
+        ("A/2.png", "train", "A/2.png", "2.png"),
+        ("A/1.png#3", "test", "A/1.png", "1.png"),
+    ]
+
+
 def test_missing_list(tmp_path: Path) -> None:
     with pytest.raises(DataUnavailable, match="the split list"):
         apply_split_lists(samples("1.png"), "no_{split}.csv", DataSource(tmp_path))

@@ -13,7 +13,9 @@ from ...results.store import StepRecord, Store
 from ..context import RunContext
 from ..explain import explain
 from ..models.training import Progress
+from ..sizes import Sizes
 from .rows import cell_row
+from .work import Work
 
 Outcome = tuple[str, str, str]
 """(cell, status, reason)"""
@@ -77,6 +79,10 @@ class Step(ABC):
     def cells(self) -> tuple[Cell, ...]:
         """Cells that get a row from it."""
         return ()
+
+    def work(self, sizes: Sizes) -> list[Work] | None:
+        """What it asks of which models, about; None where the number of images is not known."""
+        return []
 
     def seconds(self, history: History) -> float | None:
         """What it took when it was run before, or None where nothing of the kind is recorded."""

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ...contracts import AnyAttack
+from ...contracts import AnyAttack, UniversalAttack
 from ...grid.cells import Cell
 from ...grid.identity import VERDICT_DRAWS
 from ...grid.targets import Target
@@ -26,8 +26,10 @@ from ..models.diagnose import diagnose
 from ..models.loading import module_of, write_part
 from ..models.random_models import verdict_logits
 from ..models.training import Progress
+from ..sizes import Sizes
 from .base import History, Outcome, Step
 from .rows import cell_row
+from .work import Work, attack_work, verdict_work
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -60,6 +62,15 @@ class CraftStep(Step):
     def weight(self) -> float:
         steps = getattr(self.root, "steps", 1) if self.root else 0
         return 1.0 + 3.0 * float(steps if isinstance(steps, int) else 1)
+
+    def work(self, sizes: Sizes) -> list[Work] | None:
+        size = sizes.of(self.makes[0].part)
+        if size is None:
+            return None
+        verdicts = verdict_work(self.makes, size.images, VERDICT_DRAWS)
+        if self.root is None or isinstance(self.root, UniversalAttack):
+            return verdicts
+        return [attack_work(self.source, self.root, size.images), *verdicts]
 
     def seconds(self, history: History) -> float | None:
         axes = [cell.axes() for cell in self.makes]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from ...contracts import Model, TrainingDefense
 from ...grid.targets import Target
 from ...results.store import Store
 from ..context import RunContext
 from ..models.loading import part_of
 from ..models.training import Progress
+from ..sizes import Sizes
 from .base import Outcome, Step
 from .defense_training import train_defense
 from .fit import training_weight
+from .work import Work
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -32,6 +35,16 @@ class DefenseStep(Step):
     @property
     def weight(self) -> float:
         return training_weight(self.target)
+
+    def work(self, sizes: Sizes) -> list[Work] | None:
+        size, defense, model = sizes.of(self.target.train), self.target.defense.plugin, self.target.model.plugin
+        assert isinstance(defense, TrainingDefense)
+        assert isinstance(model, Model)
+        if size is None:
+            return None
+        passes = defense.cost(size.images, len(self.target.info.classes))
+        oversampled = size.epoch(model.recipe) / max(size.images, 1)
+        return [Work(self.target, replace(passes, training=passes.training * oversampled))]
 
     def describe(self) -> str:
         return f"train {self.target.describe()}"

@@ -10,7 +10,9 @@ from ...results.store import Store
 from ..context import RunContext
 from ..models import weights as models
 from ..models.training import Progress
+from ..sizes import Sizes
 from .base import History, Outcome, Step
+from .work import Work, training_work
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -27,6 +29,9 @@ class FitStep(Step):
     @property
     def weight(self) -> float:
         return training_weight(self.target)
+
+    def work(self, sizes: Sizes) -> list[Work] | None:
+        return training_work(self.target, sizes)
 
     def seconds(self, history: History) -> float | None:
         return history.fits.get((self.target.train.dataset.name, self.target.model.name))

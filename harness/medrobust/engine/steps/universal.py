@@ -13,7 +13,9 @@ from ..context import RunContext
 from ..crafting.universal import fit_universal
 from ..models.loading import budget_of, classifiers_of, module_of, part_of
 from ..models.training import Progress
+from ..sizes import Sizes
 from .base import Outcome, Step
+from .work import Work, attack_work
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -42,6 +44,11 @@ class UniversalStep(Step):
     @property
     def weight(self) -> float:
         return 100.0
+
+    def work(self, sizes: Sizes) -> list[Work] | None:
+        part = self.wanted[0].craft_on
+        size = sizes.of(part) if part is not None else None
+        return None if size is None else [attack_work(self.source, self.root, size.images)]
 
     def describe(self) -> str:
         return f"perturbation of {self.wanted[0].describe()}"

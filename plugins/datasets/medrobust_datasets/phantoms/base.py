@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from medrobust import SPLITS, Count, DataError, DataInfo, Dataset, DataSource, ImageData, Task, Whole
+from medrobust import SPLITS, Count, DataError, DataInfo, Dataset, DataSource, ImageData, Members, Task, Whole
 
 from .drawing import Array, Canvas
 from .streams import Batch, Roster
@@ -70,6 +71,18 @@ class Phantom(Dataset):
             grouped=True,
         )
 
+    def members(self, source: DataSource) -> Mapping[str, Members]:
+        found = {}
+        for split in SPLITS:
+            total: int = getattr(self, split)
+            found[split] = Members(*self._names(split, Roster.of(self.name, self.seed, split, total)))
+        return found
+
+    def _names(self, split: str, roster: Roster) -> tuple[list[str], list[str]]:
+        """Sample ids and patients of a split."""
+        ids = [f"{split}-{index:05d}" for index in range(getattr(self, split))]
+        return ids, [f"{split}-p{patient:05d}" for patient in roster.patients]
+
     def load(self, split: str, source: DataSource) -> ImageData:
         if split not in SPLITS:
             raise DataError(f"{self.name} has no split {split!r}; it has {', '.join(SPLITS)}")
@@ -85,8 +98,7 @@ class Phantom(Dataset):
             drawn = self.draw(batch, labels[-1]).reshape(stop - start, self.size, self.size, self.channels)
             images[start:stop] = np.clip(drawn * 255 + 0.5, 0, 255).astype(np.uint8)
             source.progress(stop, total)
-        ids = np.array([f"{split}-{index:05d}" for index in range(total)])
-        groups = np.array([f"{split}-p{patient:05d}" for patient in roster.patients])
+        ids, groups = map(np.array, self._names(split, roster))
         return ImageData(images, np.concatenate(labels), ids, groups)
 
     def canvas(
