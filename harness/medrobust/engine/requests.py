@@ -37,6 +37,7 @@ def _rows(plan: Plan) -> list[dict[str, Any]]:
             "cell": None,
             "reason": entry.impossible or None,
             **dict(zip(AXES, entry.labels, strict=True)),
+            "probes": [cell.probe_id(probe) for probe in entry.probes] if cell is not None else None,
             "tags": json.dumps(dict(entry.tags)),
         }
         if cell is not None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from ..grid.metadata import MetadataCache
 from ..grid.plan import Done, Plan
 from ..grid.reader import read_grid
 from ..plugins.registry import Registry
+from ..results.leases import Leases
 from ..results.store import Store
 from .acceleration import Acceleration
 from .context import (
@@ -30,10 +31,14 @@ from .context import (
 from .evidence import collect
 from .planner import steps_of
 from .requests import write_request
+from .running.arrivals import Arrivals
 from .running.executors import GivenExecutor, Processes, ThisProcess, Workers
 from .running.progress import Silent, Watcher
-from .running.schedule import Schedule
+from .running.schedule import Schedule, Tally
 from .steps import Step
+
+ROUNDS = 3
+"""How often a run looks for what is left: what turned out to be lost is made again, and what rests on it after that."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,8 @@ class Outcome:
     Attributes:
         made: cells computed now.
         cached: cells that were there.
+        elsewhere: cells that other runs on the same store computed meanwhile.
+        steps, steps_elsewhere: steps run now, and those that other runs did meanwhile.
         problems: (cell, status, reason) of every cell without a result.
         excluded: combinations excluded by the threat model or the grid.
         impossible: reasons of combinations for which data or weights are missing.
@@ -51,6 +58,9 @@ class Outcome:
 
     made: int
     cached: int
+    elsewhere: int = 0
+    steps: int = 0
+    steps_elsewhere: int = 0
     problems: tuple[tuple[str, str, str], ...] = ()
     excluded: int = 0
     impossible: tuple[str, ...] = ()
@@ -150,7 +160,7 @@ class Session:
 
     def done(self) -> Done:
         """What a plan need not make again."""
-        return Done(self.store.finished(), self.store.fitted().keys(), self.store.artifacts())
+        return Done(self.store.finished(), self.store.fitted().keys(), self.store.artifacts(), self.store.parts())
 
     def steps(self, plan: Plan) -> list[Step]:
         """The steps that make what the store lacks of a plan."""
@@ -168,9 +178,10 @@ class Session:
         return ThisProcess() if count == 1 else Processes(count, threads)
 
     def run(self, plan: Plan, watcher: Watcher | None = None) -> Outcome:
-        """Compute every cell of a plan that the store lacks.
+        """Compute every cell of a plan that the store lacks, and make again what it has lost.
 
-        A failing cell stops no other; killing the process loses the steps in flight and nothing else.
+        A failing cell stops no other; killing the process loses the steps in flight and nothing else. Runs that share a
+        store share the steps.
         """
         import time
 
@@ -178,18 +189,10 @@ class Session:
         self.store.create()
         # First of all, so that a store also knows what a run that was stopped did not come to.
         write_request(plan, self.store)
-        watcher = watcher or Silent()
-        finished = self.store.finished()
-        cached = sum(1 for c in plan.cells if c in finished)
-        steps = self.steps(plan)
-        failed: Mapping[str, str] = {}
-        if steps:
-            watcher.begin(steps)
-            try:
-                failed = Schedule(steps, self._workers(steps), self.store, self.context, watcher).run()
-            finally:
-                watcher.end()
-            self.store.compact()
+        finished = self.store.finished() & plan.cells.keys()
+        tally = self._compute(plan, watcher or Silent())
+        cached = len(finished - tally.cells - tally.cells_elsewhere)
+        elsewhere = len(tally.cells_elsewhere - tally.cells)
         frame = self.store.cells(["reason"])
         mine = frame[frame["cell"].isin(list(plan.cells))]
         bad = mine[mine["status"] != "ok"]
@@ -199,12 +202,39 @@ class Session:
         measured = self.store.artifacts()
         for key, (cell, probe) in plan.probes.items():
             if key not in measured:
-                problems.append((cell.id, "failed", f"{probe.label}: {failed.get(key, 'not measured')}"))
+                problems.append((cell.id, "failed", f"{probe.label}: {tally.failed.get(key, 'not measured')}"))
         return Outcome(
-            made=len(plan.cells) - cached,
+            made=len(plan.cells) - cached - elsewhere,
             cached=cached,
+            elsewhere=elsewhere,
+            steps=tally.steps,
+            steps_elsewhere=tally.steps_elsewhere,
             problems=tuple(problems),
             excluded=sum(1 for _ in plan.excluded),
             impossible=tuple(dict.fromkeys(e.impossible for e in plan.impossible)),
             seconds=time.perf_counter() - begun,
         )
+
+    def _compute(self, plan: Plan, watcher: Watcher) -> Tally:
+        """Run the steps of a plan; again where files that the first ones needed were found lost."""
+        tally = Tally()
+        for _ in range(ROUNDS):
+            arrivals = Arrivals(self.store)
+            steps = self._left(plan, tally)
+            if not steps:
+                break
+            watcher.begin(steps)
+            try:
+                with Leases(self.store.objects) as leases:
+                    workers = self._workers(steps)
+                    Schedule(steps, workers, self.store, self.context, watcher, leases, arrivals, tally).run()
+            finally:
+                watcher.end()
+            self.store.compact()
+        return tally
+
+    def _left(self, plan: Plan, tally: Tally) -> list[Step]:
+        """The steps that are left of a plan, but for those that have failed in this run."""
+        done = self.done()
+        steps = steps_of(plan, replace(done, cells={*done.cells, *tally.failed_cells}))
+        return [step for step in steps if step.id not in tally.failed]

@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from ..contracts import AXES
 
-VERSION = 2
+VERSION = 3
 """Version of the schema; a store of another version is refused, not guessed at."""
 
 CELLS = pa.schema(
@@ -38,6 +38,8 @@ CELLS = pa.schema(
         pa.field("slot", pa.string()),  # equal for cells that a grid describes alike, whatever code and files say
         pa.field("weights", pa.list_(pa.string())),  # identities of all weights it rests on
         pa.field("perturbation", pa.string()),  # identity, of a universal attack
+        pa.field("made_from", pa.list_(pa.string())),  # identity=content of what it was computed with; see lost.py
+        pa.field("samples", pa.string()),  # the key of its samples; null where it has none
         pa.field("step", pa.string()),
         pa.field("identity", pa.string()),  # JSON of everything the identity rests on
         pa.field("versions", pa.string()),  # JSON
@@ -48,7 +50,7 @@ CELLS = pa.schema(
 
 SAMPLES = pa.schema(
     [
-        pa.field("cell", pa.dictionary(pa.int32(), pa.string()), nullable=False),
+        pa.field("record", pa.dictionary(pa.int32(), pa.string()), nullable=False),  # `samples` of the cell's row
         pa.field("sample", pa.string(), nullable=False),
         pa.field("group", pa.string()),
         pa.field("label", pa.list_(pa.int32())),  # one index, a 0/1 vector (multi-label), or null
@@ -91,6 +93,7 @@ ARTIFACTS = pa.schema(
         pa.field("artifact", pa.string(), nullable=False),  # identity
         pa.field("kind", pa.string()),
         pa.field("content", pa.string()),  # content hash
+        pa.field("made_from", pa.list_(pa.string())),  # as of cells
         pa.field("description", pa.string()),
         pa.field("created", pa.timestamp("us", tz="UTC")),
     ]
@@ -123,6 +126,7 @@ REQUESTS = pa.schema(
         pa.field("clean", pa.string()),  # identity of the clean record
         pa.field("weights", pa.list_(pa.string())),  # identities of all weights it rests on or may go on from
         pa.field("perturbation", pa.string()),  # identity, of a universal attack
+        pa.field("probes", pa.list_(pa.string())),  # identities of what is measured of the cell beside its record
         *(pa.field(axis, pa.string()) for axis in AXES),  # labels, as the grid has them
         pa.field("tags", pa.string()),  # JSON
         pa.field("created", pa.timestamp("us", tz="UTC")),
@@ -138,4 +142,4 @@ TABLES = {
     "evidence": EVIDENCE,
     "requests": REQUESTS,
 }
-KEYS = {"cells": "cell", "samples": "cell", "fits": "fit", "parts": "part", "artifacts": "artifact"}
+KEYS = {"cells": "cell", "samples": "record", "fits": "fit", "parts": "part", "artifacts": "artifact"}

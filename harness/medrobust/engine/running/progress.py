@@ -128,7 +128,7 @@ class Terminal:
         self._last_line = now
         with self._lock:
             task = self._bar.tasks[0]
-            names = "; ".join(self._names.get(i, i) for i in self._running)
+            names = "; ".join(" ".join((self._names.get(i, i), e.text)).strip() for i, e in self._running.items())
             left = self._left()
         self.console.print(
             Text(f"cells {task.completed:.0f}/{task.total:.0f}, {left or 'starting'}: {names}"), soft_wrap=True

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ...grid.cells import Target
+from ...grid.plan import Done
 from ...results.store import Store
 from ..context import RunContext
 from ..models.loading import part_of
@@ -32,6 +33,9 @@ class DefenseStep(Step):
     @property
     def weight(self) -> float:
         return training_weight(self.target)
+
+    def remaining(self, done: Done) -> DefenseStep | None:
+        return None if self.target.weights_id() in done.weights else self
 
     def describe(self) -> str:
         return f"train {self.target.describe()}"
