@@ -21,6 +21,7 @@ from ..grid.cells import Cell, Entry
 from ..grid.differences import tell_apart
 from ..grid.plan import Plan
 from ..grid.reader import parse_grid, read_grid
+from ..plugins.in_memory import image_data
 from ..plugins.registry import Registry
 from ..results.inventory import Inventory
 from ..results.metrics import CONFIDENCE_BINS, METRICS, compare, measure, metric
@@ -61,6 +62,7 @@ __all__ = [
     "did_you_mean",
     "holm",
     "human_time",
+    "image_data",
     "mean_of",
     "measure",
     "metric",

@@ -110,6 +110,8 @@ class Dataset(Plugin):
     kind: ClassVar[str] = "dataset"
     citation: ClassVar[str] = ""
     licence: ClassVar[str] = ""
+    cached: ClassVar[bool] = True
+    """Whether the core keeps decoded images in its cache folder."""
 
     @abstractmethod
     def describe(self, source: DataSource) -> DataInfo:

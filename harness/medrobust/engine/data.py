@@ -126,12 +126,19 @@ _described: Kept[DataInfo] = Kept(256)
 
 def load_split(dataset: Dataset, identity: str, split: str, source: DataSource, cache: Path) -> ImageData:
     """A whole split, from the cache of decoded images if it is there, else decoded into it."""
+    if not dataset.cached:
+        return _loaded(dataset, split, source)
     folder = cache / "data" / digest(identity, split, CACHE_FORMAT)
     if not folder.is_dir():
-        data = dataset.load(split, source)
-        _check(data, dataset.describe(source), f"data set '{dataset.title}', split '{split}'")
-        _keep(data, folder)
+        _keep(_loaded(dataset, split, source), folder)
     return _open(folder)
+
+
+def _loaded(dataset: Dataset, split: str, source: DataSource) -> ImageData:
+    """What a data set gives, checked."""
+    data = dataset.load(split, source)
+    _check(data, dataset.describe(source), f"data set '{dataset.title}', split '{split}'")
+    return data
 
 
 def _check(data: ImageData, info: DataInfo, where: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from ..contracts import BudgetSpec
-from ..grid.evidence_cells import LARGE
+from ..grid.evidence_cells import is_large
 from ..results.evidence import Check, Trial, evidence
 from ..results.record import Record
 from ..results.store import Store
@@ -18,6 +18,7 @@ _SUBJECT = ["target", "part", "dataset", "model", "defense", "seed"]
 _TRIAL = [
     "attack",
     "goal",
+    "precision",
     "craft_on",
     "budget",
     "norm",
@@ -62,19 +63,15 @@ def _trial(row: dict[Any, Any], record: Record) -> Trial:
         white_box=bool(row["white_box"]),
         iterations=int(row["iterations"]) if by_gradient else 0,
         record=record,
-        large=not universal and _is_large(row["budget"], row["norm"]),
+        large=not universal and is_large(BudgetSpec.parse(row["budget"])),
     )
 
 
 def _label(row: dict[Any, Any]) -> str:
     """An attack with what else its strength depends on: runs that differ in it are not one series over eps."""
     goal = "" if row["goal"] == "untargeted" else f", {row['goal']}"
-    return f"{row['attack']}{goal}" + (f" from {row['craft_on']}" if row["craft_on"] else "")
-
-
-def _is_large(budget: str, norm: str) -> bool:
-    radius = BudgetSpec.parse(budget).eps
-    return norm in LARGE and radius is not None and radius.canonical == LARGE[norm].canonical
+    precision = "" if row["precision"] == "float32" else f" in {row['precision']}"
+    return f"{row['attack']}{goal}{precision}" + (f" from {row['craft_on']}" if row["craft_on"] else "")
 
 
 def _rows(group: pd.DataFrame, norm: str, checks: list[Check]) -> list[dict[str, Any]]:

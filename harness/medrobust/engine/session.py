@@ -8,13 +8,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
+from ..contracts import ImageData, Task
 from ..errors import MedrobustError
 from ..grid.blocks import Grid
 from ..grid.evidence_cells import with_evidence
 from ..grid.expansion import expand
 from ..grid.metadata import MetadataCache
 from ..grid.plan import Done, Plan
-from ..grid.reader import read_grid
+from ..grid.reader import parse_grid, read_grid
+from ..plugins.in_memory import offer_dataset, offer_model
 from ..plugins.registry import Registry
 from ..results.leases import Leases
 from ..results.store import Store
@@ -105,6 +109,8 @@ class Session:
     context: RunContext = field(init=False)
     store: Store = field(init=False)
     metadata: MetadataCache = field(init=False)
+    _in_memory: bool = field(init=False, default=False)
+    """Whether plugins of this process, which no other one has, take part."""
 
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers < 1:
@@ -120,14 +126,19 @@ class Session:
 
     def plan(
         self,
-        grid: Path | Grid,
+        grid: Path | Mapping[str, Any] | Grid,
         *,
         profile: str = "",
         images: int | None = None,
         precision: str = "",
         evidence: bool = False,
     ) -> Plan:
-        """The plan of a grid file or of a grid; `evidence` adds the few cells that its checks need.
+        """The plan of a grid: its file, its content as a table (as TOML would be read), or one that was parsed.
+
+        Args:
+            grid: what to plan.
+            profile, images, precision: of a file or a table, as in :func:`read_grid`.
+            evidence: add the few cells that the checks of evidence need.
 
         Raises:
             GridError: for a mistake in the grid.
@@ -137,9 +148,48 @@ class Session:
             # Most grid files are called grid.toml: their folder tells them apart.
             name = f"{grid.absolute().parent.name}/{grid.stem}"
             grid = read_grid(grid, self.registry, profile=profile, images=images, precision=precision)
+        elif isinstance(grid, Mapping):
+            grid = parse_grid(grid, self.registry, profile=profile, images=images, precision=precision)
         if evidence:
             grid = with_evidence(grid, self.registry)
         return Plan(name or grid.name, grid.profile, tuple(expand(grid, self.metadata)))
+
+    def add_model(self, name: str, module: nn.Module, *, shape: tuple[int, int, int], stochastic: bool = False) -> None:
+        """Make a network of this process a model that grids can name.
+
+        A copy is taken, in evaluation mode. Its identity is that of its weights, the source of its classes and its
+        logits on fixed images, so that results are found again when the same network is handed in again. Classes
+        without a source file (typed into an interpreter) give a new identity each time. Records name the model but
+        cannot rebuild it: its code is not in the store. Runs stay in this process.
+
+        Args:
+            name: what grids and tables call it; a network handed in later under the same name replaces it.
+            module: takes float32 images (n, c, h, w) in [0, 1], normalises them itself, returns logits (n, outputs).
+            shape: (channels, height, width) of its images.
+            stochastic: whether its logits differ between equal images.
+
+        Raises:
+            ModelError: if it gives no logits of that form, or cannot be copied.
+        """
+        offer_model(self.registry, name, module, shape, stochastic=stochastic)
+        self._in_memory = True
+
+    def add_dataset(
+        self, name: str, splits: Mapping[str, ImageData], *, classes: Sequence[str], task: Task = "multiclass"
+    ) -> None:
+        """Make arrays of this process a data set that grids can name; they are written nowhere.
+
+        Args:
+            name: what grids and tables call it; images handed in later under the same name replace it.
+            splits: the images of `train`, `val` or `test`; :func:`image_data` makes them of arrays and tensors.
+            classes: names of the classes, in index order.
+            task: `multiclass` or `multilabel`.
+
+        Raises:
+            DataError: for unknown splits, or images of several sizes.
+        """
+        offer_dataset(self.registry, name, splits, classes, task)
+        self._in_memory = True
 
     def evidence(self, plan: Plan, *, stored: bool = False) -> list[dict[str, Any]]:
         """What the records say about believing them, per model and norm; kept in the store's table `evidence`.
@@ -173,6 +223,8 @@ class Session:
         if self.executor is not None:
             return self.executor
         threads = max(s.threads for s in steps)
+        if self._in_memory:
+            return ThisProcess()
         count = self.workers or (1 if self.device.startswith("cuda") else max(cores() // threads, 1))
         count = min(count, len(steps))
         return ThisProcess() if count == 1 else Processes(count, threads)

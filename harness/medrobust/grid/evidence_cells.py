@@ -28,6 +28,12 @@ LARGE: dict[Norm, Length] = {"linf": Length.parse("0.5"), "l2": Length.parse("ze
 """Radii at which any image can be turned into any other for the eye, so that no honest model keeps its accuracy."""
 
 
+def is_large(budget: BudgetSpec) -> bool:
+    """Whether a budget is the very large one of its norm."""
+    large = LARGE.get(budget.norm)
+    return large is not None and budget.eps is not None and budget.eps.canonical == large.canonical
+
+
 _KEPT = frozenset({"dataset", "train_set", "model", "defense", "evaluate_on", "seed"})
 """Axes that the added cells share with their block; what a block excludes by these alone stays excluded."""
 

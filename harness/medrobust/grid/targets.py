@@ -58,6 +58,9 @@ class Targets:
         key = (dataset.canonical, train_set, model.canonical, defense.canonical, seed)
         if key not in self._targets:
             info, _ = self.metadata.data(dataset)
+            if train_set.split not in info.splits and not _is_trained(model):
+                # Nothing is learned from it: it only says of which images a radius in percent is a share.
+                train_set = Slice(info.splits[0])
             train = self.part(PartSpec(train_set), dataset)
             fields = self.metadata.model(model)
             pretrained = self._pretrained(info, model, seed)
@@ -106,3 +109,8 @@ class Targets:
             self.threads,
             shape=(info.channels, *info.size),
         )
+
+
+def _is_trained(model: Spec) -> bool:
+    assert isinstance(model.plugin, Model)
+    return model.plugin.recipe.epochs > 0 or isinstance(model.plugin.init, Pretraining)

@@ -213,6 +213,11 @@ class Registry:
             RegisteredPlugin(name, plugin, fields, distribution, version, bundled, summary)
         )
 
+    def replace(self, plugin: RegisteredPlugin) -> None:
+        """Register a plugin, in place of one of the same name and origin."""
+        others = [o for o in self._offers[plugin.kind] if o.qualified != plugin.qualified]
+        self._offers[plugin.kind] = [*others, plugin]
+
     def _load_error(self, distribution: str, version: str, where: str, error: BaseException, remedy: str) -> None:
         show(error)
         fault = LoadError(distribution, version, where, cause_of(error), remedy)

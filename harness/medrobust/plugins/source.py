@@ -33,6 +33,19 @@ def source_hash(plugin: type[Plugin]) -> str:
     return "+".join(dict.fromkeys(_parts(plugin, Home.of(plugin.__module__))))
 
 
+def code_hash(cls: type) -> str:
+    """A hash of the source that any class rests on, such as that of a network; found as for a plugin.
+
+    Raises:
+        PluginError: if its source cannot be found.
+    """
+    try:
+        inspect.getsource(cls)  # a class may name a module whose file does not define it: one that was typed in
+    except (OSError, TypeError) as error:
+        raise PluginError(f"the source of {cls.__module__}.{cls.__qualname__} cannot be found") from error
+    return _source_of(cls)
+
+
 def _parts(cls: type, home: Home | None) -> Iterator[str]:
     """What a class contributes, then its bases; `home` is that of the plugin, whose helpers count as well."""
     top = cls.__module__.partition(".")[0]

@@ -246,7 +246,7 @@ def _code(plugin: type[Plugin]) -> dict[str, Any]:
     return {"class": f"{owner}.{plugin.__qualname__}", "source": source_hash(plugin), **named}
 
 
-CONTENT = frozenset({"source", "checkpoint", "fingerprint", "libraries", "revision"})
+CONTENT = frozenset({"source", "checkpoint", "content", "fingerprint", "libraries", "revision"})
 """Fields of an identity that no grid states: what code and files hold, and versions."""
 
 

@@ -123,11 +123,11 @@ def evidence(trials: Sequence[Trial], diagnosis: Mapping[str, Any] | None) -> li
         **_diagnosed(diagnosis),
         "the attack beats noise": _noise(attacks, [t for t in trials if t.control]),
     }
-    return [
-        Check(name, outcome, detail, ADVICE[name] if outcome == "flagged" else "")
-        for name in ADVICE
-        for outcome, detail in [found[name]]
-    ]
+    return [_check(name, *found[name]) for name in ADVICE]
+
+
+def _check(name: str, outcome: Outcome, detail: str) -> Check:
+    return Check(name, outcome, detail, ADVICE[name] if outcome == "flagged" else "")
 
 
 _Result = tuple[Outcome, str]
@@ -136,8 +136,7 @@ _MISSING: _Result = ("not checked", "no such cell; `medrobust run --evidence` ad
 
 def stronger(first: Trial, second: Trial) -> float:
     """One-sided p value that the first keeps fewer images than the second (exact McNemar test on shared images)."""
-    shared, a, b = np.intersect1d(first.record.ids, second.record.ids, return_indices=True)
-    del shared
+    _, a, b = np.intersect1d(first.record.ids, second.record.ids, return_indices=True)
     one, other = first.kept[a], second.kept[b]
     fewer, more = int((~one & other).sum()), int((one & ~other).sum())
     return sign_test(fewer, more)[0]

@@ -132,7 +132,8 @@ def keep(
     """Keep the weights of a module, with their history, under an identity."""
     row = {
         "fit": identity,
-        "weights": store.save_tensors(module.state_dict()),
+        # Copies: layers that share a tensor each keep their own.
+        "weights": store.save_tensors({name: tensor.clone() for name, tensor in module.state_dict().items()}),
         "model": target.model.name,
         "dataset": target.train.dataset.name,
         "history": history,
