@@ -25,6 +25,7 @@ from medrobust.commands import (
     WorkersOption,
     console,
     open_session,
+    print_damage,
     print_evidence,
     print_outcome,
 )
@@ -109,8 +110,9 @@ def reproduce(
     console.print()
     page = write_report(report, tables, session, profile, findings, evidence)
     print_outcome(outcome, session.store.path)
+    lost = print_damage(session.store)
     console.print(f"Page with tables and figures: {page}", markup=False, highlight=False, soft_wrap=True)
-    if not outcome.complete:
+    if lost or not outcome.complete:
         raise typer.Exit(1)
 
 
@@ -152,6 +154,7 @@ def leaderboard(
         tables = tables_of(results)
         evidence = evidence_on(results, session)
         rows, columns, line = tidy_store(results), STORE_COLUMNS, superseded_line(results, str(store))
+    print_damage(session.store)
     if not tables and not rows:
         raise MedrobustError(f"{store} has no finished cells; 'medrobust run GRID --store {store}' computes some")
     if output in ("csv", "json"):

@@ -24,6 +24,7 @@ from ..grid.reader import parse_grid, read_grid
 from ..plugins.in_memory import image_data
 from ..plugins.registry import Registry
 from ..results.inventory import Inventory
+from ..results.lost import NO_RECORD
 from ..results.metrics import CONFIDENCE_BINS, METRICS, compare, measure, metric
 from ..results.record import Record
 from ..results.statistics import (
@@ -42,6 +43,7 @@ __all__ = [
     "AXES",
     "CONFIDENCE_BINS",
     "METRICS",
+    "NO_RECORD",
     "Acceleration",
     "Cell",
     "Comparison",

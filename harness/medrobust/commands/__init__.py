@@ -12,6 +12,7 @@ The module is imported at every start, of `medrobust --help` too; import what ta
 within the commands that need it.
 """
 
+from .damage import print_damage
 from .next_command import next_command
 from .options import (
     AccelerationOption,
@@ -47,6 +48,7 @@ __all__ = [
     "errors",
     "next_command",
     "open_session",
+    "print_damage",
     "print_evidence",
     "print_outcome",
 ]

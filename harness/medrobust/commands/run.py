@@ -6,6 +6,7 @@ import os
 
 import typer
 
+from .damage import print_damage
 from .next_command import next_command
 from .options import (
     DEFAULT_STORE,
@@ -58,7 +59,8 @@ def run(
     if evidence:
         print_evidence(session.evidence(plan))
     print_outcome(outcome, session.store.path)
+    lost = print_damage(session.store)
     if len(plan.cells) > len(outcome.problems):
         next_command("leaderboard", os.path.relpath(session.store.path), plugin=plugin, data_root=data_root)
-    if not outcome.complete:
+    if lost or not outcome.complete:
         raise typer.Exit(1)

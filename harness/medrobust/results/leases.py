@@ -14,7 +14,6 @@ slept, the storage cannot tell who came second), they do it twice, and the store
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import socket
 import threading
@@ -245,6 +244,6 @@ def _machine() -> str:
     """Tells this start of this machine, and this container of it, from any other: process numbers belong to it."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
     except OSError:
         return f"{socket.gethostname()} {int(psutil.boot_time())}"

@@ -41,8 +41,8 @@ def check_marker(files: Files, place: str) -> None:
         raise StoreError(f"{place}/{MARKER}: is damaged; put back {CONTENT} if this is a store")
     else:
         raise StoreError(
-            f"{place}: store of schema {version}, this program reads schema {VERSION}; choose another --store to compute "
-            "its cells anew, or read it with the medrobust that made it"
+            f"{place}: store of schema {version}, this program reads schema {VERSION}; choose another --store to "
+            "compute its cells anew, or read it with the medrobust that made it"
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -79,9 +79,8 @@ class Store:
         name = f"{record.step}-{_digest(*(str(c['cell']) for c in record.cells))[:12]}"
         keys = {str(row["cell"]): _record_key(row) for row in record.cells if row["cell"] in record.samples}
         if keys:
-            self.tables.write(
-                "samples", name, pa.concat_tables([to_rows(k, record.samples[c]) for c, k in keys.items()])
-            )
+            samples = [to_rows(key, record.samples[cell]) for cell, key in keys.items()]
+            self.tables.write("samples", name, pa.concat_tables(samples))
         rows = [{**row, "samples": keys.get(str(row["cell"]))} for row in record.cells]
         self.write_rows("cells", name, rows)
 
@@ -124,7 +123,7 @@ class Store:
         frame = self.cells(["samples"])
         return self._samples(frame[frame["status"] == "ok"]["samples"].to_dict(), cells)
 
-    def _samples(self, keys: Mapping[str, str], cells: Iterable[str]) -> Iterator[tuple[str, Samples]]:
+    def _samples(self, keys: Mapping[Hashable, Any], cells: Iterable[str]) -> Iterator[tuple[str, Samples]]:
         cell_of = {key: cell for cell in cells if isinstance(key := keys.get(cell), str)}
         for key, rows in self.tables.samples(cell_of):
             yield cell_of[key], from_rows(rows)
@@ -168,13 +167,14 @@ class Store:
 
     def fitted(self) -> dict[str, str]:
         """Content hash of the weights of every model fitted so far, as far as the weights are there."""
-        return self._contents("fits", "weights", self.tables.read("fits", ["fit", "weights", "created"]))
+        return self._fits()
 
     def weights_of(self, fit: str) -> str | None:
         """Content hash of the weights of one fit; None if they are not there."""
-        return self._contents("fits", "weights", self.tables.read("fits", ["fit", "weights", "created"], key=fit)).get(
-            fit
-        )
+        return self._fits(fit).get(fit)
+
+    def _fits(self, fit: str | None = None) -> dict[str, str]:
+        return self._contents("fits", "weights", self.tables.read("fits", ["fit", "weights", "created"], key=fit))
 
     def artifacts(self) -> set[str]:
         """Identities of the perturbations, and of what probes measured, that are there."""
@@ -238,8 +238,13 @@ class Store:
 
 def _record_key(row: Mapping[str, Any]) -> str:
     """Under which the samples of a cell are kept: another one wherever it was computed from other weights."""
-    made_from = row.get("made_from") or ()
-    return _digest(row["cell"], *made_from)[:20] if made_from else str(row["cell"])
+    made_from = row.get("made_from")
+    return f"{row['cell']}.{_digest(*made_from)[:8]}" if made_from else str(row["cell"])
+
+
+def cell_of_record(key: str) -> str:
+    """The cell whose samples are kept under a key."""
+    return key.partition(".")[0]
 
 
 def _digest(*parts: str) -> str:

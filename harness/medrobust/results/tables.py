@@ -13,7 +13,7 @@ from ..lru import Kept
 from .files import Files, content_hash
 from .objects import Found
 from .samples import by_record
-from .schema import KEYS, TABLES, VERSION
+from .schema import TABLES, VERSION
 
 T = TypeVar("T")
 
@@ -95,7 +95,8 @@ class Tables:
         data = self.files.read(found.name)
         wanted = _schema(table, columns)
         try:
-            rows = pq.ParquetFile(pa.BufferReader(data)).read(columns=columns)
+            # Threads take longer to meet than a small file takes to read.
+            rows = pq.ParquetFile(pa.BufferReader(data)).read(columns=columns, use_threads=len(data) > WHOLE)
             return rows.select(wanted.names).cast(wanted)
         except (pa.ArrowException, OSError, KeyError, ValueError) as error:
             raise self.files.set_aside(found.name, str(error).splitlines()[0]) from None

@@ -13,9 +13,11 @@ import torch
 
 from medrobust import StoreError
 from medrobust.api import Store
-from medrobust.results.files import TEMPORARY, write_atomic
+from medrobust.errors import LostError
+from medrobust.results.objects import TEMPORARY
+from medrobust.results.samples import Samples
 from medrobust.results.schema import TABLES, VERSION
-from medrobust.results.store import Samples, StepRecord
+from medrobust.results.store import StepRecord
 
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -116,20 +118,6 @@ def test_leftovers_of_a_killed_write_are_ignored(store: Store) -> None:
     assert list(store.cells().index) == ["a"]
 
 
-def test_a_failing_write_leaves_nothing(tmp_path: Path) -> None:
-    target = tmp_path / "folder" / "file.txt"
-    write_atomic(target, lambda p: p.write_text("old") and None)
-
-    def fail(path: Path) -> None:
-        path.write_text("new, but only h")
-        raise OSError(28, "No space left on device")
-
-    with pytest.raises(StoreError, match=r"file\.txt: cannot be written \(No space left on device\); free space"):
-        write_atomic(target, fail)
-    assert target.read_text() == "old"
-    assert [p.name for p in target.parent.iterdir()] == ["file.txt"]
-
-
 def test_compaction_keeps_everything(store: Store) -> None:
     for number in range(6):
         write(store, f"{number}", f"a{number}", f"b{number}", minutes=number, value=number)
@@ -150,7 +138,7 @@ def test_compaction_keeps_everything(store: Store) -> None:
 def test_compaction_leaves_large_files_alone(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     write(store, "large", *(f"a{i}" for i in range(300)))
     (large,) = (store.path / "samples").iterdir()
-    monkeypatch.setattr("medrobust.results.store.SMALL", large.stat().st_size)
+    monkeypatch.setattr("medrobust.results.compaction.SMALL", large.stat().st_size)
     for number in range(3):
         write(store, f"{number}", f"b{number}")
     store.compact(above=2)
@@ -185,22 +173,16 @@ def test_parts_written_twice_are_one(store: Store) -> None:
     assert store.rows("parts")[["part", "class", "images"]].values.tolist() == [["p", "x", 3], ["p", "y", 3]]
 
 
-def test_a_damaged_table_is_named(store: Store) -> None:
-    write(store, "1", "a")
-    (file,) = (store.path / "cells").iterdir()
-    file.write_bytes(file.read_bytes()[:-20])
-    with pytest.raises(StoreError, match=rf"{file.name}: damaged .*; delete it and run again"):
-        store.cells()
-
-
-def test_a_table_without_a_column_is_named(store: Store) -> None:
+def test_a_table_without_a_column_is_set_aside(store: Store) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    (store.path / "cells").mkdir()
+    write(store, "1", "a")
     pq.write_table(pa.table({"cell": ["a"]}), store.path / "cells" / "strange.parquet")
-    with pytest.raises(StoreError, match=r"strange\.parquet: damaged"):
-        store.finished()
+    assert store.finished() == {"a"}
+    ((found),) = store.damaged
+    assert (found.name, found.kept) == ("cells/strange.parquet", "damaged/cells/strange.parquet")
+    assert (store.path / found.kept).exists()
 
 
 def test_tensors_live_under_the_hash_of_their_content(store: Store) -> None:
@@ -223,10 +205,10 @@ def test_damaged_and_missing_tensors_are_named(store: Store) -> None:
     data = bytearray(file.read_bytes())
     data[-1] ^= 1
     file.write_bytes(data)
-    with pytest.raises(StoreError, match=r"damaged .*delete it and run again"):
+    with pytest.raises(LostError, match=r"is damaged \(.*\) and set aside as damaged/tensors/.*; run the grid again"):
         store.load_tensors(content)
-    file.unlink()
-    with pytest.raises(StoreError, match="missing"):
+    assert (store.path / "damaged" / "tensors" / file.name).read_bytes() == data
+    with pytest.raises(LostError, match="is not there; run the grid again"):
         store.load_tensors(content)
 
 

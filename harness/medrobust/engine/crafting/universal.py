@@ -61,9 +61,8 @@ def fit_universal(
             return
         for number, perturbation in enumerate(attack.iterates(classifier, images, goal, budget, rng), 1):
             if number in wanted:
-                _keep(
-                    wanted.pop(number), verified_perturbation(perturbation, images[0], budget), budget, store, made_from
-                )
+                found = verified_perturbation(perturbation, images[0], budget)
+                _keep(wanted.pop(number), found, budget, store, made_from)
     if wanted:
         raise PluginError(f"attack '{attack.title}' ended before iteration {max(w for w in wanted if w)}")
 

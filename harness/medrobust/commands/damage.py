@@ -1,0 +1,90 @@
+"""Saying what a store has lost, what that costs, and which command makes it again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from .printing import counted, errors
+
+if TYPE_CHECKING:
+    from ..results.files import Damaged
+    from ..results.losses import Losses, LostCells
+    from ..results.store import Store
+
+SHOWN = 8
+"""Lines of one kind that are printed."""
+
+
+def print_damage(store: Store) -> bool:
+    """Print, on standard error, which files this process found damaged and what the store has lost; whether it has.
+
+    A store of which nothing is known to be damaged and no cell is lost is looked at no further.
+    """
+    from ..results.losses import losses
+
+    if not store.exists or not (store.damaged or (store.cells([])["status"] == "missing").any()):
+        return False
+    found = losses(store)
+    for line in damage_lines(store.damaged):
+        errors.print(Text(line, style="red"), soft_wrap=True)
+    for line in loss_lines(found):
+        errors.print(Text(line), soft_wrap=True)
+    if advice := advice_line(found, store):
+        errors.print(advice, markup=False, highlight=False, soft_wrap=True)
+    return not found.whole
+
+
+def damage_lines(damaged: Sequence[Damaged]) -> Iterator[str]:
+    """Each damaged file, what is wrong with it, and where it is now."""
+    for each in damaged[:SHOWN]:
+        where = f"; set aside as {each.kept}" if each.kept else ""
+        yield f"damaged: {each.name}: {each.why}{where}"
+    if len(damaged) > SHOWN:
+        yield f"damaged: {len(damaged) - SHOWN} more files"
+
+
+def loss_lines(found: Losses) -> Iterator[str]:
+    """What is lost, and what it costs to make it again."""
+    for cells in found.cells[:SHOWN]:
+        yield f"lost: {_cells(cells)}"
+    if len(found.cells) > SHOWN:
+        rest = sum(cells.count for cells in found.cells[SHOWN:])
+        yield f"lost: {counted(rest, 'cell')} of {counted(len(found.cells) - SHOWN, 'more attack')}"
+    for model in found.weights[:SHOWN]:
+        yield f"lost: weights of {model}, which must be trained again"
+    if len(found.weights) > SHOWN:
+        yield f"lost: weights of {counted(len(found.weights) - SHOWN, 'more model')}"
+    for count, noun, cost in (
+        (found.perturbations, "universal perturbation", "must be fitted again"),
+        (found.probes, "probe", "must be measured again"),
+        (found.parts, "description of images", "takes seconds to make again"),
+        (found.evidence, "model without its evidence", "a run with --evidence collects it from the records"),
+        (found.unnamed, "cell that no run asked for", "its labels come back when its grid is run again"),
+    ):
+        if count:
+            yield f"lost: {counted(count, noun)} ({cost})"
+
+
+def _cells(cells: LostCells) -> str:
+    from ..engine.running.progress import human_time
+
+    time = "" if cells.seconds is None else f", about {human_time(cells.seconds)}"
+    what = f"{counted(cells.count, 'cell')} of {cells.attack} on {cells.dataset}"
+    return f"{what} must be computed again{time}"
+
+
+def advice_line(found: Losses, store: Store) -> str:
+    """The command that makes again what is lost; empty if nothing is."""
+    if found.whole:
+        return ""
+    grids = f" (grids: {', '.join(_grid(name) for name in found.grids)})" if found.grids else ""
+    return f"Next: medrobust run GRID --store {os.path.relpath(store.path)}{grids}"
+
+
+def _grid(name: str) -> str:
+    grid, _, profile = name.partition(":")
+    return f"{grid}, profile {profile}" if profile else grid
