@@ -14,7 +14,7 @@ import torch
 from medrobust import StoreError
 from medrobust.api import Store
 from medrobust.errors import LostError
-from medrobust.results.objects import TEMPORARY
+from medrobust.results.objects import TEMPORARY, LocalObjects
 from medrobust.results.samples import Samples
 from medrobust.results.schema import TABLES, VERSION
 from medrobust.results.store import StepRecord
@@ -233,6 +233,69 @@ def test_a_damaged_marker_is_named_with_its_remedy(tmp_path: Path, content: str)
     (tmp_path / "store.json").write_text(content)
     with pytest.raises(StoreError, match=r"store\.json: is damaged; put back"):
         Store(tmp_path)
+
+
+@pytest.mark.parametrize("content", [None, "", "\0", json.dumps({"schema": VERSION + 1})])
+def test_a_marker_that_is_damaged_or_gone_is_written_anew_where_the_tables_say_what_it_said(
+    store: Store, content: str | None
+) -> None:
+    write(store, "1", "a")
+    marker = store.path / "store.json"
+    marker.unlink() if content is None else marker.write_text(content)
+    again = Store(store.path)
+    assert again.exists
+    assert again.finished() == {"a"}
+    assert [each.name for each in again.damaged] == ["store.json"]
+    assert json.loads(marker.read_text()) == {"schema": VERSION}
+    assert not Store(store.path).damaged
+
+
+def test_tables_of_somebody_else_make_no_store(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    (tmp_path / "cells").mkdir()
+    pq.write_table(pa.table({"cell": ["a"]}), tmp_path / "cells" / "biopsies.parquet")
+    with pytest.raises(StoreError, match="holds other files and no store"):
+        Store(tmp_path)
+    assert [p.name for p in tmp_path.rglob("*")] == ["cells", "biopsies.parquet"]
+
+
+def test_what_is_joined_while_it_is_read_is_read_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(4):
+        write(store, f"{number}", f"a{number}")
+    reader, read = Store(store.path), LocalObjects.read
+
+    def compacted_meanwhile(objects: LocalObjects, name: str, *, last: int | None = None) -> bytes:
+        if name.startswith("cells/2-"):
+            monkeypatch.setattr(LocalObjects, "read", read)
+            store.compact(above=0)
+        return read(objects, name, last=last)
+
+    monkeypatch.setattr(LocalObjects, "read", compacted_meanwhile)
+    assert reader.finished() == {"a0", "a1", "a2", "a3"}
+    assert sorted(c for c, _ in reader.samples(["a0", "a1", "a2", "a3"])) == ["a0", "a1", "a2", "a3"]
+    assert not reader.damaged
+
+
+def test_the_samples_of_a_large_file_are_known_by_its_end(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("medrobust.results.tables.WHOLE", 2**12)
+    write(store, "large", *(f"a{i}" for i in range(300)))
+    (found,) = store.tables.names("samples")
+    assert found.size > 2**12
+    file = store.path / found.name
+    data = file.read_bytes()
+    reader = Store(store.path)
+    assert len(reader.finished()) == 300
+    assert found.name not in reader.files._sound, "not hashed yet"
+    # Damage far from the end is found when the samples are read; at the end, at once.
+    file.write_bytes(data[:100] + b"\1" * 100 + data[200:])
+    assert len(Store(store.path).finished()) == 300
+    reader = Store(store.path)
+    assert list(reader.samples(["a0"])) == []
+    assert reader.finished() == set()
+    file.write_bytes(data[:-100])
+    assert Store(store.path).finished() == set()
 
 
 def test_foreign_directories_and_files_are_left_alone(tmp_path: Path) -> None:

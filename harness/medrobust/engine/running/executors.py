@@ -26,12 +26,13 @@ from .process import set_up
 
 @dataclass(frozen=True)
 class Event:
-    """Something a running step tells: what it does and how far it is."""
+    """Something a running step tells: what it does, how far it is, and whether another run is at it."""
 
     step: str
     done: int
     total: int
     text: str
+    elsewhere: bool = False
 
 
 Listen = Callable[[Event], None]

@@ -93,12 +93,16 @@ class Schedule:
     def _serve(self, executor: Executor) -> None:
         """Run steps on an executor until none is left, or a worker was lost."""
         running: dict[Future[StepReport], Step] = {}
+        self._find_ready()
         while self._order.is_active():
-            self._ready.extend(self.steps[i] for i in self._order.get_ready())
             self._hand_out(executor, running)
             if not self._collect(running):
                 return
-            self._look_around()
+            self._find_ready()
+            self._look_around(idle=not running and not self._ready)
+
+    def _find_ready(self) -> None:
+        self._ready.extend(self.steps[i] for i in self._order.get_ready())
 
     def _hand_out(self, executor: Executor, running: dict[Future[StepReport], Step]) -> None:
         """Submit ready steps, as many as the workers take, that no other run is at or has done."""
@@ -133,8 +137,8 @@ class Schedule:
                 self._fail(step, f"{type(error).__name__}: {error}")
         return True
 
-    def _look_around(self) -> None:
-        """See what has become of the steps that other runs are at."""
+    def _look_around(self, *, idle: bool) -> None:
+        """See what has become of the steps that other runs are at; say so, where there is nothing else to do."""
         if not self._waiting or time.monotonic() - self._looked < POLL:
             return
         self._looked = time.monotonic()
@@ -149,6 +153,9 @@ class Schedule:
                 self._ready.append(step)
             else:
                 self._meet(step, holder)
+                if idle and not holder.failed:
+                    by = f"computed by another run ({holder.owner})"
+                    self.watcher.event(Event(step.id, 0, 1, by, elsewhere=True))
 
     def _meet(self, step: Step, holder: Lease) -> None:
         """Another run is at a step, or has found that it fails."""
@@ -158,7 +165,6 @@ class Schedule:
             self._close(step, StepReport(step.id, 0.0, holder.failed, _all_failed(step, holder.failed)))
         else:
             self._waiting[step.id] = step
-            self.watcher.event(Event(step.id, 0, 1, f"computed by another run ({holder.owner})"))
 
     def _retry(self, step: Step) -> None:
         """Its worker was lost while this step was in flight: try again once, then give it up."""
