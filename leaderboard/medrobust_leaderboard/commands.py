@@ -28,6 +28,7 @@ from medrobust.commands import (
     print_damage,
     print_evidence,
     print_outcome,
+    this_command,
 )
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def reproduce(
     plan = session.plan(
         spec.folder / "grid.toml", profile=profile, images=images, precision=precision or "", evidence=True
     )
-    outcome = session.run(plan, Terminal(console))
+    outcome = session.run(plan, Terminal(console), command=this_command())
     evidence = session.evidence(plan)
     report = PaperReport(spec, profile, plan, session.store)
     tables = report.tables()

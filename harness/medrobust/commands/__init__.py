@@ -29,7 +29,7 @@ from .options import (
     WorkersOption,
 )
 from .printing import console, errors, print_evidence, print_outcome
-from .sessions import open_session
+from .sessions import open_session, this_command
 
 __all__ = [
     "AccelerationOption",
@@ -51,4 +51,5 @@ __all__ = [
     "print_damage",
     "print_evidence",
     "print_outcome",
+    "this_command",
 ]

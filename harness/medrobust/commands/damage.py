@@ -33,8 +33,8 @@ def print_damage(store: Store) -> bool:
         errors.print(Text(line, style="red"), soft_wrap=True)
     for line in loss_lines(found):
         errors.print(Text(line), soft_wrap=True)
-    if advice := advice_line(found, store):
-        errors.print(advice, markup=False, highlight=False, soft_wrap=True)
+    for line in advice_lines(found, store):
+        errors.print(Text(line), soft_wrap=True)
     return not found.whole
 
 
@@ -77,12 +77,17 @@ def _cells(cells: LostCells) -> str:
     return f"{what} must be computed again{time}"
 
 
-def advice_line(found: Losses, store: Store) -> str:
-    """The command that makes again what is lost; empty if nothing is."""
+def advice_lines(found: Losses, store: Store) -> Iterator[str]:
+    """The commands that make again what is lost: those that asked for it, as far as the store knows them."""
     if found.whole:
-        return ""
-    grids = f" (grids: {', '.join(_grid(name) for name in found.grids)})" if found.grids else ""
-    return f"Next: medrobust run GRID --store {os.path.relpath(store.path)}{grids}"
+        return
+    commands = [text for text in found.asked_by if text.startswith("medrobust ")]
+    grids = [text for text in found.asked_by if text not in commands]
+    for command in commands:
+        yield f"Next: {command}"
+    if grids or not commands:
+        which = f" (grids: {', '.join(_grid(name) for name in grids)})" if grids else ""
+        yield f"Next: medrobust run GRID --store {os.path.relpath(store.path)}{which}"
 
 
 def _grid(name: str) -> str:

@@ -24,7 +24,7 @@ from .options import (
     WorkersOption,
 )
 from .printing import console, print_evidence, print_outcome
-from .sessions import open_session, print_clashes
+from .sessions import open_session, print_clashes, this_command
 
 
 def run(
@@ -55,7 +55,7 @@ def run(
     )
     plan = session.plan(grid, profile=profile, images=images, precision=precision or "", evidence=evidence)
     print_clashes(session)
-    outcome = session.run(plan, Terminal(console))
+    outcome = session.run(plan, Terminal(console), command=this_command())
     if evidence:
         print_evidence(session.evidence(plan))
     print_outcome(outcome, session.store.path)

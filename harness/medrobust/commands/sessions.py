@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,6 +42,11 @@ def open_session(
     for fault in session.registry.faults:
         errors.print(Text.assemble(("plugin not loaded: ", "yellow"), str(fault)), soft_wrap=True)
     return session
+
+
+def this_command() -> str:
+    """The command as it was typed."""
+    return shlex.join(["medrobust", *sys.argv[1:]])
 
 
 def print_clashes(session: Session) -> None:

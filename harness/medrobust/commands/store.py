@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..errors import MedrobustError
-from .damage import advice_line, damage_lines, loss_lines, print_damage
+from .damage import advice_lines, damage_lines, loss_lines, print_damage
 from .options import JsonOption
 from .printing import console, counted
 
@@ -91,7 +91,10 @@ def check_store(store: StoreArgument, as_json: JsonOption = False) -> None:
             say(line)
         if found.absent:
             say(f"{counted(found.absent, 'cell')} that a run asked for left no trace: not computed yet, or lost.")
-        say(advice_line(found, opened) or "Nothing is known to be lost.")
+        for line in advice_lines(found, opened):
+            say(line)
+        if found.whole:
+            say("Nothing is known to be lost.")
     if opened.damaged or not found.whole:
         raise typer.Exit(1)
 

@@ -229,18 +229,23 @@ class Session:
         count = min(count, len(steps))
         return ThisProcess() if count == 1 else Processes(count, threads)
 
-    def run(self, plan: Plan, watcher: Watcher | None = None) -> Outcome:
+    def run(self, plan: Plan, watcher: Watcher | None = None, *, command: str = "") -> Outcome:
         """Compute every cell of a plan that the store lacks, and make again what it has lost.
 
         A failing cell stops no other; killing the process loses the steps in flight and nothing else. Runs that share a
         store share the steps.
+
+        Args:
+            plan: what to compute.
+            watcher: is told how it goes.
+            command: how somebody asked for it on the command line; the store keeps it, to say how to ask again.
         """
         import time
 
         begun = time.perf_counter()
         self.store.create()
         # First of all, so that a store also knows what a run that was stopped did not come to.
-        write_request(plan, self.store)
+        write_request(plan, self.store, command)
         finished = self.store.finished() & plan.cells.keys()
         tally = self._compute(plan, watcher or Silent())
         cached = len(finished - tally.cells - tally.cells_elsewhere)

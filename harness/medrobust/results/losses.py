@@ -64,7 +64,7 @@ class Losses:
         weights: the models whose weights are gone while cells that were computed with them are there.
         perturbations, probes, parts, evidence: how many of them are gone; evidence counts models.
         unnamed: cells that no request names any more, so that tables cannot call them as their grid does.
-        grids: names of the grids that asked for what is lost.
+        asked_by: the commands that asked for what is lost, or the names of their grids.
     """
 
     cells: tuple[LostCells, ...]
@@ -75,7 +75,7 @@ class Losses:
     parts: int
     evidence: int
     unnamed: int
-    grids: tuple[str, ...]
+    asked_by: tuple[str, ...]
 
     @property
     def whole(self) -> bool:
@@ -124,7 +124,10 @@ class _Search:
             }
         )
         rests |= asked["probes"].map(lambda p: p is not None and bool(probes & set(p)))
-        grids = [*requests.loc[requests["cell"].isin(lost), "grid"], *asked.loc[rests, "grid"]]
+        again = requests["cell"].isin(lost) | requests["cell"].isin(asked.loc[rests.astype(bool), "cell"])
+        # Who asked for a cell last suffices.
+        latest = requests[again].drop_duplicates("cell", keep="last")
+        asked_by = latest["command"].fillna(latest["grid"])
         return Losses(
             cells=self._cells(lost),
             absent=len(missing - traces),
@@ -134,7 +137,7 @@ class _Search:
             parts=len(lost_parts),
             evidence=len(evidence),
             unnamed=len(unnamed),
-            grids=tuple(dict.fromkeys(grids)),
+            asked_by=tuple(dict.fromkeys(asked_by)),
         )
 
     def _cells(self, lost: Collection[str]) -> tuple[LostCells, ...]:

@@ -147,6 +147,21 @@ def test_compaction_leaves_large_files_alone(store: Store, monkeypatch: pytest.M
     assert len(store.cells()) == 303
 
 
+def test_joined_files_are_no_larger_than_what_is_left_alone(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(10):
+        write(store, f"{number}", *(f"a{number}-{i}" for i in range(10)))
+    sizes = [found.size for found in store.tables.names("samples")]
+    monkeypatch.setattr("medrobust.results.compaction.SMALL", 3 * max(sizes))
+    before = {c: s.logits.copy() for c, s in store.samples(list(store.cells().index))}
+    store.compact(above=2)
+    joined = store.tables.names("samples")
+    assert 2 < len(joined) < 6
+    assert all(found.size < 4 * max(sizes) for found in joined)
+    after = {c: s.logits for c, s in store.samples(list(store.cells().index))}
+    assert len(before) == 100
+    assert all(np.array_equal(after[cell], logits) for cell, logits in before.items())
+
+
 def test_a_file_written_again_is_read_again(store: Store) -> None:
     write(store, "1", "a", value=0.0)
     first = dict(store.samples(["a"]))["a"].logits
