@@ -140,7 +140,7 @@ def program(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
     def run(command: str, *arguments: object, plugins: tuple[Path, ...] = (TINY, MISBEHAVING)) -> Finished:
         monkeypatch.setenv("MEDROBUST_DEBUG", "")  # a command with --debug sets it
         files = [word for file in plugins for word in ("--plugin", str(file))]
-        device = ["--device", "cpu", "--workers", "1"] if command == "run" else []
+        device = ["--device", "cpu", "--workers", "1"] if command in ("run", "verify") else []
         monkeypatch.setattr(sys, "argv", ["medrobust", command, *map(str, arguments), *files, *device])
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:

@@ -58,8 +58,8 @@ MISTAKES = {
     ),
     "impossible pair": (
         'attack = "sign"\nbudget = "l2:1"',
-        "grid[0].attack: 'sign' can run with no budget, goal and data set of this grid: attack 'sign' knows the norms "
-        "linf, not l2. Change one of them or leave the attack out",
+        "grid[0].attack: 'sign' cannot run with any budget, goal and data set of this grid: attack 'sign' supports the "
+        "norms linf, not l2. Change one of them or leave the attack out",
     ),
     "broken toml": ("seed = [1", "not TOML"),
 }
@@ -87,7 +87,7 @@ def test_a_wrong_grid(program: Program, grid: Write, mistake: str, tmp_path: Pat
         (("run", "grid.toml", "--plugin", "absent.py"), "absent.py: no such file"),
         (("run", "grid.toml", "--store", "thesis"), "holds other files and no store; choose another --store"),
         (("run", "grid.toml", "--store", "grid.toml"), "grid.toml: is a file, not a store"),
-        (("why", "abc"), "has no cell 'abc'; with --grid, cells of a grid are compared"),
+        (("why", "abc"), "has no cell 'abc'; give --grid to compare it with a cell of a grid"),
         (
             ("why", "zzz", "--grid", "grid.toml"),
             "no cells that begin with 'zzz'; 'medrobust plan grid.toml'",

@@ -48,7 +48,7 @@ class Slow(Attack):
     revision: ClassVar[int] = 1
     threat: ClassVar[ThreatModel] = ThreatModel(norms={"linf"})
 
-    def perturb(self, classifier, images, goal, budget, random):
+    def perturb(self, classifier, images, goal, budget, rng):
         time.sleep(SECONDS)
         return (images + budget.eps * (2 * (images < 0.5).float() - 1)).clamp(0, 1)
 '''
@@ -66,7 +66,7 @@ class Darken(Attack):
     name: ClassVar[str] = "darken"
     threat: ClassVar[ThreatModel] = ThreatModel(norms={"linf"}, knowledge="none")
 
-    def perturb(self, classifier, images, goal, budget, random):
+    def perturb(self, classifier, images, goal, budget, rng):
         return (images - budget.eps).clamp(0, 1)
 '''
 
@@ -261,9 +261,9 @@ def test_plan_tells_what_is_cached_missing_excluded_and_impossible(program: Prog
     states = pd.Series([c["state"] for c in after["cells"]]).value_counts().to_dict()
     assert states == {"cached": 4, "excluded": 1, "impossible": 4}
     shown = program("plan", "grid.toml").out
-    assert "Excluded (1): attack 'sign' knows the norms linf, not l2" in shown
+    assert "Excluded (1): attack 'sign' supports the norms linf, not l2" in shown
     assert "Impossible here (4): the ward's images is not at " in shown
-    assert "If these were available: 1 model to train, 4 attacks, 4 cells more" in shown
+    assert "If these were available, the plan would also have 1 model to train, 4 attacks, 4 cells" in shown
 
 
 @pytest.fixture(scope="session")

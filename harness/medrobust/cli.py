@@ -16,6 +16,7 @@ from .commands.plugins import plugins
 from .commands.printing import errors
 from .commands.run import run
 from .commands.store import store_commands
+from .commands.verify import verify
 from .commands.why import why
 from .errors import MedrobustError
 from .plugins.tracebacks import show
@@ -31,7 +32,7 @@ def build() -> tuple[typer.Typer, list[str]]:
         pretty_exceptions_enable=False,
         rich_markup_mode="rich",
     )
-    for command in (run, plan, plugins, why, export):
+    for command in (run, plan, plugins, why, verify, export):
         app.command()(command)
     app.add_typer(store_commands(), name="store")
     return app, add_commands(app)

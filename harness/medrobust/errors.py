@@ -22,7 +22,7 @@ class PluginError(MedrobustError):
     """A plugin is missing, ambiguous or broken."""
 
 
-class DataUnavailable(MedrobustError):  # noqa: N818 - reads as what it says
+class DataUnavailable(MedrobustError):  # noqa: N818 - a name that says it
     """A data set or weights file is not on this machine; the message says what to put where."""
 
 

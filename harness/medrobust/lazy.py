@@ -16,7 +16,7 @@ from typing import Any
 
 
 def attach(package: str, file: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """`__getattr__` and `__dir__` for a package whose names stand in the stub of its `__init__.py`.
+    """`__getattr__` and `__dir__` for a package whose names are listed in the stub of its `__init__.py`.
 
     Args:
         package: its `__name__`.

@@ -1,4 +1,4 @@
-"""Keeping the last few things made, so that those who need the same one share it."""
+"""A cache of recently used values, which all users share."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def reproduce(
     workers: WorkersOption = None,
     device: DeviceOption = "",
 ) -> None:
-    """Run a paper's grid and show its tables and figures, the paper's values beside ours."""
+    """Run a paper's grid and show its tables and figures, with the paper's values beside ours."""
     from medrobust.api import Terminal
 
     from . import render
@@ -135,7 +135,7 @@ def leaderboard(
     plugin: PluginOption = None,
     data_root: DataRootOption = None,
 ) -> None:
-    """Show the results in a store as tables; computes nothing. csv and json are one tidy table for programs."""
+    """Show the results in a store as tables, without computing any. csv and json are one tidy table for programs."""
     from .report import PaperReport
     from .store_results import read_results
     from .store_tables import superseded_line, tables_of
@@ -289,5 +289,5 @@ def provenance(session: Session, citation: str, departures: Sequence[str]) -> di
             "last record": str(latest["created"])[:19],
         }
     if departures:
-        facts["readings of the protocol"] = " ".join(departures)
+        facts["interpretation of the protocol"] = " ".join(departures)
     return facts

@@ -27,7 +27,7 @@ def tables(where: Where) -> list[Labels]:
 
 
 def is_free(row: Row, axis: str) -> bool:
-    """Whether an axis means nothing to an entry, so that the entry stands at every label of it.
+    """Whether an axis has no meaning for an entry, so that the entry matches every label of it.
 
     A clean record has no budget, and an attack per image is not crafted on a slice.
     """
@@ -35,12 +35,12 @@ def is_free(row: Row, axis: str) -> bool:
 
 
 def agrees(row: Row, axis: str, other: str) -> bool:
-    """Whether a row stands where this label of an axis does."""
+    """Whether a row matches this label of an axis."""
     return row.get(axis, "") == other or is_free(row, axis)
 
 
 def agree(left: Row, right: Row, axes: Iterable[str]) -> bool:
-    """Whether two rows stand at the same labels."""
+    """Whether two rows have the same labels on some axes."""
     return all(agrees(left, a, right.get(a, "")) or agrees(right, a, left.get(a, "")) for a in axes)
 
 
@@ -58,7 +58,7 @@ def matches(row: Row, where: Mapping[str, str | list[str]] | Where) -> bool:
 
 
 def _literal(pattern: str) -> str:
-    """Brackets stand for themselves, as labels contain them (`uap[steps=5]`)."""
+    """A pattern in which brackets are literal, as labels contain them (`uap[steps=5]`)."""
     return pattern.replace("[", "[[]")
 
 

@@ -79,7 +79,7 @@ def render_page(
 
     Args:
         intro: plain text; a blank line begins a paragraph.
-        substitutions: what stands in for what, with keys `paper`, `here` and, if given, `reason`.
+        substitutions: what replaces the paper's data and models: keys `paper`, `here` and, if given, `reason`.
         claims: keys `id`, `text`, `section`, `verdict` (one of `VERDICTS`), and where they exist `effect` (number or
             text), `interval` ((low, high) or text), `n` and `missing` (what a test would need).
         evidence: keys `subject`, `check`, `outcome` (one of `OUTCOMES`) and, if given, `detail` and `advice`.

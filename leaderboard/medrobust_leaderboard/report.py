@@ -100,7 +100,7 @@ class PaperReport:
         reference: tuple[float, float | None] | None,
     ) -> TableCell | None:
         """The cell at `key`; None where the grid has no such combination and the paper no value."""
-        cells = at(key, selected)
+        cells = cells_at(key, selected)
         paper, paper_bracket = reference or (None, None)
         if not cells:
             known = {axis: label for axis, label in key.items() if axis in LABELS}
@@ -125,7 +125,7 @@ class PaperReport:
         return replace(cell, bracket=beside.scalar if beside else None)
 
     def _facts(self, cells: Sequence[Selected], metric_name: str) -> dict[str, str]:
-        """What programs are told of a number: its labels, and the cells behind it with their machines."""
+        """Facts about a number for programs: its labels, and the cells behind it with their machines."""
         machines = [self.numbers.machines.get(s.cell or "", ("", "")) for s in cells]
         return {
             **{axis: joined(s.row.get(axis, "") for s in cells) for axis in LABELS},
@@ -167,7 +167,7 @@ class PaperReport:
         return "missing", ""
 
     def substitutions(self, row: Row) -> list[Substitution]:
-        """What stands for something else in an entry."""
+        """The substitutions that concern an entry."""
         return [s for s in self.profile.substitutions if fnmatchcase(row.get(s.axis, ""), s.label)]
 
     # Claims ----------------------------------------------------------------------------------------------------------
@@ -180,7 +180,7 @@ class PaperReport:
 
 
 def _metrics(spec: TableSpec | CurvesSpec | BarsSpec, row: Row, *, counterpart: bool) -> set[str]:
-    """The metrics of an entry; a counterpart has those of the entry it stands beside, whose rule its own may not be."""
+    """The metrics of an entry; a counterpart has those of the entry it is compared with, by that entry's rule."""
     named = {rule.metric for rule in spec.value if counterpart or matches(row, rule.where)}
     return named | {spec.bracket.metric} - {""} if isinstance(spec, TableSpec) and spec.bracket else named
 
@@ -231,8 +231,8 @@ def table_cell(
     )
 
 
-def at(key: Mapping[str, str], selected: Sequence[Selected]) -> list[Selected]:
-    """Cells at a place of a table, each once; the clean record only where no attack stands, or attacks are named."""
+def cells_at(key: Mapping[str, str], selected: Sequence[Selected]) -> list[Selected]:
+    """The cells at a place of a table, each once; clean records only if the place names attacks or has no others."""
     axes = [axis for axis in key if axis != "value"]
     found = [s for s in selected if s.entry.excluded == "" and agree(s.row, key, axes)]
     if "attack" not in key:

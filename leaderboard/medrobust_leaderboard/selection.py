@@ -1,7 +1,7 @@
 """From a plan and a store to numbers: which cells a table wants, and what their records say.
 
 Tables select from the plan, whose entries carry the labels of the grid, and join the store by identity; so what is
-missing or substituted is known without asking anybody.
+missing or substituted is known from the plan.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from medrobust.api import (
     Plan,
     Store,
     Value,
+    distinguish,
     mean_of,
     measure,
     metric,
     over_seeds,
-    tell_apart,
 )
 
 from .labels import Row, is_free, matches
@@ -171,7 +171,7 @@ def check_unique(cells: Sequence[Selected], varying: Sequence[str], where: str) 
 
 
 def _check_identities(cells: Sequence[Selected], where: str) -> None:
-    """Cells of equal labels are one cell: what else they differ in, no table can tell."""
+    """Cells of equal labels must be one cell: a table could not distinguish them."""
     alike: dict[tuple[object, ...], dict[str, Selected]] = {}
     for each in cells:
         if each.cell:
@@ -179,7 +179,7 @@ def _check_identities(cells: Sequence[Selected], where: str) -> None:
     for family in alike.values():
         if len(family) > 1:
             fields = {cell: each.entry.cell.fields for cell, each in family.items() if each.entry.cell}
-            told = " and ".join(tell_apart([list(family)], fields.get).values())
+            fields_in_words = " and ".join(distinguish([list(family)], fields.get).values())
             raise MedrobustError(
-                f"{where}: cells of equal labels differ ({told}); give one of them another name or tag"
+                f"{where}: cells of equal labels differ ({fields_in_words}); give one of them another name or tag"
             )

@@ -22,7 +22,7 @@ FORBID = ConfigDict(extra="forbid")
 
 @dataclass(frozen=True)
 class Rule:
-    """Which metric stands under a label, for the cells that `where` matches; the first rule that matches counts."""
+    """The metric shown under a label, for the cells that `where` matches; the first rule that matches counts."""
 
     metric: str
     label: str = ""
@@ -99,7 +99,7 @@ class CurvesSpec(View):
     Attributes:
         panels, series: axes, or `value` for the label of a rule; several make a combined label.
         x: `eps` (in grey levels of 255), `zeta` (in percent), or a cumulative field such as `defense.iterations`; the
-            cells without attack (or defense) stand at 0.
+            cells without attack (or defense) are at 0.
         value: the rules that say which metric is shown.
         control: labels of the series that are controls, drawn dashed in the colour of the series that they differ from
             in these labels alone.
@@ -148,7 +148,7 @@ class ImagesSpec(View):
 
     Attributes:
         rows, columns: axes whose labels make the rows and the columns.
-        show: what stands at each place, from left to right.
+        show: what is shown at each place, from left to right.
         examples: examples at each place, below each other, of different classes; needs the probe `examples`.
     """
 
@@ -167,13 +167,13 @@ AnyFigure = Annotated[FigureSpec, Field(discriminator="kind")]
 
 @dataclass(frozen=True)
 class Substitution:
-    """Data or a model that stands for the paper's: every number that rests on it is marked.
+    """Data or a model that replaces the paper's: every number that depends on it is marked.
 
     Attributes:
         axis: axis of the grid.
         label: label on that axis; `*` and `?` are wildcards.
         paper: what the paper has.
-        here: what stands for it.
+        here: what is used instead.
         reason: why.
     """
 
@@ -233,7 +233,7 @@ class Paper:
         """The paper's values by (row key, column key): value and number in brackets, as fractions.
 
         Raises:
-            MedrobustError: if a column is missing or a value is no number.
+            MedrobustError: if a column is missing or a value is not a number.
         """
         if not spec.reference:
             return {}

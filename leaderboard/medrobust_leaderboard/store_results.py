@@ -1,7 +1,7 @@
-"""What a store holds, as one number for each set of labels: what the last run asked for under them, and nothing else.
+"""The results in a store as one number for each set of labels: those that the last run asked for.
 
-Only seeds are averaged. Cells that are both current and have equal labels, such as those of two blocks that differ in
-`threads`, are told apart by the fields of their identity that differ.
+Only seeds are averaged. Current cells of equal labels, such as those of two blocks that differ in `threads`, are
+distinguished by the fields of their identity that differ.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from medrobust.api import (
     Inventory,
     Store,
     Value,
+    distinguish,
     measure,
     metric,
     over_seeds,
     superseded_reasons,
-    tell_apart,
 )
 
 from .machines import machines_of
@@ -50,8 +50,8 @@ class Result:
         control: whether the attack knows nothing of the model.
         evidence: whether it was added for evidence only.
         machine: build of torch and device.
-        mark: words that tell it from others of the same labels.
-        table_mark: words that tell its model or images from others of the same labels.
+        mark: words that distinguish it from others of the same labels.
+        table_mark: words that distinguish its model or images from others of the same labels.
     """
 
     labels: Mapping[str, str]
@@ -74,7 +74,7 @@ class Result:
 
 @dataclass(frozen=True)
 class StoreNumber:
-    """What stands at one set of labels: the mean over the seeds that have a number.
+    """The number at one set of labels: the mean over the seeds that have one.
 
     Attributes:
         first: the first of its results, with the labels that all share but for the seed.
@@ -102,7 +102,7 @@ class StoreResults:
         metric: what they are.
         numbers: in the order of the grids.
         hidden: the reasons of superseded results that are not among them.
-        identity: everything the identity of a cell rests on.
+        identity: gives the fields of the identity of a cell.
     """
 
     metric: str
@@ -122,7 +122,7 @@ def read_results(store: Store, name: str = "accuracy", *, superseded: bool = Fal
     Args:
         store: where they are.
         name: the metric.
-        superseded: whether superseded results stand among them, marked as such.
+        superseded: whether to include superseded results, marked as such.
 
     Raises:
         MedrobustError: for an unknown metric.
@@ -139,8 +139,8 @@ def read_results(store: Store, name: str = "accuracy", *, superseded: bool = Fal
     results = _results(rows, frame, reasons)
     values = {cell: measure(name, record) for cell, record in store.records({r.cell for r in results} & ok)}
     groups: dict[tuple[Any, ...], list[Result]] = {}
-    for each in _told_apart(results, identity):
-        # Whatever the labels say, two cells of one seed never share a number: `_told_apart` has seen to that.
+    for each in _distinguished(results, identity):
+        # Two cells of one seed never share a number: `_distinguished` has marked those of equal labels.
         groups.setdefault((each.table_mark, each.mark, *each.key((*TABLE_AXES, *ROW_AXES))), []).append(each)
     bounds = metric(name).bounds
     old = inventory.rows[inventory.rows["cell"].isin(outdated)]
@@ -190,8 +190,8 @@ def _results(rows: pd.DataFrame, frame: pd.DataFrame, reasons: Mapping[str, str]
     return list(found.values())
 
 
-def _told_apart(results: Sequence[Result], identity: Identity) -> list[Result]:
-    """Results, superseded ones last, with the words that tell those of equal labels apart."""
+def _distinguished(results: Sequence[Result], identity: Identity) -> list[Result]:
+    """Results, superseded ones last, with words that distinguish those of equal labels."""
     members: dict[str, list[str]] = {}
     for each in results:
         members.setdefault(each.clean, []).append(each.cell)
@@ -229,7 +229,7 @@ def _words(
     for each in results:
         if each.cell:
             families.setdefault(each.key((*axes, "seed")), []).append(subject(each))
-    return tell_apart(list(families.values()), identity)
+    return distinguish(list(families.values()), identity)
 
 
 def _number(
@@ -245,7 +245,7 @@ def _number(
     good = [r for r in members if r.status == "ok"]
     bad = [r for r in members if r.status != "ok"]
     earlier = any(r.key(AXES) in replaced for r in bad if not r.superseded)
-    hint = "an earlier, superseded number is there: --superseded shows it" if earlier else ""
+    hint = "there is an earlier, superseded number: --superseded shows it" if earlier else ""
     if not good:
         failed = next((r for r in bad if r.status in ("failed", "invalid")), None)
         why = f"{failed.status}: {failed.reason}" if failed else next((r.reason for r in bad if r.reason), "")
@@ -261,5 +261,5 @@ def _number(
 def _without(result: Result) -> str:
     seed = result.labels["seed"]
     if result.status == "missing":
-        return f"without seed {seed}, which is {result.reason or 'not computed'}"
-    return f"without seed {seed}, which {result.status}: {result.reason}"
+        return f"without seed {seed} ({result.reason or 'not computed'})"
+    return f"without seed {seed} ({result.status}: {result.reason})"

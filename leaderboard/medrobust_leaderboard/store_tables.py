@@ -1,4 +1,4 @@
-"""Tables of whatever a store holds: one for each data set, model and defense, attacks by budgets."""
+"""Tables of the results in a store: one for each data set, model and defense, attacks by budgets."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def store_tables(store: Store, name: str = "accuracy", *, superseded: bool = Fal
 
 
 def tables_of(results: StoreResults) -> list[Table]:
-    """The tables of what was read from a store; cells added for evidence alone stand in none."""
+    """The tables of what was read from a store; cells added for evidence are in none of them."""
     groups: dict[Key, list[StoreNumber]] = {}
     for number in results.numbers:
         if not number.first.evidence:
@@ -91,7 +91,7 @@ def _table(numbers: Sequence[StoreNumber], results: StoreResults, id_: str) -> T
         title=f"{labels['model']}{defense} on {labels['dataset']}{mark}",
         caption=f"{results.metric}: {_training(labels, members, results)}, evaluated on {labels['evaluate_on']}; "
         f"{_repetitions(numbers)}.",
-        row_names=(*shown_axes, "told apart by") if marked else tuple(shown_axes),
+        row_names=(*shown_axes, "distinguished by") if marked else tuple(shown_axes),
         rows=tuple(dict.fromkeys(row_of(n) for n in _in_order(numbers))),
         column_names=("budget",),
         columns=tuple((b,) for b in budgets),
@@ -103,7 +103,7 @@ def _table(numbers: Sequence[StoreNumber], results: StoreResults, id_: str) -> T
 
 
 def _shown_axes(numbers: Sequence[StoreNumber]) -> list[str]:
-    """The axes that tell rows apart; precision also where all have one that is not float32."""
+    """The axes on which rows differ; precision also if all rows have one that is not float32."""
     attacked = [n.first.labels for n in numbers if not is_clean(n.first.labels)]
     varying = [a for a in ROW_AXES if a == "attack" or len({labels[a] for labels in attacked}) > 1]
     if any(labels["precision"] not in ("", "float32") for labels in attacked) and "precision" not in varying:

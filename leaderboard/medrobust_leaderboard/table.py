@@ -1,6 +1,6 @@
 """The one table model: our numbers, the paper's beside them, and what their difference means.
 
-A table is plain data. Whoever builds it decides the states; whoever renders it (`render`) decides nothing but looks.
+A table is plain data. Its builder decides the states; `render` decides only how it looks.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ STATES: Final[Mapping[State, StateMeaning]] = {
     "off": StateMeaning("≠", "off by more than the tolerance", "no interval here; differs by more than the tolerance"),
     "outside": StateMeaning("✗", "outside the interval", "the paper's value lies outside our 95 % interval"),
     "substituted": StateMeaning(
-        "~", "on substituted data", "other data or another model stands in; the difference does not test the paper"
+        "~", "on substituted data", "other data or another model is used; the difference does not test the paper"
     ),
-    "failed": StateMeaning("failed", "failed", "the run of this cell failed; it counts neither way"),
+    "failed": StateMeaning("failed", "failed", "the cell failed; it counts neither for nor against the paper"),
     "undefined": StateMeaning("undefined", "undefined", "the number does not exist on these images; the note says why"),
     "": StateMeaning("", "without a value to compare with", ""),
     "missing": StateMeaning("missing", "missing", "not computed"),
@@ -56,7 +56,7 @@ class TableCell:
         bracket: our number in brackets, such as that of a random control; `reference_bracket`: the paper's.
         state: what the comparison says (`STATES`).
         note: a sentence on this cell, shown as a footnote.
-        facts: what programs are told of it beside: labels by axis, seeds, metric, cells, where it was computed.
+        facts: further facts for programs: labels by axis, seeds, metric, cells, where it was computed.
     """
 
     value: float | None = None
@@ -90,7 +90,7 @@ class TableCell:
 
 
 LABELS: Final = tuple(axis for axis in AXES if axis != "seed")
-"""Axes of which a number has one label each; it may rest on several seeds."""
+"""Axes on which a number has one label each; it may be a mean over several seeds."""
 
 
 def joined(values: Iterable[str]) -> str:
@@ -99,7 +99,7 @@ def joined(values: Iterable[str]) -> str:
 
 
 EMPTY: Final = TableCell()
-"""What stands where rows and columns cross without a cell."""
+"""The cell where a row and a column have none."""
 
 
 @dataclass(frozen=True, kw_only=True)

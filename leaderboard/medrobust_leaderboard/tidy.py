@@ -16,7 +16,7 @@ from .table import LABELS, Table, TableCell, joined
 
 NUMBERS = ("value", "low", "high", "n")
 COMPARED = ("reference", "difference", "bracket", "reference_bracket")
-FACTS = ("state", "note", "superseded", "told_apart_by", "evidence", "cells", "torch", "hardware")
+FACTS = ("state", "note", "superseded", "distinguished_by", "evidence", "cells", "torch", "hardware")
 STORE_COLUMNS = (*LABELS, "seeds", "metric", "unit", *NUMBERS, *FACTS)
 WHERE = ("cells", "torch", "hardware")
 PAPER_COLUMNS = (
@@ -29,9 +29,9 @@ Row = Mapping[str, Any]
 
 
 def tidy_store(results: StoreResults) -> list[Row]:
-    """A row for each number of a store, on the scale of records (0.8762, not 87.62); each number stands once.
+    """A row for each number of a store, on the scale of records (0.8762, not 87.62); each number once.
 
-    `seeds`, `cells`, `torch` and `hardware` have several values, separated by "; ", where a number rests on several.
+    `seeds`, `cells`, `torch` and `hardware` have several values, separated by "; ", where several are behind a number.
     """
     unit = metric(results.metric).unit
     rows: list[Row] = []
@@ -48,7 +48,7 @@ def tidy_store(results: StoreResults) -> list[Row]:
                 "state": number.shown.state or "ok",
                 "note": number.shown.note,
                 "superseded": first.superseded.removeprefix("superseded: "),
-                "told_apart_by": "; ".join(m for m in (first.table_mark, first.mark) if m and not first.superseded),
+                "distinguished_by": "; ".join(m for m in (first.table_mark, first.mark) if m and not first.superseded),
                 "evidence": first.evidence,
                 "cells": joined(r.cell for r in members),
                 "torch": joined(r.machine[0] for r in members),
@@ -82,7 +82,7 @@ def tidy_tables(tables: Iterable[Table]) -> list[Row]:
 
 
 def to_csv(rows: Iterable[Row], columns: Sequence[str]) -> str:
-    """CSV with one header; an empty field is no number."""
+    """CSV with one header; an empty field means that there is no number."""
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     writer.writeheader()
@@ -91,7 +91,7 @@ def to_csv(rows: Iterable[Row], columns: Sequence[str]) -> str:
 
 
 def to_json(rows: Iterable[Row], columns: Sequence[str]) -> str:
-    """A list of objects, all with the same keys; null is no number."""
+    """A list of objects, all with the same keys; null means that there is no number."""
     return json.dumps([{column: row.get(column) for column in columns} for row in rows], indent=1)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 import medrobust_leaderboard
 from medrobust.api import Plan, Session
-from medrobust_leaderboard.figure_data import _keys
+from medrobust_leaderboard.figure_data import label_combinations
 from medrobust_leaderboard.labels import matches
 from medrobust_leaderboard.report import labels_of
 from medrobust_leaderboard.selection import Selected, rows_of, spread
@@ -98,7 +98,7 @@ def test_every_figure_selects_cells_of_the_smoke_grid(smoke: dict[str, list[Sele
     chosen = [s for s in smoke[name] if s.cell and matches(s.row, spec.where)]
     assert chosen
     if isinstance(spec, ImagesSpec):
-        assert _keys(spec.rows, spec, chosen)
+        assert label_combinations(spec.rows, spec, chosen)
         if spec.show != ["perturbation"]:
             assert all(any(p.offer.name == "examples" for p in s.entry.probes) for s in chosen)
     if isinstance(spec, CurvesSpec) and spec.control:

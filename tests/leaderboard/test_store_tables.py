@@ -104,7 +104,7 @@ def test_an_attack_whose_source_was_corrected_shows_its_new_number(run: Run, tmp
     assert "'medrobust leaderboard here --superseded'" in line
     assert "'medrobust store prune here'" in line
     shown = only(corrected, superseded=True)
-    assert shown.row_names == ("attack", "told apart by")
+    assert shown.row_names == ("attack", "distinguished by")
     assert at(shown, "own", "superseded: other source of attack 'own'").value == weak.value
     assert at(shown, "own", "").value == strong.value
     assert superseded_line(read_results(corrected.store, superseded=True), "here") == ""
@@ -153,7 +153,7 @@ def test_a_failed_cell_hides_no_later_good_one(run: Run, tmp_path: Path) -> None
     broken = at(only(run(grid(), attack_file(tmp_path, BROKEN.replace("room", "space")))), "own")
     assert broken.state == "failed"
     assert "no space" in broken.note
-    assert "an earlier, superseded number is there: --superseded shows it" in broken.note
+    assert "there is an earlier, superseded number: --superseded shows it" in broken.note
 
 
 # Seeds, labels and rows -----------------------------------------------------------------------------------------------
@@ -171,7 +171,7 @@ def test_seeds_are_averaged_and_a_failed_one_is_named(
     assert at(table, "none").note == ""
     cell = at(table, "own")
     assert (cell.value, cell.state) == (0.0, "")
-    assert "without seed 1, which failed: " in cell.note
+    assert "without seed 1 (failed: " in cell.note
     assert "bad day" in cell.note
 
 

@@ -15,11 +15,12 @@ from ..engine.running.executors import Workers
 from ..engine.running.progress import Terminal, human_time
 from ..engine.session import Outcome, Session
 from ..engine.superseded import reasons_in_words, superseded_reasons
+from ..engine.verification import Verification, draw_cells, verify_cells
 from ..errors import did_you_mean
 from ..grid.blocks import Grid
-from ..grid.cells import Cell, Entry
-from ..grid.differences import tell_apart
-from ..grid.plan import Plan
+from ..grid.cells import Cell
+from ..grid.differences import distinguish
+from ..grid.plan import Entry, Plan
 from ..grid.reader import parse_grid, read_grid
 from ..plugins.in_memory import image_data
 from ..plugins.registry import Registry
@@ -58,10 +59,13 @@ __all__ = [
     "Store",
     "Terminal",
     "Value",
+    "Verification",
     "Workers",
     "bootstrap",
     "compare",
     "did_you_mean",
+    "distinguish",
+    "draw_cells",
     "holm",
     "human_time",
     "image_data",
@@ -75,5 +79,5 @@ __all__ = [
     "read_grid",
     "reasons_in_words",
     "superseded_reasons",
-    "tell_apart",
+    "verify_cells",
 ]

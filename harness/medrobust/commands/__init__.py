@@ -8,8 +8,8 @@ A distribution adds commands by an entry point of the group `medrobust.commands`
     def add_commands(cli: typer.Typer) -> None:
         cli.command()(my_command)
 
-The module is imported at every start, of `medrobust --help` too; import what takes time (torch, medrobust's session)
-within the commands that need it.
+The module is imported at every start, also of `medrobust --help`; import what takes time (torch, medrobust's session)
+inside the commands that need it.
 """
 
 from .damage import print_damage

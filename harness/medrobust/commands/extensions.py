@@ -1,6 +1,6 @@
 """Commands that other distributions, and the leaderboard, add to the command line.
 
-They have an entry-point group of their own: it is read at every start, and plugins, which import torch, are not.
+They have an entry-point group of their own, which is read at every start; plugins, which import torch, are not.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ GROUP = "medrobust.commands"
 
 
 def add_commands(cli: typer.Typer) -> list[str]:
-    """Let every entry point of the group add its commands; what could not be added is told, one line each."""
+    """Let every entry point of the group add its commands; the errors of those that fail, one line each."""
     own_only = os.environ.get("MEDROBUST_DISABLE_PLUGINS", "") not in ("", "0")
     faults = []
     for point in sorted(entry_points(group=GROUP), key=_owner):
@@ -25,7 +25,7 @@ def add_commands(cli: typer.Typer) -> list[str]:
             continue
         try:
             point.load()(cli)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's code may raise anything
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - other distributions' code may raise anything
             show(error)
             text = " ".join(f"{type(error).__name__}: {error}".split())
             faults.append(

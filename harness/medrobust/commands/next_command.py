@@ -9,7 +9,7 @@ from pathlib import Path
 from .printing import console
 
 Given = str | int | Path | Sequence[Path] | None
-"""The value of an option; None, an empty text and an empty list stand for one that was not given."""
+"""The value of an option; None, an empty text and an empty list mean that it was not given."""
 
 
 def next_command(command: str, *arguments: str | Path, **options: Given) -> None:

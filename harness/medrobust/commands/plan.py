@@ -27,8 +27,8 @@ from .printing import console
 from .sessions import open_session, print_clashes
 
 if TYPE_CHECKING:
-    from ..grid.cells import Cell, Entry
-    from ..grid.plan import Plan
+    from ..grid.cells import Cell
+    from ..grid.plan import Entry, Plan
 
 SHOWN = 10
 """Missing cells that are named; `--json` lists all."""
@@ -132,7 +132,7 @@ def _cost_of(impossible: Sequence[Entry]) -> str:
         (len(rows), "cell", "cells"),
     )
     told = ", ".join(f"{count} {one if count == 1 else many}" for count, one, many in counts if count)
-    return f"If these were available: {told} more"
+    return f"If these were available, the plan would also have {told}"
 
 
 def _print_missing(missing: Sequence[Cell], seconds: float | None) -> None:

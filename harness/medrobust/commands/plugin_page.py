@@ -20,7 +20,7 @@ KNOWLEDGE = {
     "white-box": "uses gradients of the model (white-box)",
     "score-based": "uses the model's outputs only (score-based)",
     "decision-based": "uses the model's decisions only (decision-based)",
-    "none": "uses nothing of the model",
+    "none": "uses no knowledge of the model",
 }
 INDENT = 2
 

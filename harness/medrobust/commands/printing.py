@@ -1,4 +1,4 @@
-"""Printing what a run did, and what is known of whether its numbers can be believed."""
+"""Printing what a run did, and the evidence on whether its results can be trusted."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ errors = Console(stderr=True)
 SUBJECTS = 6
 """Models without a flag that a line of evidence names."""
 RAISED = " raised "
-"""What stands between a step and its error in a reason."""
+"""Separates a step from its error in a reason."""
 CELLS = 3
 """Cells that a line with a reason names."""
 

@@ -36,7 +36,7 @@ def store_commands() -> typer.Typer:
 
 
 def list_store(store: StoreArgument, as_json: JsonOption = False) -> None:
-    """Count the results of a store: current, superseded, failed and missing ones, and what nothing refers to."""
+    """Count the results in a store: current, superseded, failed and missing ones, and orphaned files."""
     from ..engine.superseded import reasons_in_words, superseded_reasons
     from ..results.inventory import STATES, Inventory, sizes
     from ..results.prune import prune
@@ -65,7 +65,7 @@ def list_store(store: StoreArgument, as_json: JsonOption = False) -> None:
     if totals["superseded"]:
         say(f"Superseded by: {reasons_in_words(superseded_reasons(opened, inventory.rows).values())}.")
     if orphans:
-        say(f"Nothing refers to: {_told(orphans)}.")
+        say(f"Orphaned: {_counts(orphans)}, which no result refers to.")
     if print_damage(opened):
         return
     where = os.path.relpath(opened.path)
@@ -103,10 +103,10 @@ def prune_store(
     store: StoreArgument,
     superseded: Annotated[bool, typer.Option("--superseded", help="Remove superseded results.")] = False,
     failed: Annotated[bool, typer.Option("--failed", help="Remove failed results.")] = False,
-    orphaned: Annotated[bool, typer.Option("--orphaned", help="Remove what no result refers to.")] = False,
+    orphaned: Annotated[bool, typer.Option("--orphaned", help="Remove files that no result refers to.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be removed.")] = False,
 ) -> None:
-    """Remove superseded, failed and orphaned results (all three unless some are named); what is current stays."""
+    """Remove superseded, failed and orphaned results (all three, unless some are chosen); current ones are kept."""
     from ..results.prune import prune
 
     opened = opened_store(store)
@@ -120,19 +120,19 @@ def prune_store(
     )
     _print(removal, dry_run=dry_run)
     if dry_run and not removal.nothing:
-        chosen = {"--superseded": superseded, "--failed": failed, "--orphaned": orphaned}
-        options = "".join(f" {name}" for name, given in chosen.items() if given)
+        given_options = {"--superseded": superseded, "--failed": failed, "--orphaned": orphaned}
+        options = "".join(f" {name}" for name, given in given_options.items() if given)
         say(f"Next: medrobust store prune {os.path.relpath(opened.path)}{options}")
 
 
 def _print(removal: Removal, *, dry_run: bool) -> None:
     if removal.nothing:
-        say(f"Nothing to remove; {counted(removal.kept, 'cell')} stay.")
+        say(f"Nothing to remove; {counted(removal.kept, 'cell')} kept.")
         return
     parts = [counted(count, f"{kind} cell") for kind, count in removal.cells.items() if count]
-    parts += [text for text in (_told(removal.orphans),) if text]
+    parts += [text for text in (_counts(removal.orphans),) if text]
     verb = "Would remove" if dry_run else "Removed"
-    say(f"{verb} {', '.join(parts)}: about {human_bytes(removal.bytes)}. {counted(removal.kept, 'cell')} stay.")
+    say(f"{verb} {', '.join(parts)}: about {human_bytes(removal.bytes)}. {counted(removal.kept, 'cell')} kept.")
 
 
 WORDS = {
@@ -146,7 +146,7 @@ WORDS = {
 }
 
 
-def _told(orphans: Mapping[str, int]) -> str:
+def _counts(orphans: Mapping[str, int]) -> str:
     return ", ".join(counted(count, WORDS[name]) for name, count in orphans.items() if count)
 
 

@@ -1,4 +1,4 @@
-"""`medrobust why`: what a cell's identity rests on."""
+"""`medrobust why`: what a cell's identity consists of."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def why(
         return
     if grid is None:
         raise MedrobustError(
-            f"the store {session.store.path} has no cell '{cell}'; with --grid, cells of a grid are compared"
+            f"the store {session.store.path} has no cell '{cell}'; give --grid to compare it with a cell of a grid"
         )
     planned = _planned(cell, grid, session, profile=profile, images=images, precision=precision or "")
     console.print(Text(f"{planned.id}: not in the store: {planned.describe()}"), soft_wrap=True)

@@ -15,7 +15,7 @@ from .attack import (
     parts_of,
     uses_global_rng,
 )
-from .axes import AXES
+from .axes import AXES, TRAINED
 from .budget import Budget, BudgetSpec, Length, Norm
 from .classifier import Classifier, Gradient, Loss, Task
 from .dataset import SPLITS, DataInfo, Dataset, DataSource, ImageData, fingerprint_files
@@ -40,6 +40,7 @@ from .rng import SampleRNG
 __all__ = [
     "AXES",
     "SPLITS",
+    "TRAINED",
     "AnyAttack",
     "Arithmetic",
     "Attack",

@@ -22,15 +22,15 @@ Knowledge = Literal["white-box", "score-based", "decision-based", "none"]
 
 @dataclass(frozen=True)
 class ThreatModel:
-    """What an attack assumes and can do; it gates the cross product of a grid.
+    """What an attack assumes and supports; combinations of a grid that it does not support are excluded.
 
     Attributes:
-        norms: norms of the budgets it keeps.
-        goals: goals it can pursue.
+        norms: norms of the budgets it supports.
+        goals: goals it supports.
         knowledge: what it uses of the model it attacks.
-        tasks: label types it understands.
-        minimal: whether it searches for the smallest perturbation (budget `l2:min`) instead of keeping a radius.
-        queries: largest number of forward passes per image, where bounded.
+        tasks: label types it supports.
+        minimal: whether it can search for the smallest perturbation (budget `l2:min`).
+        queries: largest number of forward passes per image, if there is one; shown to users, not enforced.
     """
 
     norms: frozenset[Norm] | set[Norm]
@@ -41,35 +41,34 @@ class ThreatModel:
     queries: int | None = None
 
     def excludes(self, *, norm: Norm, targeted: bool, task: Task, minimal: bool) -> str | None:
-        """Why a pair is impossible, or None."""
+        """Why a combination is impossible, or None."""
         if norm not in self.norms:
-            return f"knows the norms {', '.join(sorted(self.norms))}, not {norm}"
+            return f"supports the norms {', '.join(sorted(self.norms))}, not {norm}"
         if (goal := "targeted" if targeted else "untargeted") not in self.goals:
             return f"has no {goal} form"
         if task not in self.tasks:
-            return f"does not handle {task} labels"
+            return f"does not support {task} labels"
         if minimal and not self.minimal:
             return "needs a radius; 'min' is for minimal-norm attacks"
         return None
 
 
 class AnyAttack(Plugin):
-    """What may stand in the attack axis: an :class:`Attack` per image, an :class:`Ensemble` or a
-    :class:`UniversalAttack`."""
+    """Base of all attacks; implement :class:`Attack`, :class:`UniversalAttack`, or a class derived from them."""
 
     kind: ClassVar[str] = "attack"
     threat: ClassVar[ThreatModel]
     batch_size: ClassVar[int | None] = None
-    """Set where the result for an image depends on the images beside it: the host then gives batches of exactly this
-    size, in order (the last may be smaller), and the size is part of the cell's identity. A universal attack sees all
-    its images at once; there it has no meaning."""
+    """Set it if the result for an image depends on the others of its batch: the host then gives batches of exactly
+    this size, in order (the last may be smaller), and the size is part of the cell's identity. It has no meaning for a
+    universal attack, which sees all its images at once."""
     global_rng: ClassVar[bool] = False
     """Whether the attack, or a library that it calls, draws from the global generators of torch, numpy or random. The
     host then seeds them for each batch; without a `batch_size`, batches are of 32 images."""
 
     @property
     def made_of(self) -> tuple[AnyAttack, ...]:
-        """Attacks that stand in its fields: what one of them cannot do, it cannot do either."""
+        """The attacks in its fields; what one of them does not support, it does not support either."""
         return ()
 
 
@@ -83,9 +82,9 @@ class Attack(AnyAttack):
         Args:
             classifier: the model under attack (the surrogate, in a transfer attack).
             images: float32 (n, c, h, w) in [0, 1]; not to be changed in place.
-            goal: labels to leave or to reach; `goal.loss` is ascended.
-            budget: norm, radius in pixel units and box to stay in; the host checks.
-            random: draws per image; the only source of randomness.
+            goal: labels to move away from or towards; ascend `goal.loss`.
+            budget: norm, radius (pixels in [0, 1]) and box; the host checks them.
+            rng: a random stream for each image; the only source of randomness.
 
         Returns:
             float32, shape of `images`.
@@ -93,14 +92,14 @@ class Attack(AnyAttack):
 
 
 class IterativeAttack(Attack):
-    """An attack in steps, each of which yields images: a run over n steps answers for every smaller number too.
+    """Yields its images after each step: a run of n steps gives the result of every smaller number too.
 
     The implementing dataclass declares its step count with `cumulative`.
     """
 
     sees_result: ClassVar[bool] = False
-    """Whether the last pass of a step is on the images that it yields, so that the host knows from its logits which of
-    them look broken (a search that keeps the best image). A descent sees an image a step after it has yielded it."""
+    """Whether the last pass of a step is on the images that it yields, as in a search that keeps the best image: the
+    host then knows from its logits which of them look broken. Gradient steps pass an image only after they yield it."""
 
     @abstractmethod
     def iterates(
@@ -108,9 +107,9 @@ class IterativeAttack(Attack):
     ) -> Generator[Tensor, Tensor | None, None]:
         """Adversarial images after step 1, 2, ... up to the cumulative field; arguments as in `perturb`.
 
-        A yielded tensor may be overwritten by the next step; who keeps it copies it. Where only success is asked for,
-        the host answers a step with a mask (boolean) of the images still in play: `keep = yield images`. An attack that
-        then goes on with those alone (`goal[keep]`, `random[keep]`) is faster; one that ignores the mask is as right.
+        The next step may overwrite a yielded tensor; copy it to keep it. With `stop = "success"` the host answers a
+        step with a boolean mask of the images that are not broken yet: `keep = yield images`. An attack that goes on
+        with those alone (`goal[keep]`, `rng[keep]`) is faster; one that ignores the mask gives the same result.
         """
 
     def perturb(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Tensor:
@@ -121,8 +120,8 @@ class IterativeAttack(Attack):
 class DerivedAttack(Attack):
     """Works on the adversarial images of another attack (`of`) without crafting them again: controls, rounding.
 
-    The implementing dataclass has a field `of: AnyAttack`. Of a universal attack it gets the images with the
-    perturbation added.
+    The implementing dataclass has a field `of: AnyAttack`. If that is a universal attack, the adversarial images are
+    the images with the perturbation added.
     """
 
     of: AnyAttack
@@ -144,15 +143,15 @@ class DerivedAttack(Attack):
 class Ensemble(AnyAttack):
     """Several attacks as one adversary: an image is broken if one of them breaks it.
 
-    The host runs the members. At full strength it gives every image to all of them and takes what is worst for it;
-    where only success is asked for, a member gets the images that those before it have left unbroken.
+    The host runs the members. At full strength every image is attacked by all of them, and the worst result is kept;
+    with `stop = "success"` a member gets the images that those before it have left unbroken.
     """
 
     @abstractmethod
     def members(self, classes: int) -> Sequence[Attack]:
         """The attacks for a model with this many classes, cheapest first.
 
-        Each draws the same random numbers as it would alone; the second of two equal members draws others.
+        Each draws the same random numbers as it would alone; a second, equal member draws different ones.
         """
 
 
@@ -163,12 +162,12 @@ class UniversalAttack(AnyAttack):
     def fit(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Tensor:
         """One perturbation (c, h, w) within the budget, from crafting images (n, c, h, w).
 
-        `random` draws per image; `random[:1]`-like views give a stream for draws that concern no single image.
+        `rng` has a stream for each image; draw numbers that concern no single image from `rng[:1]`.
         """
 
 
 class IterativeUniversalAttack(UniversalAttack):
-    """A universal attack in iterations (chunks, epochs), each of which yields a perturbation that can stand alone.
+    """A universal attack in iterations (chunks, epochs), each of which yields a perturbation.
 
     The implementing dataclass declares its number of iterations with `cumulative`.
     """
@@ -179,7 +178,7 @@ class IterativeUniversalAttack(UniversalAttack):
     ) -> Iterator[Tensor]:
         """The perturbation (c, h, w) after iteration 1, 2, ... up to the cumulative field; arguments as in `fit`.
 
-        A yielded tensor may be overwritten by the next iteration; who keeps it copies it.
+        The next iteration may overwrite a yielded tensor; copy it to keep it.
         """
 
     def fit(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Tensor:
@@ -188,7 +187,7 @@ class IterativeUniversalAttack(UniversalAttack):
 
 
 GLOBAL_RNG_BATCH: Final = 32
-"""Batch size of an attack that draws from global generators and declares none."""
+"""Batch size of an attack that draws from global generators and declares no batch size."""
 
 
 def parts_of(attack: AnyAttack) -> Iterator[AnyAttack]:
@@ -204,7 +203,7 @@ def uses_global_rng(attack: AnyAttack) -> bool:
 
 
 def batch_sizes(attack: AnyAttack) -> frozenset[int]:
-    """Batch sizes that an attack and what it is made of ask for; more than one cannot be met at once."""
+    """Batch sizes that an attack and the attacks it is made of require; several cannot be met at once."""
     per_image = [part for part in parts_of(attack) if not isinstance(part, UniversalAttack)]
     asked = (part.batch_size or (GLOBAL_RNG_BATCH if part.global_rng else None) for part in per_image)
     return frozenset(size for size in asked if size is not None)
@@ -213,6 +212,6 @@ def batch_sizes(attack: AnyAttack) -> frozenset[int]:
 def batch_of(attack: AnyAttack) -> int | None:
     """Number of images in each batch that the attack must be given; None if batches make no difference to it.
 
-    Where parts ask for different sizes it is the largest of them; no cell is planned for such an attack.
+    If its parts require different sizes, the largest of them; no cell is planned for such an attack.
     """
     return max(batch_sizes(attack), default=None)

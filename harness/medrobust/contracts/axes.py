@@ -1,4 +1,4 @@
-"""The axes along which results are told apart: grids multiply them, stores have a column for each."""
+"""The axes of results: grids multiply them, stores have a column for each."""
 
 from __future__ import annotations
 
@@ -18,3 +18,6 @@ AXES = (
     "seed",
 )
 """The axes of a grid, in the order in which they multiply."""
+
+TRAINED = ("dataset", "train_set", "model", "architecture", "init", "defense", "seed")
+"""What is told of a trained model: of a target as it stands here, of a surrogate as `surrogate_NAME`."""

@@ -8,7 +8,7 @@ the mean norm of the target's training images; `eps/10` is a fraction of the bud
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Literal, get_args
 
@@ -28,7 +28,7 @@ SCALES: dict[str, Fraction] = {
 
 _NUMBER = r"(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?"
 _ABSOLUTE = re.compile(rf"(?P<number>{_NUMBER}(?:/{_NUMBER})?)(?:@(?P<scale>.+))?", re.IGNORECASE)
-_ZETA = re.compile(rf"zeta=(?P<number>{_NUMBER})%", re.IGNORECASE)
+_ZETA = re.compile(rf"zeta=(?P<number>{_NUMBER}(?:/{_NUMBER})?)%", re.IGNORECASE)
 _EPS = re.compile(rf"(?:(?P<factor>{_NUMBER})\*)?eps(?:/(?P<divisor>{_NUMBER}))?", re.IGNORECASE)
 
 
@@ -41,12 +41,13 @@ def _fraction(text: str) -> Fraction:
 class Length:
     """A radius or a step with its scale.
 
-    `value` is exact: pixels in [0, 1] for unit `pixel01`, a fraction (not percent) for `zeta` and `eps`.
+    `value` is exact: pixels in [0, 1] for unit `pixel01`, a fraction (not percent) for `zeta` and `eps`. `text` is how
+    it was written; lengths are equal however they were written.
     """
 
     value: Fraction
     unit: Unit = "pixel01"
-    text: str = ""
+    text: str = field(default="", compare=False)
 
     @classmethod
     def parse(cls, raw: str | float | int | Length) -> Length:
@@ -91,7 +92,14 @@ class Length:
         return float(self.value) * reference
 
     def __str__(self) -> str:
-        return self.text or str(self.value)
+        if self.text:
+            return self.text
+        if self.unit == "zeta":
+            return f"zeta={self.value * 100}%"
+        if self.unit == "eps":
+            factor, divisor = self.value.numerator, self.value.denominator
+            return ("" if factor == 1 else f"{factor}*") + "eps" + ("" if divisor == 1 else f"/{divisor}")
+        return str(self.value)
 
     @property
     def canonical(self) -> str:
@@ -110,7 +118,7 @@ class Budget:
     Attributes:
         norm: the norm that is bounded.
         eps: the radius; None asks for the smallest perturbation that succeeds (minimal-norm attacks).
-        box: the valid pixel range, or None to leave it unbounded (a fidelity switch; hirano2021 does not clip).
+        box: the valid pixel range, or None for no limit, as in papers that do not clip (hirano2021).
         slack: what the verdict tolerates beyond eps in linf per pixel, such as 1/255 for images rounded to 8 bits.
     """
 
@@ -176,7 +184,7 @@ class BudgetSpec:
     def __str__(self) -> str:
         radius = "min" if self.eps is None else str(self.eps)
         box = "" if self.bounded else " box=none"
-        return f"{self.norm}:{radius}{box}" + (f" slack={self.slack}" if self.slack.value else "")
+        return f"{self.norm}:{radius}{box}" + ("" if self.slack == Length(Fraction(0)) else f" slack={self.slack}")
 
     @property
     def canonical(self) -> str:

@@ -14,7 +14,7 @@ Loss = Callable[[Tensor], Tensor]
 
 
 class Gradient(NamedTuple):
-    """The gradient of the summed per-image loss with respect to the images, with what it cost nothing to keep."""
+    """The gradient of the summed per-image loss with respect to the images, with loss and logits of the same pass."""
 
     gradient: Tensor
     """Shape of the images (n, c, h, w)."""
@@ -53,8 +53,8 @@ class Classifier(ABC):
         """Gradient of `loss` with respect to the images.
 
         Of a random model, gradient, loss and logits are means over `draws` passes, each with random numbers of its own
-        (expectation over transformation, Athalye et al., "Synthesizing robust adversarial examples", ICML 2018). Of any
-        other model, one pass says it all.
+        (expectation over transformation, Athalye et al., "Synthesizing robust adversarial examples", ICML 2018). For
+        any other model, one pass is made.
         """
 
     @abstractmethod

@@ -20,7 +20,7 @@ SPLITS = ("train", "val", "test")
 
 
 def _silent(done: int, total: int) -> None:
-    """Progress that nobody watches."""
+    """Ignore progress."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class DataSource:
         """The file or folder `path`: absolute, below the data root, or below the working directory.
 
         Raises:
-            DataUnavailable: saying where it was looked for and what to put there.
+            DataUnavailable: naming the places that were searched and what to put there.
         """
         places = [Path(path).expanduser()] if Path(path).expanduser().is_absolute() else []
         if not places:
@@ -118,7 +118,7 @@ class Dataset(Plugin):
         """Classes, size and splits, without decoding.
 
         Raises:
-            DataUnavailable: if its files are not there, with what to put where.
+            DataUnavailable: if its files are missing; the message says what to put where.
         """
 
     @abstractmethod
@@ -126,9 +126,9 @@ class Dataset(Plugin):
         """All images of one split, decoded. The core caches the result; a split has the same order every time."""
 
     def fingerprint(self, source: DataSource) -> str:
-        """What the files hold, as far as the fields do not say it; empty for procedural data.
+        """A hash of the content of the files, as far as the fields do not determine it; empty for procedural data.
 
-        It is part of the identity of every cell, so it must not depend on where the files lie or when they came.
+        It is part of the identity of every cell, so it must not depend on the location or the dates of the files.
         """
         return ""
 

@@ -1,4 +1,4 @@
-"""What a defense author implements: wrap a model, or harden it; and detectors, an axis of their own."""
+"""What a defense author implements: preprocessing, training defenses, and detectors, which are an axis of their own."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .rng import SampleRNG
 
 
 class Defense(Plugin):
-    """Base of what stands in the defense axis; implement :class:`Preprocessing` or :class:`TrainingDefense`."""
+    """Base of defenses: :class:`Preprocessing`, :class:`RandomPreprocessing` and :class:`TrainingDefense`."""
 
     kind: ClassVar[str] = "defense"
     stochastic: ClassVar[bool] = False
@@ -42,7 +42,7 @@ class Preprocessing(Defense):
 class RandomPreprocessing(Defense):
     """An input transformation that draws random numbers.
 
-    The host gives the numbers, a stream for each image and each pass, so that a record can be made again. It judges
+    The host gives the numbers, a stream for each image and each pass, so that a record can be computed again. It judges
     every image by several draws, and attacks may average gradients over draws (`Classifier.gradient`).
     """
 
@@ -61,7 +61,7 @@ class TransformImages(Protocol):
 
 
 class Fit(Protocol):
-    """The host's training loop on the training images of a hardening defense.
+    """The host's training loop on the training images of a training defense.
 
     It trains `module` in place by `recipe` with a fresh optimiser. `before` changes images before augmentation (a
     perturbed data set), `after` changes them after it (adversarial training).
@@ -73,7 +73,7 @@ class Fit(Protocol):
 
 
 class MakeClassifier(Protocol):
-    """Gives the classifier of the module that is being hardened."""
+    """Gives the classifier of the module that is being trained."""
 
     def __call__(self, *, live: bool = False) -> Classifier: ...
 
@@ -104,7 +104,7 @@ class FitPerturbation(Protocol):
 
 @dataclass(frozen=True)
 class Training:
-    """What a hardening defense is given.
+    """What a training defense is given.
 
     Attributes:
         module: the model, to be changed in place by `fit`; it holds the weights after `done` iterations.
@@ -114,9 +114,9 @@ class Training:
         classes: class names.
         recipe: the recipe the model was trained with.
         seed: seed of every draw.
-        done: iterations that an earlier, interrupted run has finished.
-        classifier: gives the classifier of the module: prepared from its weights as they are now, or, inside `after`,
-            following them (`classifier(live=True)`).
+        done: number of iterations that an earlier, interrupted run has finished.
+        classifier: gives the classifier of the module: prepared from its present weights, or, for use inside `after`,
+            following them as they change (`classifier(live=True)`).
         fit: the host's training loop.
         craft: runs an attack on a batch of training images.
         perturbation: fits a universal perturbation on the training images.
@@ -145,15 +145,15 @@ class TrainingDefense(Defense):
 
     @abstractmethod
     def train(self, training: Training) -> Iterator[nn.Module]:
-        """The hardened module after iteration `training.done + 1`, ... up to the last.
+        """Yield the trained module after iteration `training.done + 1`, ... up to the last.
 
-        The host keeps each, so that a killed run goes on after the last one. Of a defense with a cumulative field each
-        is a target of its own; of another one, the last.
+        The host keeps each, so that an interrupted run continues after the last one. With a cumulative field, the
+        module after each iteration is a target of its own; otherwise only the last.
         """
 
 
 class Detector(Plugin):
-    """Tells adversarial images from clean ones by features of the model."""
+    """Distinguishes adversarial from clean images by features of the model."""
 
     kind: ClassVar[str] = "detector"
 

@@ -25,7 +25,7 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Goal(ABC):
-    """The labels an attack moves away from or towards; indexing with a mask keeps the images still in play.
+    """The labels an attack moves away from or towards; indexing with a mask selects images.
 
     `labels` are class indices (n,) or, for multi-label tasks, a 0/1 matrix (n, labels).
     """

@@ -71,7 +71,7 @@ class Pretraining:
     Attributes:
         pretrain_on: the data set; its images are converted to the model's size and channels.
         train_set: slice of it.
-        recipe: how; the model's own recipe if not given.
+        recipe: how it is trained; by default, the model's own recipe.
     """
 
     pretrain_on: Dataset
@@ -95,7 +95,7 @@ class Model(Plugin):
 
     kind: ClassVar[str] = "model"
     stochastic: ClassVar[bool] = False
-    """Whether equal images may give different logits; a model that does so without saying is flagged."""
+    """Whether equal images may give different logits; the evidence checks flag a model that does so undeclared."""
 
     init: str | Pretraining = "random"
     recipe: Recipe = Recipe()
@@ -113,6 +113,6 @@ class Model(Plugin):
         """Load ImageNet weights into a module that `build` made, head left out; `init = "imagenet"` asks for it.
 
         Raises:
-            ModelError: if there are none, or they are not on this machine: naming the file and where to put it.
+            ModelError: if there are none, or they are not on this machine; the message says which file to put where.
         """
         raise ModelError(f"model '{self.title}' has no ImageNet weights; use init = \"random\" or a checkpoint file")

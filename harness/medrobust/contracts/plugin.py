@@ -25,12 +25,12 @@ class Plugin(ABC):
     kind: ClassVar[str]
     name: ClassVar[str]
     revision: ClassVar[int | None] = None
-    """Stands for the source in a cell's identity, where the class itself declares it: raise it when behaviour changes.
-    A subclass does not inherit it. Without it the source counts: the class's module, what that imports from its own
-    distribution or from beside its file, and the data files it reads there; every edit of these takes effect."""
+    """Replaces the source in a cell's identity, if the class itself declares it: raise it when behaviour changes. A
+    subclass does not inherit it. Without it the source counts: the class's module, what that imports from its own
+    distribution or from the folder of its file, and the data files it reads there; every edit of these takes effect."""
     libraries: ClassVar[tuple[str, ...]] = ()
     """Distributions whose installed versions belong to a cell's identity, such as `("foolbox",)`, because the results
-    depend on them. Those of base classes count as well. One that is not installed is an error when the plugin loads."""
+    depend on them. Those of base classes count as well. If one is not installed, the plugin is not loaded."""
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 
     @property
@@ -69,10 +69,10 @@ class Preset:
 
 
 def cumulative(default: int) -> Any:
-    """Declare an integer field whose run at n yields every smaller value on the way (steps, passes, iterations).
+    """Declare an integer field of which a run at n also gives every smaller value (steps, passes, iterations).
 
-    The planner folds a sweep over such a field into one run and each value keeps a cell of its own. The plugin must
-    produce equal results for the common prefix of two values; conformance checks it.
+    A sweep over such a field is one run, and each value has a cell of its own. The plugin must give the same result
+    after k steps whatever the number of steps asked for.
     """
     return dataclasses.field(default=default, metadata={"cumulative": True})
 

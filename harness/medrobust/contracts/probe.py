@@ -1,4 +1,4 @@
-"""What a probe's author implements: what a figure or a detector needs beyond logits."""
+"""What the author of a probe implements: what a figure or a detector needs beyond logits."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .plugin import Plugin
 
 
 class Probe(Plugin):
-    """Named arrays for what logits cannot show: example images, features, saliency, loss surfaces."""
+    """Measures named arrays that logits do not show: example images, features, saliency, loss surfaces."""
 
     kind: ClassVar[str] = "probe"
 
     def select(self, labels: NDArray[np.int64] | None, count: int) -> NDArray[np.intp]:
-        """Positions of the images it looks at, of `count` with these labels; all of them unless it says otherwise."""
+        """Positions of the images to measure, among `count` images with these labels; by default, all."""
         return np.arange(count)
 
     @abstractmethod

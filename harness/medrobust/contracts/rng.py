@@ -59,7 +59,7 @@ class SampleRNG:
         return view
 
     def restarted(self, times: int = 0) -> SampleRNG:
-        """The streams of these images from their beginning; another stream of each image for each number of times."""
+        """The streams of these images from their start; each other value of `times` gives independent streams."""
         fresh = object.__new__(SampleRNG)
         fresh.__dict__.update(self.__dict__)
         fresh._counters = np.zeros(len(self._keys), dtype=np.uint64)
@@ -69,7 +69,7 @@ class SampleRNG:
         return fresh
 
     def seed(self) -> int:
-        """A seed (63 bits) for generators that know no images, from the first of these streams, which does not move."""
+        """A seed (63 bits) for other generators, derived from the first of these streams, which is not advanced."""
         return int(self[:1].restarted(_SEED)._bits(1)[0, 0] >> np.uint64(1))
 
     def _bits(self, count: int) -> _UINT:

@@ -1,4 +1,4 @@
-"""Which parts of the fast path of crafting are on; no number depends on it."""
+"""Which parts of the fast path of attacks are on; no identity depends on it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ class Acceleration:
     """Which parts of the fast path are on.
 
     Attributes:
-        fold: fold batch norms into the convolutions before them; others become affine maps.
+        fold: fold batch norms into the convolutions before them; the others become affine maps.
         channels_last: keep images and weights in the memory format that convolutions prefer.
         compile: compile with torch.compile; costs up to minutes once for each model, so it is off by default.
-        first_conv: compute the input gradient of convolutions on few channels as a convolution forward (on a CPU).
+        first_conv: compute the input gradient of convolutions on few channels as a forward convolution (on a CPU).
     """
 
     fold: bool = True

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from ..contracts import DataInfo, Dataset, DataSource, ImageData, Norm
 from ..errors import DataError, StoreError
-from ..grid.cells import Part
 from ..grid.identity import digest
+from ..grid.parts import Part
 from ..grid.slices import cut
 from ..lru import Kept
 from ..results.verdict import canonical
@@ -116,7 +116,9 @@ def load_part(
     else:
         data = whole.take(cut(whole, part.slice, part.split_seed))
     if not len(data):
-        raise DataError(f"slice '{part.slice}' of data set '{part.dataset.label}' holds no image; it has {len(whole)}")
+        raise DataError(
+            f"slice '{part.slice}' of data set '{part.dataset.label}' contains no image; its split has {len(whole)}"
+        )
     return LoadedPart(data, info, shape or (info.channels, *info.size))
 
 

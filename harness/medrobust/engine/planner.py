@@ -3,32 +3,38 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from ..contracts import AnyAttack, TrainingDefense, UniversalAttack, cumulative_field
-from ..grid.cells import Cell, Target
+from ..grid.cells import Cell
 from ..grid.expansion import without_collector
 from ..grid.plan import Done, Plan
+from ..grid.targets import Target
 from ..plugins.specs import Spec
 from .steps import CraftStep, DefenseStep, FitStep, PartStep, ProbeStep, Step, UniversalStep
 
 
-def steps_of(plan: Plan, done: Done) -> list[Step]:
-    """The steps that make every cell that is not there, with the models and perturbations they need.
+def steps_of(plan: Plan, done: Done, *, restore: Collection[str] | None = None) -> list[Step]:
+    """The steps that compute every missing cell, with the models and perturbations they need.
 
-    Also those that make again what a store has lost and cells that are there rest on.
+    Args:
+        plan: what is wanted.
+        done: what the store has.
+        restore: cells of `done` (all if not given) for which weights, perturbations and descriptions of images are made
+            again if the store has lost them.
     """
     with without_collector():
-        return _Planner(done).steps(plan)
+        return _Planner(done, done.cells if restore is None else restore).steps(plan)
 
 
 class _Planner:
     """Builds steps; what several need is made once."""
 
-    def __init__(self, done: Done) -> None:
+    def __init__(self, done: Done, kept: Collection[str]) -> None:
         self.done = done
         self.shared: dict[str, Step] = {}
         """Trainings and perturbations by identity, each after those that it needs."""
+        self.kept = kept
         self.restored: set[str] = set()
 
     def steps(self, plan: Plan) -> list[Step]:
@@ -36,7 +42,7 @@ class _Planner:
         for cell in plan.cells.values():
             if cell.id not in self.done.cells:
                 groups.setdefault(cell.craft_id, []).append(cell)
-            else:
+            elif cell.id in self.kept:
                 self.restore(cell)
         crafts = [self.craft(key, cells) for key, cells in groups.items()]
         probes = [
@@ -82,7 +88,7 @@ class _Planner:
             self.shared[target.fit_id] = FitStep(id=target.fit_id, needs=needs, target=target)
 
     def restore(self, cell: Cell) -> None:
-        """Add the steps for what a cell that is there rests on and the store has lost."""
+        """Add the steps for what a finished cell depends on and the store has lost."""
         for target in _models(cell):
             if target.id not in self.restored:
                 self.restored.add(target.id)

@@ -56,6 +56,6 @@ def _rows(plan: Plan) -> list[dict[str, Any]]:
 
 
 def _weights(cell: Cell) -> list[str]:
-    """All weights that a cell rests on, and earlier iterations of them that a run which was stopped goes on from."""
+    """All weights that a cell depends on, and earlier iterations of them that a run which was stopped goes on from."""
     targets = (cell.target, *([cell.source] if cell.source else []))
     return list(dict.fromkeys(w for t in targets for w in (*t.weights, *t.earlier_weights)))

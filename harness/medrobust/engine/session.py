@@ -50,13 +50,13 @@ class Outcome:
     """How a run ended.
 
     Attributes:
-        made: cells computed now.
-        cached: cells that were there.
+        made: cells computed by this run.
+        cached: cells that were in the store already.
         elsewhere: cells that other runs on the same store computed meanwhile.
-        steps, steps_elsewhere: steps run now, and those that other runs did meanwhile.
+        steps, steps_elsewhere: steps done by this run, and by other runs meanwhile.
         problems: (cell, status, reason) of every cell without a result.
         excluded: combinations excluded by the threat model or the grid.
-        impossible: reasons of combinations for which data or weights are missing.
+        impossible: reasons of combinations that lack data or weights.
         seconds: wall time.
     """
 
@@ -72,7 +72,7 @@ class Outcome:
 
     @property
     def complete(self) -> bool:
-        """Whether everything asked for is there."""
+        """Whether every cell that was asked for has a result."""
         return not self.problems and not self.impossible
 
 
@@ -86,11 +86,11 @@ class Session:
         data_root: root of file-based data sets; MEDROBUST_DATA if not given.
         cache: directory of decoded images; MEDROBUST_CACHE or the user's cache if not given.
         device: torch device; CUDA if there is one.
-        workers: processes; one a core if not given, 1 runs in this process, and never more than a GPU serves.
+        workers: number of processes, by default one per core, or one on a GPU; 1 runs in this process.
         strict: raise at the first broken plugin.
-        acceleration: what of the fast path crafting uses.
+        acceleration: parts of the fast path that attacks use.
         executor: where steps run instead: any `concurrent.futures.Executor` (with `workers` steps at once), or
-            :class:`Workers` that say more of it.
+            :class:`Workers`, which describe it further.
 
     Raises:
         MedrobustError: if a named place does not exist.
@@ -192,10 +192,10 @@ class Session:
         self._in_memory = True
 
     def evidence(self, plan: Plan, *, stored: bool = False) -> list[dict[str, Any]]:
-        """What the records say about believing them, per model and norm; kept in the store's table `evidence`.
+        """The evidence checks for each model and norm, from the records; also written to the store's table `evidence`.
 
-        Models and data sets are called here what the grid calls them. `stored` takes what is kept there already and
-        computes nothing.
+        Models and data sets have the names that the grid gives them. `stored` returns what the table has already and
+        checks nothing.
         """
         named = {e.cell.target.id: e.row() for e in reversed(plan.entries) if e.cell is not None}
         return [
@@ -205,15 +205,15 @@ class Session:
         ]
 
     def stored_evidence(self) -> list[dict[str, Any]]:
-        """The evidence that the store keeps, under the store's own names."""
+        """The evidence in the store, under the store's own names."""
         return [{str(k): v for k, v in row.items()} for row in self.store.rows("evidence").to_dict("records")]
 
     def done(self) -> Done:
-        """What a plan need not make again."""
+        """What the store has already."""
         return Done(self.store.finished(), self.store.fitted().keys(), self.store.artifacts(), self.store.parts())
 
     def steps(self, plan: Plan) -> list[Step]:
-        """The steps that make what the store lacks of a plan."""
+        """The steps that compute what the store lacks of a plan."""
         return steps_of(plan, self.done())
 
     def _workers(self, steps: Sequence[Step]) -> Workers:
@@ -232,13 +232,13 @@ class Session:
     def run(self, plan: Plan, watcher: Watcher | None = None, *, command: str = "") -> Outcome:
         """Compute every cell of a plan that the store lacks, and make again what it has lost.
 
-        A failing cell stops no other; killing the process loses the steps in flight and nothing else. Runs that share a
-        store share the steps.
+        A cell that fails does not stop the others. If the process is killed, only the steps in progress are lost. Runs
+        that share a store share the steps.
 
         Args:
             plan: what to compute.
-            watcher: is told how it goes.
-            command: how somebody asked for it on the command line; the store keeps it, to say how to ask again.
+            watcher: receives progress.
+            command: the command line that asked for it, if any; the store keeps it, to name it should files be lost.
         """
         import time
 
@@ -273,7 +273,7 @@ class Session:
         )
 
     def _compute(self, plan: Plan, watcher: Watcher) -> Tally:
-        """Run the steps of a plan; again where files that the first ones needed were found lost."""
+        """Run the steps of a plan; repeated where these found files damaged that they needed."""
         tally = Tally()
         for _ in range(ROUNDS):
             arrivals = Arrivals(self.store)
@@ -291,7 +291,8 @@ class Session:
         return tally
 
     def _left(self, plan: Plan, tally: Tally) -> list[Step]:
-        """The steps that are left of a plan, but for those that have failed in this run."""
+        """The steps that remain of a plan, without those that failed in this run."""
         done = self.done()
-        steps = steps_of(plan, replace(done, cells={*done.cells, *tally.failed_cells}))
+        before = set(done.cells) - tally.cells
+        steps = steps_of(plan, replace(done, cells={*done.cells, *tally.failed_cells}), restore=before)
         return [step for step in steps if step.id not in tally.failed]

@@ -17,7 +17,7 @@ def superseded_reasons(store: Store, rows: pd.DataFrame) -> dict[str, str]:
 
     Args:
         store: where the identities are.
-        rows: what `results.current.standing` gives.
+        rows: what `results.current.result_states` gives.
     """
     rows = rows[~rows["current"]].drop_duplicates("cell")
     if rows.empty:
@@ -27,7 +27,7 @@ def superseded_reasons(store: Store, rows: pd.DataFrame) -> dict[str, str]:
     def why(compared: str, successor: str) -> str:
         old, new = identities.get(compared), identities.get(successor)
         if not isinstance(old, str) or not isinstance(new, str):
-            return "something else asked for that is not computed yet"
+            return "a result that is not computed yet"
         return reason(json.loads(old), json.loads(new))
 
     pairs = zip(rows["compared"], rows["successor"], strict=True)

@@ -32,6 +32,20 @@ class GoalSpec:
     def targeted(self) -> bool:
         return self.kind == "target"
 
+    @classmethod
+    def parse(cls, text: str) -> GoalSpec:
+        """Read a goal.
+
+        Raises:
+            ValueError: with the accepted forms.
+        """
+        if text in ("untargeted", "predicted"):
+            return cls(text)  # type: ignore[arg-type]
+        kind, _, target = text.partition(":")
+        if kind == "target" and target:
+            return cls("target", target)
+        raise ValueError(f"'{text}' is not a valid goal; write untargeted, predicted or target:CLASS")
+
     def __str__(self) -> str:
         return f"target:{self.target}" if self.targeted else self.kind
 

@@ -1,4 +1,4 @@
-"""In which words two identities differ, for people who ask why a result is superseded or stands twice."""
+"""How two identities differ, in words: why a result is superseded, or why equal labels have two results."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _subject(owner: str, fields: Mapping[str, Any]) -> str:
     return f"{SUBJECTS.get(owner, owner)}{name}"
 
 
-def tell_apart(
+def distinguish(
     families: Iterable[Collection[str]], identity: Callable[[str], Mapping[str, Any] | None]
 ) -> dict[str, str]:
     """Words for cells that have equal labels, such as "threads=2": the fields in which their identities differ.

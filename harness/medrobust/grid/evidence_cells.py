@@ -1,4 +1,4 @@
-"""The few cheap cells that the evidence checks need beside those of a grid."""
+"""The few inexpensive cells that the evidence checks need in addition to those of a grid."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TAG = "evidence"
 """Tag of the added entries; tables leave them out."""
 
 LARGE: dict[Norm, Length] = {"linf": Length.parse("0.5"), "l2": Length.parse("zeta=50%")}
-"""Radii at which any image can be turned into any other for the eye, so that no honest model keeps its accuracy."""
+"""Radii at which any image can be made to look like any other, so that no model can keep its accuracy."""
 
 
 def is_large(budget: BudgetSpec) -> bool:

@@ -11,10 +11,14 @@ from typing import Any, Final, NamedTuple
 from ..contracts import AXES, DataInfo
 from ..errors import GridError, MedrobustError, did_you_mean
 from .blocks import Block, GoalSpec, Grid
-from .cells import Cell, Entry, Part, Setting, Target
+from .builder import Builder
+from .cells import Cell
 from .gate import OF_ATTACKS, AttackGate
 from .metadata import MetadataCache
-from .targets import Targets
+from .parts import Part
+from .plan import Entry
+from .settings import Setting
+from .targets import Target
 
 
 def expand(grid: Grid, metadata: MetadataCache) -> list[Entry]:
@@ -69,7 +73,7 @@ class _At(NamedTuple):
 
 _ATTACK: Final = AXES.index("attack")
 _TRAINED: Final = (*AXES[:_ATTACK], "seed")
-"""Axes that a target rests on."""
+"""Axes that a target depends on."""
 _BY_THE_GRID: Final = "excluded by the grid"
 _CLEAN_LABELS: Final = {**dict.fromkeys(OF_ATTACKS, ""), "attack": "none"}
 
@@ -80,9 +84,9 @@ class _Expansion:
     def __init__(self, block: Block, metadata: MetadataCache) -> None:
         self.block = block
         self.metadata = metadata
-        self.targets = Targets(metadata, block.split_seed, block.threads)
+        self.builder = Builder(metadata, block.split_seed, block.threads)
         self.clean: dict[tuple[int, ...], Entry] = {}
-        """The clean record of every cell so far, by the numbers of what it rests on."""
+        """The clean record of every cell so far, by the numbers of what it depends on."""
         self._values = {axis: [choice.value for choice in choices] for axis, choices in block.axes.items()}
         self._labels = [tuple(c.label for c in block.axes[a]) or ("",) for a in AXES]
         self._attacks = [AttackGate(choice.value) for choice in block.axes["attack"]]
@@ -109,7 +113,7 @@ class _Expansion:
                 )
 
     def entries(self) -> Iterator[Entry]:
-        """An entry for every combination of labels that stands for something of its own."""
+        """An entry for every distinct combination of labels."""
         if not self.block.axes["budget"] and not all(each.clean for each in self._attacks):
             raise GridError(f"{self.block.where}: 'budget' is missing; attacks need one, such as \"linf:1/255\"")
         seen: set[tuple[tuple[str, ...], str]] = set()
@@ -155,7 +159,7 @@ class _Expansion:
         return Entry(_without_paths(labels, cell), block.tags, cell, probes=block.probes)
 
     def _check_attacks(self, spared: set[int]) -> None:
-        """An attack that the threat models bar from every combination is a mistake of the grid.
+        """An attack that the threat models exclude from every combination is a mistake in the grid.
 
         `spared` are attacks that left a combination out for another reason.
         """
@@ -163,8 +167,8 @@ class _Expansion:
             reasons = [reason for (attack, *_), reason in self._gated.items() if attack == number]
             if reasons and all(reasons) and number not in spared:
                 raise GridError(
-                    f"{self.block.where}.attack: '{choice.label}' can run with no budget, goal and data set of this "
-                    f"grid: {reasons[0]}. Change one of them or leave the attack out"
+                    f"{self.block.where}.attack: '{choice.label}' cannot run with any budget, goal and data set of "
+                    f"this grid: {reasons[0]}. Change one of them or leave the attack out"
                 )
 
     def _cell(self, at: _At) -> tuple[Cell | None, str]:
@@ -198,14 +202,14 @@ class _Expansion:
     def _target(self, at: _At) -> Target:
         key = (*at[:_ATTACK], at.seed)
         if key not in self._targets:
-            self._targets[key] = self.targets.target(**self._trained(at))
+            self._targets[key] = self.builder.target(**self._trained(at))
         return self._targets[key]
 
     def _source(self, at: _At, target: Target) -> Target:
         key = (*at[:_ATTACK], at.seed, at.surrogate)
         if key not in self._sources:
             patch = self._values["surrogate"][at.surrogate]
-            self._sources[key] = self.targets.source(target, patch, self._trained(at))
+            self._sources[key] = self.builder.source(target, patch, self._trained(at))
         return self._sources[key]
 
     def _trained(self, at: _At) -> dict[str, Any]:
@@ -218,7 +222,7 @@ class _Expansion:
         key = (at.evaluate_on, at.dataset)
         if key not in self._parts:
             spec, own = self._values["evaluate_on"][at.evaluate_on], self._values["dataset"][at.dataset]
-            self._parts[key] = self.targets.part(spec, own)
+            self._parts[key] = self.builder.part(spec, own)
         return self._parts[key]
 
     def _setting(self, at: _At, target: Target, part: Part) -> Setting:
@@ -235,14 +239,14 @@ class _Expansion:
                 seed=target.seed,
                 precision=value["precision"],
                 stop=self.block.stop,
-                craft_on=self.targets.part(value["craft_on"], value["dataset"]) if attack.universal else None,
+                craft_on=self.builder.part(value["craft_on"], value["dataset"]) if attack.universal else None,
                 batch=attack.batch,
             )
         return self._settings[key]
 
 
 def _without_paths(labels: tuple[str, ...], cell: Cell) -> tuple[str, ...]:
-    """Labels in which a checkpoint is called by its file's name and content, which tells more than where it lies."""
+    """Labels in which a checkpoint is called by its file's name and content, rather than by its path."""
     for target in (cell.target, cell.source):
         if target is not None and "checkpoint" in target.model_fields:
             written, named = target.model.name, target.model_name

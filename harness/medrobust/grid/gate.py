@@ -19,7 +19,7 @@ from ..contracts import (
 from ..plugins.builtin import NoAttack
 from ..plugins.specs import Spec
 from .blocks import GoalSpec, Stop
-from .cells import Target
+from .targets import Target
 
 OF_ATTACKS: Final = frozenset({"goal", "budget", "precision", "surrogate", "craft_on", "detector"})
 """Axes that mean nothing to the clean record."""
@@ -62,7 +62,7 @@ class AttackGate:
                 return f"attack '{part.title}' {reason}"
         if len(sizes := batch_sizes(self.plugin)) > 1:
             asked = " and ".join(map(str, sorted(sizes)))
-            return f"attack '{self.plugin.title}' is made of attacks that need batches of {asked} images"
+            return f"attack '{self.plugin.title}' combines attacks that need batches of {asked} images"
         return ""
 
     def bars_stop(self, stop: Stop, target: Target) -> str:
@@ -72,7 +72,7 @@ class AttackGate:
         if self.batch is not None:
             return f"attack '{self.plugin.title}' depends on its batch, which stop = 'success' changes"
         if target.stochastic:
-            return "stop = 'success' would let images go that one draw breaks; a random model needs stop = 'full'"
+            return "a random model needs stop = 'full': one wrong draw does not make an image broken"
         return ""
 
     def bars_precision(self, precision: Precision) -> str:

@@ -9,13 +9,13 @@ from typing import Any
 from ..plugins.specs import Canonical
 
 Fields = dict[str, Any]
-"""What an identity rests on, as JSON-like content."""
+"""What an identity depends on, as JSON-like content."""
 
 VERDICT_DRAWS = 8
 """Verdicts on each image of a random model; they belong to the identity of its cells."""
 
 REVISIONS = {"slice": 1, "fit": 1, "defense": 1, "craft": 1, "probe": 1}
-"""Revisions of the core's own steps. Raise one when its behaviour changes: every result that rests on it gets a new
+"""Revisions of the core's own steps. Raise one when its behaviour changes: every result that depends on it gets a new
 identity. The golden-record test fails when behaviour changes and the revision does not."""
 
 

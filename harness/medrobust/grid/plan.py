@@ -6,8 +6,28 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from ..contracts import AXES
 from ..plugins.specs import Spec
-from .cells import Cell, Entry
+from .cells import Cell
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entry:
+    """One combination of a grid: its labels, and either its cell or why there is none."""
+
+    labels: tuple[str, ...]
+    tags: Mapping[str, str]
+    cell: Cell | None
+    excluded: str = ""
+    """Impossible by the threat model or excluded by the grid."""
+    impossible: str = ""
+    """Impossible here: data or weights are missing."""
+    probes: tuple[Spec, ...] = ()
+    """What is measured of the cell beyond its record."""
+
+    def row(self) -> dict[str, str]:
+        """Labels by axis and tags as `tags.NAME`."""
+        return dict(zip(AXES, self.labels, strict=True)) | {f"tags.{k}": v for k, v in self.tags.items()}
 
 
 @dataclass(frozen=True)

@@ -206,7 +206,7 @@ class _Reader:
         elif axis in ("craft_on", "evaluate_on"):
             yield from self.parts(axis, value, alias, where)
         elif axis == "goal":
-            yield _choice(_goal(_text(value)), alias)
+            yield _choice(GoalSpec.parse(_text(value)), alias)
         elif axis == "budget":
             yield _choice(BudgetSpec.parse(_text(value)), alias)
         elif axis == "precision":
@@ -304,15 +304,6 @@ def _precision(text: str) -> Precision:
     if text not in valid:
         raise ValueError(f"no precision is called '{text}'{did_you_mean(text, valid)}")
     return text  # type: ignore[return-value]
-
-
-def _goal(text: str) -> GoalSpec:
-    if text in ("untargeted", "predicted"):
-        return GoalSpec(text)  # type: ignore[arg-type]
-    kind, _, target = text.partition(":")
-    if kind == "target" and target:
-        return GoalSpec("target", target)
-    raise ValueError(f"'{text}' is not a valid goal; write untargeted, predicted or target:CLASS")
 
 
 def _choice(value: Any, alias: str) -> Choice:

@@ -14,20 +14,20 @@ from numpy.typing import NDArray
 from ..contracts import SPLITS, ImageData
 from ..errors import did_you_mean
 
-_SLICE = re.compile(r"(?P<split>[\w-]+)(?:\[(?P<start>[^:\]]*):(?P<stop>[^:\]]*)\])?")
+_SLICE = re.compile(r"(?P<split>[\w-]+)(?:\[(?P<start>[^:\]]*):(?P<stop>[^:\]]*)\])?(?:\|(?P<limit>\d+))?")
 Bound = Fraction | int
 """A share of the images (Fraction) or a number of images (int)."""
 
 
 @dataclass(frozen=True)
 class Slice:
-    """`train`, `train[:50%]`, `train[50%:]`, `train[:1000]`.
+    """`train`, `train[:50%]`, `train[50%:]`, `train[:1000]`; thinned to about 60 images: `train[50%:]|60`.
 
     Attributes:
         split: `train`, `val` or `test`.
         start: where it begins.
         stop: where it ends, or None for the end.
-        limit: keep at most about this many images of the result (`--images`).
+        limit: keep at most about this many images of the result, as `--images` asks for.
     """
 
     split: str
@@ -53,11 +53,14 @@ class Slice:
             raise ValueError(f"'{text}' is empty: it starts at the end")
         if stop is not None and (stop == 0 or (type(start) is type(stop) and start >= stop)):
             raise ValueError(f"'{text}' is empty: it ends at or before its start")
-        return cls(match["split"], start, stop)
+        limit = int(match["limit"]) if match["limit"] else None
+        if limit == 0:
+            raise ValueError(f"'{text}' is empty: it keeps no image")
+        return cls(match["split"], start, stop, limit)
 
     def thinned(self, images: int | None) -> Slice:
-        """The same slice cut to about `images` images."""
-        return replace(self, limit=images) if images else self
+        """The same slice cut to about `images` images, or to its own limit where that is less."""
+        return replace(self, limit=min(images, self.limit or images)) if images else self
 
     def __str__(self) -> str:
         whole = self.start == 0 and self.stop is None

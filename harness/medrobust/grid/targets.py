@@ -1,116 +1,152 @@
-"""Parts and targets of a block, each built once however many cells rest on it."""
+"""Targets: models trained on a part of a data set, behind a defense. Surrogates are targets too."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from functools import cached_property
 
-from ..contracts import DataInfo, Model, Pretraining
-from ..errors import DataUnavailable
+from ..contracts import DataInfo, TrainingDefense, cumulative_field
 from ..plugins.builtin import NoDefense
-from ..plugins.specs import Spec, spec_of
-from .blocks import PartSpec, SurrogatePatch
-from .cells import Part, Target
-from .metadata import MetadataCache
-from .slices import Slice
+from ..plugins.specs import Spec, without_value
+from .identity import REVISIONS, VERDICT_DRAWS, Fields, digest
+from .parts import Part
 
 
-class Targets:
-    """Builds what cells rest on.
+@dataclass(frozen=True, eq=False)
+class Target:
+    """A model trained on a part of a data set, and its defense."""
 
-    Args:
-        metadata: what is known of data sets and models.
-        split_seed: seed of the permutation that slices cut.
-        threads: of a process that trains.
-    """
+    train: Part
+    info: DataInfo
+    model: Spec
+    model_fields: Fields
+    defense: Spec
+    seed: int
+    threads: int
+    pretrained: Target | None = None
+    """The model whose weights it starts from."""
+    shape: tuple[int, int, int] | None = None
+    """(channels, height, width) to build for, where it is not that of its images: pre-training for another data set."""
 
-    def __init__(self, metadata: MetadataCache, split_seed: int, threads: int) -> None:
-        self.metadata = metadata
-        self.split_seed = split_seed
-        self.threads = threads
-        self._parts: dict[tuple[str, Slice], Part] = {}
-        self._targets: dict[tuple[str, Slice, str, str, int], Target] = {}
-        self._instances: dict[tuple[str, int], Spec] = {}
+    @cached_property
+    def fit_fields(self) -> Fields:
+        """What determines the trained weights."""
+        return {
+            "train": self.train.fields,
+            "model": self.model_fields,
+            "seed": self.seed,
+            "threads": self.threads,
+            "revision": REVISIONS["fit"],
+            **({"pretrained": self.pretrained.fit_fields} if self.pretrained else {}),
+            **({"shape": list(self.shape)} if self.shape else {}),
+        }
 
-    def part(self, spec: PartSpec, own: Spec) -> Part:
-        """A slice of a data set, `own` where the slice names no other.
+    @cached_property
+    def fit_id(self) -> str:
+        return digest(self.fit_fields)
 
-        Raises:
-            DataUnavailable: if files or the split are missing.
-        """
-        dataset = spec.dataset or own
-        key = (dataset.canonical, spec.slice)
-        if key not in self._parts:
-            info, fields = self.metadata.data(dataset)
-            if spec.slice.split not in info.splits:
-                raise DataUnavailable(
-                    f"data set '{dataset.label}' has no split '{spec.slice.split}'; it has {', '.join(info.splits)}"
-                )
-            self._parts[key] = Part(dataset, fields, spec.slice, self.split_seed)
-        return self._parts[key]
+    @cached_property
+    def defense_id(self) -> str:
+        """Equal for all iterations of one hardening of one model."""
+        assert isinstance(self.defense.plugin, TrainingDefense)
+        return digest("defense", self.fit_id, without_value(self.defense.plugin), REVISIONS["defense"])
 
-    def target(self, dataset: Spec, train_set: Slice, model: Spec, defense: Spec, seed: int) -> Target:
-        """A model trained on a slice, with its defense.
+    def weights_id(self, iteration: int | None = None) -> str:
+        """Under which the weights are kept: the fit's, or those of an iteration (None: the last) of its hardening."""
+        if not isinstance(self.defense.plugin, TrainingDefense):
+            return self.fit_id
+        field = cumulative_field(self.defense.plugin)
+        if iteration is None and field is not None:
+            iteration = getattr(self.defense.plugin, field)
+        return digest(self.defense_id, iteration or "last")
 
-        Raises:
-            DataUnavailable: if data or weights are missing.
-        """
-        key = (dataset.canonical, train_set, model.canonical, defense.canonical, seed)
-        if key not in self._targets:
-            info, _ = self.metadata.data(dataset)
-            if train_set.split not in info.splits and not _is_trained(model):
-                # Nothing is learned from it: it only says of which images a radius in percent is a share.
-                train_set = Slice(info.splits[0])
-            train = self.part(PartSpec(train_set), dataset)
-            fields = self.metadata.model(model)
-            pretrained = self._pretrained(info, model, seed)
-            self._targets[key] = Target(train, info, model, fields, defense, seed, self.threads, pretrained)
-        return self._targets[key]
+    @cached_property
+    def fields(self) -> Fields:
+        draws = {"draws": VERDICT_DRAWS} if self.stochastic else {}
+        return {**self.fit_fields, "defense": self.defense.fields, **draws}
 
-    def source(self, target: Target, surrogate: SurrogatePatch, own: Mapping[str, Any]) -> Target:
-        """The model that is attacked in a target's place; `own` has the target's values by axis.
+    @cached_property
+    def id(self) -> str:
+        return digest(self.fit_id, self.defense.canonical, *([VERDICT_DRAWS] if self.stochastic else []))
 
-        Raises:
-            DataUnavailable: if data or weights are missing.
-        """
-        keys = {**own, **dict(surrogate.patch)}
-        if surrogate.instance is None:
-            return self.target(**keys) if surrogate.patch else target
-        wanted = (0, 1) if surrogate.instance == "other" else (surrogate.instance,)
-        for instance in wanted:
-            source = self.target(**{**keys, "model": self._instance(keys["model"], instance)})
-            if surrogate.instance != "other" or source.id != target.id:
-                return source
-        raise AssertionError("two instances cannot both be the target")
+    @cached_property
+    def slot(self) -> str:
+        # The model as the grid writes it, with the folder of a checkpoint: identity has the file's name and content.
+        model = {"threads": self.threads, "seed": self.seed, "shape": self.shape, "model": self.model.described}
+        base = self.pretrained.slot if self.pretrained else None
+        return digest(self.train.slot, model, self.defense.described, base)
 
-    def _instance(self, model: Spec, instance: int) -> Spec:
-        """The same model as another independent repetition."""
-        key = (model.canonical, instance)
-        if key not in self._instances:
-            self._instances[key] = model.replaced(self.metadata.registry, instance=instance)
-        return self._instances[key]
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """Identities of all weights it depends on, those of a pre-training first."""
+        base = self.pretrained.weights if self.pretrained else ()
+        return tuple(dict.fromkeys((*base, self.fit_id, self.weights_id())))
 
-    def _pretrained(self, info: DataInfo, model: Spec, seed: int) -> Target | None:
-        """The target that a model's initial weights come from, built for the shape it is tuned at."""
-        assert isinstance(model.plugin, Model)
-        init = model.plugin.init
-        if not isinstance(init, Pretraining):
-            return None
-        registry = self.metadata.registry
-        dataset = spec_of(init.pretrain_on, registry)
-        base = model.replaced(registry, init="random", recipe=init.recipe or model.plugin.recipe)
-        return Target(
-            self.part(PartSpec(Slice.parse(init.train_set)), dataset),
-            self.metadata.data(dataset)[0],
-            base,
-            self.metadata.model(base),
-            spec_of(NoDefense(), registry),
-            seed,
-            self.threads,
-            shape=(info.channels, *info.size),
-        )
+    @property
+    def stochastic(self) -> bool:
+        """Whether the model or its defense is random, by its own declaration."""
+        return any(plugin.stochastic for plugin in (self.model.plugin, self.defense.plugin))  # type: ignore[attr-defined]
+
+    @property
+    def earlier_weights(self) -> tuple[str, ...]:
+        """Identities of the iterations before the last of a defense that trains, from which training can go on."""
+        defense = self.defense.plugin
+        field = cumulative_field(defense) if isinstance(defense, TrainingDefense) else None
+        return tuple(self.weights_id(i) for i in range(1, getattr(defense, field))) if field else ()
+
+    @cached_property
+    def model_name(self) -> str:
+        """The model's name; a checkpoint is called by its file's name and the beginning of its content's hash."""
+        return named_by_content(self.model, self.model_fields)
+
+    @property
+    def model_label(self) -> str:
+        """The model as the grid calls it."""
+        return self.model_name if self.model.label == self.model.name else self.model.label
+
+    @property
+    def init(self) -> str:
+        """What its weights start from: `random`, `imagenet`, a checkpoint's file, or the images of a pre-training."""
+        if self.pretrained is not None:
+            return f"{self.pretrained.train.dataset.name} {self.pretrained.train.slice}"
+        if "checkpoint" in self.model_fields:
+            return _content_name(self.model_fields)
+        return str(getattr(self.model.plugin, "init", ""))
+
+    def axes(self) -> dict[str, str]:
+        """What is told of it in a store, without the aliases of one grid: the names in `TRAINED`."""
+        return {
+            "dataset": self.train.dataset.name,
+            "train_set": str(self.train.slice),
+            "model": self.model_name,
+            "architecture": self.model.name.partition("(")[0],
+            "init": self.init,
+            "defense": self.defense.name,
+            "seed": str(self.seed),
+        }
+
+    @property
+    def name(self) -> str:
+        """All of that in one line."""
+        told = self.axes()
+        defense = "" if isinstance(self.defense.plugin, NoDefense) else f" + {told['defense']}"
+        part = "" if told["train_set"] == "train" else f" {told['train_set']}"
+        return f"{told['model']}{defense} on {told['dataset']}{part}, seed {told['seed']}"
+
+    def describe(self) -> str:
+        """For progress and messages."""
+        defense = "" if isinstance(self.defense.plugin, NoDefense) else f" + {self.defense.label}"
+        return f"{self.model_label}{defense} on {self.train.dataset.label}, seed {self.seed}"
 
 
-def _is_trained(model: Spec) -> bool:
-    assert isinstance(model.plugin, Model)
-    return model.plugin.recipe.epochs > 0 or isinstance(model.plugin.init, Pretraining)
+def named_by_content(model: Spec, fields: Fields) -> str:
+    """The name of a model whose checkpoint, if it has one, is called `net.safetensors#1a2b3c` in place of its path."""
+    if "checkpoint" not in fields:
+        return model.name
+    path = getattr(model.plugin, "init", "")
+    return model.name.replace(f"init={path}", f"init={_content_name(fields)}")
+
+
+def _content_name(fields: Fields) -> str:
+    """A checkpoint by the name of its file and the beginning of its content's hash."""
+    return f"{fields['init']}#{fields['checkpoint'][:6]}"

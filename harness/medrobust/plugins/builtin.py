@@ -1,4 +1,4 @@
-"""What the core offers itself: the absence of an attack and of a defense, and example images."""
+"""Plugins of the core itself: no attack, no defense, and example images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .hookspecs import hookimpl
 
 @dataclass(frozen=True)
 class NoAttack(Attack):
-    """The images as they are; its cell is the clean record of a target, stored once and joined by all others."""
+    """No attack. Its cell is the clean record of a target, computed once and compared with all others."""
 
     name: ClassVar[str] = "none"
     revision: ClassVar[int] = 1
@@ -29,7 +29,7 @@ class NoAttack(Attack):
 
 @dataclass(frozen=True)
 class NoDefense(Preprocessing):
-    """The model as it was trained."""
+    """No defense: the model as it was trained."""
 
     name: ClassVar[str] = "none"
     revision: ClassVar[int] = 1
@@ -40,10 +40,10 @@ class NoDefense(Preprocessing):
 
 @dataclass(frozen=True)
 class Examples(Probe):
-    """The first images of each class, clean and adversarial; the same images whatever the attack and its budget.
+    """The first images of each class, clean and adversarial; the same images for every attack and budget.
 
     Attributes:
-        per_class: images a class; of images without labels or with several, this many in all.
+        per_class: images per class; if images have no label, or several, the total number.
     """
 
     name: ClassVar[str] = "examples"

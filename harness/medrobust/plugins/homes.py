@@ -1,4 +1,4 @@
-"""Where the code of a plugin's own distribution lies, and which file holds which of its modules."""
+"""The folder of a plugin's own distribution, and the files of its modules."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 CORE: Final = "medrobust"
-"""The top-level package whose behaviour has revisions of its own; it is nobody's helper."""
+"""The top-level package whose behaviour has revisions of its own; it never counts as a helper."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Module:
 
 @dataclass(frozen=True)
 class Home:
-    """The place of a class's own distribution: what its modules may import without leaving home.
+    """The place of a class's own distribution: what its modules may import from the same distribution.
 
     Attributes:
         top: its top-level module.

@@ -5,8 +5,8 @@ A plugin distribution names a module in its entry points:
     [project.entry-points.medrobust]
     mine = "my_package.my_module"
 
-and that module implements any of these with `medrobust.hookimpl`. The plugins bundled with medrobust come in through
-the same door. Each hook returns an iterable of plugin classes, or of `Preset` for further names of one class.
+and that module implements any of these with `medrobust.hookimpl`. The plugins bundled with medrobust use the same
+entry-point group. Each hook returns an iterable of plugin classes, or of `Preset` for further names of one class.
 
 Commands have an entry-point group of their own, `medrobust.commands`: see `medrobust.commands`.
 """
@@ -31,27 +31,27 @@ hookimpl = pluggy.HookimplMarker(GROUP)
 
 @hookspec
 def medrobust_datasets() -> Iterable[type[Dataset] | Preset]:  # type: ignore[empty-body]
-    """Data sets on offer."""
+    """Data sets."""
 
 
 @hookspec
 def medrobust_models() -> Iterable[type[Model] | Preset]:  # type: ignore[empty-body]
-    """Models on offer."""
+    """Models."""
 
 
 @hookspec
 def medrobust_attacks() -> Iterable[type[AnyAttack] | Preset]:  # type: ignore[empty-body]
-    """Attacks on offer, per image, derived or universal."""
+    """Attacks: on each image, derived, universal, and ensembles."""
 
 
 @hookspec
 def medrobust_defenses() -> Iterable[type[Defense] | type[Detector] | Preset]:  # type: ignore[empty-body]
-    """Defenses and detectors on offer."""
+    """Defenses and detectors."""
 
 
 @hookspec
 def medrobust_probes() -> Iterable[type[Probe] | Preset]:  # type: ignore[empty-body]
-    """Probes on offer."""
+    """Probes."""
 
 
 @hookspec

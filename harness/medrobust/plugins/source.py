@@ -18,7 +18,7 @@ from .syntax import Import, Syntax, read_syntax
 
 @cache
 def source_hash(plugin: type[Plugin]) -> str:
-    """`r3` for a revision that the class itself declares, else a hash of the source that it and its bases rest on.
+    """`r3` for a revision that the class itself declares, else a hash of the source that it and its bases depend on.
 
     A class without a revision contributes the module that defines it and, transitively, what that imports from its own
     distribution or from beside its file, and the data files these name; then its bases follow, each with its revision
@@ -34,7 +34,7 @@ def source_hash(plugin: type[Plugin]) -> str:
 
 
 def code_hash(cls: type) -> str:
-    """A hash of the source that any class rests on, such as that of a network; found as for a plugin.
+    """A hash of the source that any class depends on, such as that of a network; found as for a plugin.
 
     Raises:
         PluginError: if its source cannot be found.
@@ -77,7 +77,7 @@ def _source_of(cls: type) -> str:
 
 @cache
 def _closure(loaded: ModuleType | None) -> str | None:
-    """A hash of all that a module rests on, as of its import: a local file that is loaded again is another module."""
+    """A hash of all that a module depends on, as of its import: a local file that is loaded again is another module."""
     home = Home.of(loaded.__name__) if loaded is not None else None
     module = home.find(loaded.__name__) if home is not None and loaded is not None else None
     if home is None or module is None or module.file is None:
@@ -95,7 +95,7 @@ class _Closure:
         self._taken: set[tuple[str, str]] = set()
 
     def digest(self, module: Module) -> str:
-        """A hash of all code and data that a module rests on."""
+        """A hash of all code and data that a module depends on."""
         self.whole(module)
         while self._waiting:
             each = self._waiting.pop()
@@ -164,7 +164,7 @@ class _Closure:
             self.take(module, names[0])
 
     def take(self, module: Module, name: str) -> None:
-        """Follow one name of a module; of a package, only what stands behind that name."""
+        """Follow one name of a module; of a package, only what the name refers to."""
         if not module.folders:
             self.whole(module)
             return

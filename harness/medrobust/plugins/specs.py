@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ..contracts import BudgetSpec, DerivedAttack, Length, Plugin, cumulative_field
 from ..errors import MedrobustError, PluginError, did_you_mean
+from .naming import field_types, name_of, table_of
 from .registry import RegisteredPlugin, Registry, cause_of
 from .source import source_hash
 from .validation import libraries_of, library_version
@@ -49,18 +50,20 @@ class Spec:
         plugin: the instance.
         label: how tables show it: its alias, or its name.
         name: the shortest name by which a grid can call it, with the fields that differ from their defaults.
+        written: the table that stands for it in any grid, with its qualified name and every field, as JSON.
     """
 
     offer: RegisteredPlugin
     plugin: Plugin
     label: str
     name: str
+    written: Canonical
 
     @classmethod
     def of(cls, offer: RegisteredPlugin, plugin: Plugin, registry: Registry, label: str = "") -> Spec:
         """The spec of an instance of an offer, under its own name if it has no alias."""
-        name = describe(registry.short_name(offer), plugin, registry, dict(offer.preset))
-        return cls(offer, plugin, label or name, name)
+        name = name_of(offer, plugin, registry)
+        return cls(offer, plugin, label or name, name, Canonical.of(table_of(offer, plugin, registry)))
 
     def replaced(self, registry: Registry, **fields: Any) -> Spec:
         """The same plugin with other fields, under the same label."""
@@ -102,7 +105,7 @@ def build(offer: RegisteredPlugin, table: Mapping[str, Any], registry: Registry,
         if key not in valid:
             raise PluginError(f"{offer.kind} '{offer.name}' has no parameter '{key}'{did_you_mean(key, valid)}")
         if key in preset:
-            raise PluginError(f"{offer.kind} '{offer.name}' fixes '{key}' to {preset[key]!r}")
+            raise PluginError(f"{offer.kind} '{offer.name}' has '{key}' fixed to {preset[key]!r}; leave it out")
 
     def resolve(contract: type[Plugin], value: Any) -> Plugin:
         return nested(contract, value, registry).plugin
@@ -117,7 +120,7 @@ def build(offer: RegisteredPlugin, table: Mapping[str, Any], registry: Registry,
         raise
     except Exception as error:
         raise PluginError(
-            f"{offer.kind} '{offer.qualified}' cannot be made of {dict(table)}: {cause_of(error)}"
+            f"{offer.kind} '{offer.qualified}' cannot be created from {dict(table)}: {cause_of(error)}"
         ) from error
     return Spec.of(offer, plugin, registry, label)
 
@@ -142,7 +145,7 @@ def nested(contract: type[Plugin], value: Any, registry: Registry) -> Spec:
         raise PluginError(f"expected the name of {article(contract.kind)} or a table with `name`, got {value!r}")
     offer = registry.find(contract.kind, table.pop("name"))
     if not issubclass(offer.plugin, contract):
-        raise PluginError(f"'{offer.name}' is no {contract.__name__}, which is needed here")
+        raise PluginError(f"'{offer.name}' is not of the kind {contract.__name__}, which is needed here")
     return build(offer, table, registry)
 
 
@@ -151,7 +154,7 @@ def sweeps(offer: RegisteredPlugin, table: Mapping[str, Any], registry: Registry
 
     A list sweeps unless the field's type is a sequence; then a list of lists sweeps. Nested specs sweep too.
     """
-    hints = _hints(offer.plugin)
+    hints = field_types(offer.plugin)
     choices: list[list[Any]] = []
     for key, value in table.items():
         hint = hints.get(key, Any)
@@ -170,7 +173,7 @@ def _nested_sweeps(hint: Any, value: Any, registry: Registry) -> Iterator[Any]:
         return
     inner_class: Any = next((t for t in _alternatives(hint) if dataclasses.is_dataclass(t) and t is not Length), None)
     if inner_class is not None and contract is None and isinstance(value, Mapping):
-        hints = _hints(inner_class)
+        hints = field_types(inner_class)
         choices = [v if isinstance(v, list) and _sweeps(hints.get(k, Any), v) else [v] for k, v in value.items()]
         for combination in itertools.product(*choices):
             yield dict(zip(value, combination, strict=True))
@@ -185,11 +188,6 @@ def _alternatives(hint: Any) -> tuple[Any, ...]:
 def _sweeps(hint: Any, value: list[Any]) -> bool:
     is_sequence = any((typing.get_origin(t) or t) in (tuple, list) for t in _alternatives(hint))
     return not is_sequence or any(isinstance(item, list) for item in value)
-
-
-@cache
-def _hints(cls: type) -> dict[str, Any]:
-    return typing.get_type_hints(cls)
 
 
 @cache
@@ -261,27 +259,3 @@ def without_value(plugin: Plugin) -> Any:
     """Identity fields of a plugin whatever the value of its cumulative field."""
     field = cumulative_field(plugin)
     return {k: v for k, v in plain(plugin).items() if k != field}
-
-
-def describe(name: str, value: Any, registry: Registry, hidden: Mapping[str, Any] = types.MappingProxyType({})) -> str:
-    """`pgd(steps=5)`: the name with the fields that differ from their defaults."""
-    parts = []
-    for field in dataclasses.fields(value):
-        given = getattr(value, field.name)
-        default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
-        if given != default and field.name not in hidden:
-            parts.append(f"{field.name}={_text(given, registry)}")
-    return f"{name}({', '.join(parts)})" if parts else name
-
-
-def _text(value: Any, registry: Registry) -> str:
-    if isinstance(value, tuple):
-        return ",".join(_text(each, registry) for each in value)
-    if isinstance(value, Plugin):
-        try:
-            return spec_of(value, registry).name
-        except PluginError:
-            return describe(value.title, value, registry)
-    if dataclasses.is_dataclass(value) and not isinstance(value, (Length, BudgetSpec, type)):
-        return describe("", value, registry)
-    return str(value)

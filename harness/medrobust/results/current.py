@@ -20,8 +20,8 @@ LABELS = list(AXES)
 COLUMNS = [*LABELS, "cell", "slot", "clean", "tags", "reason", "requested", "current", "successor", "compared"]
 
 
-def standing(requests: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
-    """What a store has or should have, under the labels by which it was last asked for.
+def result_states(requests: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
+    """Which results are current and which superseded, under the labels by which they were last asked for.
 
     Cells that no request names (of stores put together by hand) have the store's own names as labels; the newest of a
     slot counts as asked for, unless a request named another one of it.

@@ -1,8 +1,8 @@
-"""The verdict's second half: whether the numbers of a model can be believed.
+"""Evidence on whether the robust accuracies of a model can be trusted.
 
 A robust accuracy is an upper bound; these checks look for the signs that it is far from tight (Carlini et al., "On
 evaluating adversarial robustness", 2019; Athalye et al., "Obfuscated gradients", 2018). Each is passed, flagged,
-undecided, or not checked for want of a cell; a flagged one comes with a sentence of advice.
+undecided, or not checked because a cell is missing; a flagged one comes with a sentence of advice.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ class Trial:
 
     Attributes:
         attack, eps: label and resolved radius, pixels in [0, 1].
-        control: whether the attack knows nothing of the model.
+        control: whether the attack uses no knowledge of the model.
         white_box: whether it was crafted on the target itself.
-        iterations: its gradient steps on each image; 0 for one that takes none there, such as a control, a score-based
-            or a universal attack.
+        iterations: its gradient steps on each image; 0 if it takes none, as a control, a score-based or a universal
+            attack.
         record: the images.
-        large: whether the radius is so large that no honest model keeps its accuracy.
+        large: whether the radius is so large that no model can keep its accuracy.
     """
 
     attack: str
@@ -48,12 +48,12 @@ class Trial:
 
     @property
     def kept(self) -> NDArray[np.bool_]:
-        """Images right when clean and still right under attack."""
+        """Images that are correct when clean and under attack."""
         return np.asarray(correct(self.record, self.record.adversarial) & correct(self.record, self.record.clean))
 
     @property
     def share(self) -> float:
-        """Share of the images right when clean that are still right."""
+        """Share of the images correct when clean that stay correct."""
         right = correct(self.record, self.record.clean)
         return float(self.kept.sum() / max(right.sum(), 1))
 
@@ -68,8 +68,8 @@ class Check:
     Attributes:
         name: what should hold.
         outcome: whether it does.
-        detail: by which numbers.
-        advice: what to do, where it does not.
+        detail: the numbers behind the outcome.
+        advice: what to do if it does not.
     """
 
     name: str
@@ -112,13 +112,13 @@ def evidence(trials: Sequence[Trial], diagnosis: Mapping[str, Any] | None) -> li
         "robust accuracy does not rise with eps": _monotone(attacks),
         "a very large eps reaches about zero": _large(attacks),
         "iterative at least as strong as single-step": _pairs(
-            attacks, lambda t: t.iterations > 1, lambda t: t.iterations == 1, "keeps more images than"
+            attacks, lambda t: t.iterations > 1, lambda t: t.iterations == 1, "leaves more images correct than"
         ),
         "white-box at least as strong as transfer": _pairs(
             [t for t in trials if not t.control],
             lambda t: t.white_box,
             lambda t: not t.white_box,
-            "keeps more images than",
+            "leaves more images correct than",
         ),
         **_diagnosed(diagnosis),
         "the attack beats noise": _noise(attacks, [t for t in trials if t.control]),
@@ -135,7 +135,7 @@ _MISSING: _Result = ("not checked", "no such cell; `medrobust run --evidence` ad
 
 
 def stronger(first: Trial, second: Trial) -> float:
-    """One-sided p value that the first keeps fewer images than the second (exact McNemar test on shared images)."""
+    """One-sided p value that the first leaves fewer images correct than the second (exact McNemar test)."""
     _, a, b = np.intersect1d(first.record.ids, second.record.ids, return_indices=True)
     one, other = first.kept[a], second.kept[b]
     fewer, more = int((~one & other).sum()), int((one & ~other).sum())
@@ -169,7 +169,7 @@ def _monotone(attacks: Sequence[Trial]) -> _Result:
                 continue
             compared += 1
             if stronger(small, large) < LEVEL:
-                return "flagged", f"{large} keeps {large.share:.1%}, {small} only {small.share:.1%}"
+                return "flagged", f"{large} leaves {large.share:.1%} correct, {small} only {small.share:.1%}"
     return ("passed", f"{compared} steps in eps") if compared else _MISSING
 
 
@@ -178,7 +178,7 @@ def _large(attacks: Sequence[Trial]) -> _Result:
     if not large:
         return _MISSING
     best = min(large, key=lambda t: t.share)
-    return ("passed" if best.share <= 0.05 else "flagged", f"{best} keeps {best.share:.1%}")
+    return ("passed" if best.share <= 0.05 else "flagged", f"{best} leaves {best.share:.1%} correct")
 
 
 def _pairs(
@@ -211,7 +211,7 @@ def _noise(attacks: Sequence[Trial], controls: Sequence[Trial]) -> _Result:
         compared += 1
         best = min(here, key=lambda t: t.share)
         if stronger(control, best) < LEVEL:
-            return "flagged", f"{best} keeps {best.share:.1%}, noise {control.share:.1%}"
+            return "flagged", f"{best} leaves {best.share:.1%} correct, noise {control.share:.1%}"
         if stronger(best, control) < LEVEL:
             better.append(best)
     if better:

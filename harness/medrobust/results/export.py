@@ -1,4 +1,4 @@
-"""Taking universal perturbations out of a store: as arrays, and as pictures scaled for the eye."""
+"""Exporting universal perturbations from a store: as arrays, and as pictures with enhanced contrast."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def export_perturbations(store: Store, folder: Path) -> list[Path]:
     rows = rows[rows["kind"] == "perturbation"].sort_values("artifact")
     if rows.empty:
         raise StoreError(
-            f"{store.path} holds no universal perturbation; attacks such as uap and random-uap create them"
+            f"{store.path} contains no universal perturbation; attacks such as uap and random-uap create them"
         )
     pictures = []
     try:

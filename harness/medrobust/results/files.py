@@ -1,8 +1,8 @@
-"""The files of a store: called after their content, read only as they were written, set aside where they are damaged.
+"""The files of a store: named after their content, verified when they are read, set aside where they are damaged.
 
-The name of a file carries the hash of its content. So the two are written at one moment, a file of one name never
-changes, and joining or pruning files needs no list of hashes beside them. A name without a hash, of a file that
-somebody put there, is not held against it.
+The name of a file carries the hash of its content. Hash and file are therefore written in one step, a file of one name
+never changes, and joining or pruning files needs no separate list of hashes. A file whose name has no hash (somebody
+put it there) is read without this check.
 """
 
 from __future__ import annotations

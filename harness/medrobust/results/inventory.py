@@ -1,4 +1,4 @@
-"""What a store holds: each cell's state, and the files behind it."""
+"""What is in a store: the state of each cell, and the size of the files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal
 import pandas as pd
 
 from ..contracts import AXES
-from .current import standing
+from .current import result_states
 from .schema import TABLES
 from .store import Store
 from .tensors import FOLDER as TENSORS
@@ -22,12 +22,12 @@ COLUMNS = [*AXES, "status", "reason", "slot", "clean", "target", "weights", "per
 
 @dataclass(frozen=True)
 class Inventory:
-    """A store as its requests see it.
+    """The states of the results in a store.
 
     Attributes:
         cells: the table `cells`, a row for each cell.
         requests: the table `requests`.
-        rows: what is current and what superseded, under its labels (see `current.standing`).
+        rows: current and superseded results under their labels (see `current.result_states`).
     """
 
     cells: pd.DataFrame
@@ -38,7 +38,7 @@ class Inventory:
     def of(cls, store: Store) -> Inventory:
         """Read it from a store."""
         cells, requests = store.cells(COLUMNS), store.requests()
-        return cls(cells, requests, standing(requests, cells))
+        return cls(cells, requests, result_states(requests, cells))
 
     @cached_property
     def states(self) -> Mapping[str, State]:

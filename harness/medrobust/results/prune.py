@@ -1,8 +1,8 @@
-"""Removing from a store what nobody needs: superseded and failed results, and what no result refers to.
+"""Removing from a store what is not needed: superseded and failed results, and what no result refers to.
 
-Rows go before what they refer to, and where some rows of a file stay, they are written before it goes. So a kill at any
-moment loses nothing that stays; what it leaves over, the next call removes. Damaged files that were set aside are never
-removed.
+Rows are removed before what they refer to, and where some rows of a file stay, they are written before it is removed.
+If the process is killed, nothing that is needed is lost; the next call removes the rest. Damaged files that were set
+aside are never removed.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Removal:
 
 @dataclass(frozen=True)
 class _Needs:
-    """Keys by table that a set of cells rests on."""
+    """Keys by table that a set of cells depends on."""
 
     cells: frozenset[str]
     samples: frozenset[str]
@@ -133,7 +133,7 @@ def _needs(store: Store, inventory: Inventory, cells: Collection[str]) -> _Needs
     perturbations = {p for frame in (kept, asked) for p in frame["perturbation"].dropna()}
     fits = store.rows("fits")
     if kept["weights"].isna().any():
-        # Records that do not say what they rest on may rest on anything.
+        # Records that do not say what they depend on may depend on anything.
         weights |= set(fits["fit"])
     artifacts = store.rows("artifacts")
     probed = artifacts["description"].map(_probed_cell)

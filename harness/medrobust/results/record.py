@@ -13,7 +13,7 @@ from ..contracts import Task
 
 @dataclass(frozen=True)
 class Record:
-    """What one cell left of every image, joined with the clean record of the same target and images.
+    """The results of one cell for every image, joined with the clean record of the same target and images.
 
     Attributes:
         task: `multiclass` or `multilabel`.
@@ -26,7 +26,7 @@ class Record:
         groups: group ids (patients) (n,), or None where unknown.
         target: the class a targeted attack asked for (an index, or a 0/1 vector for multi-label), else None.
         clean_more, adversarial_more: of a random model, logits of the draws after the first (n, draws - 1, outputs).
-        full: whether every image met the attack at full strength; False where it left once broken (`stop = "success"`).
+        full: whether every image was attacked to the end; False with `stop = "success"`: images leave once broken.
     """
 
     task: Task
@@ -44,7 +44,7 @@ class Record:
 
     @property
     def draws(self) -> int:
-        """Verdicts on each image: more than one of a random model."""
+        """Number of verdicts on each image: more than one for a random model."""
         return 1 if self.adversarial_more is None else 1 + self.adversarial_more.shape[1]
 
     def draw(self, number: int) -> Record:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from ..contracts import AXES
+from ..contracts import AXES, TRAINED
 
 VERSION = 3
 """Version of the schema; a store of another version is refused, not guessed at."""
@@ -13,12 +13,16 @@ CELLS = pa.schema(
     [
         pa.field("cell", pa.string(), nullable=False),
         *(pa.field(axis, pa.string()) for axis in AXES),
+        pa.field("architecture", pa.string()),  # the model without its parameters
+        pa.field("init", pa.string()),  # random, imagenet, the file of a checkpoint, or the images of a pre-training
+        *(pa.field(f"surrogate_{name}", pa.string()) for name in TRAINED),  # empty in a white-box setting
         pa.field("status", pa.string(), nullable=False),  # ok, invalid, failed
         pa.field("reason", pa.string()),
         pa.field("task", pa.string()),
         pa.field("classes", pa.list_(pa.string())),
         pa.field("clean", pa.string()),  # identity of the clean record
         pa.field("target", pa.string()),
+        pa.field("source", pa.string()),  # identity of the model that the attack sees: the target or a surrogate
         pa.field("target_class", pa.int32()),  # index of the class a targeted attack asked for
         pa.field("norm", pa.string()),
         pa.field("eps", pa.float64()),  # resolved radius, pixels in [0, 1]
@@ -42,6 +46,7 @@ CELLS = pa.schema(
         pa.field("samples", pa.string()),  # the key of its samples; null where it has none
         pa.field("step", pa.string()),
         pa.field("identity", pa.string()),  # JSON of everything the identity rests on
+        pa.field("definition", pa.string()),  # JSON, as a grid writes the cell: from it the cell comes back
         pa.field("versions", pa.string()),  # JSON
         pa.field("hardware", pa.string()),
         pa.field("created", pa.timestamp("us", tz="UTC")),

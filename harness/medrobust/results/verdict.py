@@ -1,4 +1,4 @@
-"""The host's verdict on adversarial images: what comes from a plugin is checked, never believed."""
+"""The host's verdict on adversarial images: what a plugin returns is checked, never trusted."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class Norms:
 
 
 class InvalidImagesError(PluginError):
-    """What an attack returned breaks its budget or the contract; the message says which rule, and by how much."""
+    """What an attack returned violates its budget or the contract; the message says which rule, and by how much."""
 
 
 @dataclass(frozen=True)
 class Verified:
-    """Adversarial images that keep the rules: float32 (n, c, h, w), with their realised norms."""
+    """Adversarial images that passed the checks: float32 (n, c, h, w), with their realised norms."""
 
     images: Tensor
     norms: Norms

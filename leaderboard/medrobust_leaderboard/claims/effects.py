@@ -11,7 +11,7 @@ from medrobust.api import METRICS
 
 from ..labels import Row, agree, matches
 from .estimates import RESAMPLES, EffectEstimate, apart, difference, effect_of, over_repetitions
-from .members import Family, Item, by_seed, cells_of, chosen, distinct, missing_records, spread
+from .members import Family, Item, by_seed, cells_of, distinct, missing_records, planned_matches, spread
 from .specs import BoundClaim, Claim, ComparisonClaim, TrendClaim
 
 DRAWS_PER_MEMBER = 50
@@ -87,7 +87,7 @@ def _complete(*families: Family) -> bool:
 
 def _bound(claim: BoundClaim, items: Sequence[Item]) -> Gathered:
     result = Gathered()
-    selected = chosen(spread(items, claim.metric), claim.where)
+    selected = planned_matches(spread(items, claim.metric), claim.where)
     _note_missing(result, selected)
     for family in distinct(by_seed(selected)):
         if _complete(family):
@@ -101,8 +101,8 @@ def _comparison(claim: ComparisonClaim, items: Sequence[Item]) -> Gathered:
     result = Gathered()
     names = (claim.metric, claim.right_metric or claim.metric)
     sides = [spread(items, name) for name in names]
-    lefts = by_seed(chosen(sides[0], claim.where, claim.left))
-    rights = by_seed(chosen(sides[1], claim.where, claim.right))
+    lefts = by_seed(planned_matches(sides[0], claim.where, claim.left))
+    rights = by_seed(planned_matches(sides[1], claim.where, claim.right))
     _note_missing(result, [item for family in (*lefts, *rights) for item in family.values()])
     pairs = _pairs(claim, lefts, rights, names)
     paired, all_lefts = {cells_of(one) for one, _ in pairs}, {cells_of(one) for one in lefts}
@@ -176,7 +176,9 @@ def _trend(claim: TrendClaim, items: Sequence[Item]) -> Gathered:
     result = Gathered()
     along = {claim.along: claim.order} if claim.order else {}
     selected = [
-        item for item in chosen(spread(items, claim.metric), claim.where, dict(along)) if item.row.get(claim.along)
+        item
+        for item in planned_matches(spread(items, claim.metric), claim.where, dict(along))
+        if item.row.get(claim.along)
     ]
     _note_missing(result, selected)
     series: dict[tuple[str, ...], list[Family]] = {}

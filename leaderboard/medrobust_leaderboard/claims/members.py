@@ -30,7 +30,7 @@ class Item:
         record: its record, or None.
         absent: why there is no record.
         excluded: why the grid has no such cell; empty for a cell that was planned.
-        substituted: whether data or model stand for the paper's.
+        substituted: whether data or model replace the paper's.
         index: position in a metric with an axis.
     """
 
@@ -93,7 +93,7 @@ def spread(items: Iterable[Item], metric: str) -> list[Item]:
     ]
 
 
-def chosen(items: Iterable[Item], *selections: Where) -> list[Item]:
+def planned_matches(items: Iterable[Item], *selections: Where) -> list[Item]:
     """The planned items that match one table of every selection."""
     return [
         item

@@ -1,4 +1,4 @@
-"""Claims in the terminal: verdict and sentence, and below it what the verdict rests on."""
+"""Claims in the terminal: verdict and sentence, and below it the numbers behind the verdict."""
 
 from __future__ import annotations
 

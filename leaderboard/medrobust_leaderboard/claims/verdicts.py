@@ -10,7 +10,7 @@ leaves it undecided. Then, by quantifier:
   correction.
 - `average` is one test of the mean.
 
-A claim of which a part is missing is not said to hold; only a contradiction of `all` stands without the rest.
+A claim of which a part is missing cannot hold; only a contradiction of `all` needs no other part.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ..labels import Row, tables
 from ..selection import Selected
 from .effects import Gathered, Member, gather
 from .estimates import EffectEstimate, Tested, above, average, below, within
-from .members import Item, chosen, items_of, missing_labels, problems_of, spread, wanted, with_records
+from .members import Item, items_of, missing_labels, planned_matches, problems_of, spread, wanted, with_records
 from .specs import LEVEL, PENDING, BoundClaim, Claim, ComparisonClaim, TrendClaim
 
 Verdict = Literal["holds", "does not hold", "undecided", "cannot be tested here"]
@@ -33,7 +33,7 @@ Verdict = Literal["holds", "does not hold", "undecided", "cannot be tested here"
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """A claim with its verdict and what that rests on.
+    """A claim with its verdict and the numbers behind it.
 
     Attributes:
         effect: of the average, or of the member that decides: the one that contradicts most clearly, else the least
@@ -44,7 +44,7 @@ class Finding:
         n: smallest number of images behind a member.
         missing: what a test would need; empty if nothing.
         undefined: how many members have no number, and why.
-        substituted: whether any record rests on data or models that stand for the paper's.
+        substituted: whether any record is of data or models that replace the paper's.
     """
 
     claim: Claim
@@ -213,5 +213,5 @@ def _concerned(claim: Claim, items: Sequence[Item]) -> list[Item]:
     cells: set[str] = set()
     for name in claim.metrics.values():
         for table in wanted(claim):
-            cells |= {item.cell for item in chosen(spread(items, name), table)}
+            cells |= {item.cell for item in planned_matches(spread(items, name), table)}
     return [item for item in items if item.cell in cells]

@@ -1,4 +1,4 @@
-"""How verdicts are put into words, for terminal and page alike."""
+"""Verdicts in words, for terminal and page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..render.numbers import MINUS
 from .specs import BoundClaim, Claim, ComparisonClaim
 from .verdicts import Finding, Verdict
 
-ON_SUBSTITUTES: Final = "On substituted data or models a verdict is about the substitutes, not about the paper's own."
+ON_SUBSTITUTES: Final = "On substituted data or models, a verdict is about the substitutes, not about the paper's own."
 
 _FORMS: Final[Mapping[Verdict, tuple[str, str]]] = {
     "holds": ("holds", "hold"),
@@ -31,14 +31,14 @@ def summarize_claims(findings: Sequence[Finding]) -> str:
 
 
 def describe(finding: Finding) -> list[str]:
-    """What a verdict rests on: effect and interval, what was asked for, counts, n, section, what is missing."""
+    """The numbers behind a verdict: effect and interval, what is claimed, counts, n, section, what is missing."""
     parts = []
     if finding.effect is not None:
         parts.append(f"{effect_text(finding)} {interval_text(finding)}".strip())
         parts.append(border_text(finding.claim))
     if finding.members > 1:
-        against = f", {finding.contradicted} against" if finding.contradicted else ""
-        parts.append(f"{finding.supported} of {finding.members} in favour{against}")
+        against = f", contradicted by {finding.contradicted}" if finding.contradicted else ""
+        parts.append(f"supported by {finding.supported} of {finding.members}{against}")
     if finding.n is not None:
         parts.append(f"n = {finding.n}")
     parts.append(section_text(finding))
@@ -47,7 +47,7 @@ def describe(finding: Finding) -> list[str]:
     if finding.missing:
         parts.append(f"needs {finding.missing}")
     if finding.claim.reading and finding.effect is not None:
-        parts.append(f"reading: {finding.claim.reading}")
+        parts.append(f"interpretation: {finding.claim.reading}")
     return parts
 
 
@@ -61,9 +61,9 @@ def effect_text(finding: Finding) -> str:
         return number
     if claim.quantifier == "average":
         return f"mean of {finding.members}: {number}"
-    which = "middle"
+    which = "median"
     if claim.quantifier == "all":
-        which = "most contrary" if finding.contradicted else "weakest"
+        which = "strongest contradiction" if finding.contradicted else "weakest"
     place = f" ({finding.decisive})" if finding.decisive else ""
     return f"{which} of {finding.members}{place}: {number}"
 
@@ -78,7 +78,7 @@ def interval_text(finding: Finding) -> str:
 
 
 def border_text(claim: Claim) -> str:
-    """What a claim asks of its effect."""
+    """What a claim says about its effect."""
     if isinstance(claim, BoundClaim):
         at_most = claim.at_most is not None
         border = claim.at_most if claim.at_most is not None else claim.at_least or 0.0
@@ -93,7 +93,7 @@ def border_text(claim: Claim) -> str:
 
 
 def section_text(finding: Finding) -> str:
-    """Labels the paper says it, and whether what was tested is the paper's."""
+    """Where the paper says it, and whether substitutes were tested."""
     section = finding.claim.section
     where = f"section {section}" if section[:1].isdigit() else section
     return f"{where}; on substitutes" if finding.substituted else where
@@ -102,7 +102,7 @@ def section_text(finding: Finding) -> str:
 def as_facts(finding: Finding) -> dict[str, object]:
     """A finding as the page takes it."""
     number = finding.n
-    several = f"{number} ({finding.supported} of {finding.members} in favour)" if finding.members > 1 else number
+    several = f"{number} (supported by {finding.supported} of {finding.members})" if finding.members > 1 else number
     effect = effect_text(finding)
     return {
         "id": finding.claim.id,

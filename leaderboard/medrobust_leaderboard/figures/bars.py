@@ -18,7 +18,7 @@ WIDTH_OF_GROUP = 0.78
 
 @dataclass(frozen=True, kw_only=True)
 class BarSeries:
-    """One bar in each group; None is no bar.
+    """One bar in each group; None leaves a group without a bar.
 
     Attributes:
         low, high: ends of the interval of each bar, or empty.

@@ -25,8 +25,8 @@ class Tile:
     Attributes:
         pixels: (h, w), (h, w, 1) or (h, w, 3); uint8 or uint16 over its range, or float in [0, 1] for an image.
         title: above the image; caption: below it, such as the predicted class.
-        kind: a "perturbation" has any range and is scaled from its least value (black) to its greatest (white), so
-            that it can be seen at all.
+        kind: a "perturbation" has any range and is scaled from its least value (black) to its greatest (white), to
+            make it visible.
     """
 
     pixels: Pixels = field(compare=False, repr=False)

@@ -21,7 +21,7 @@ class SavedFigure:
     csv: Path
 
     @classmethod
-    def at(cls, path_stem: Path) -> SavedFigure:
+    def of(cls, path_stem: Path) -> SavedFigure:
         """The files of a figure at a path without a suffix."""
         # Not with_suffix: a stem such as "fig4_eps0.3" has a dot of its own.
         return cls(*(path_stem.parent / f"{path_stem.name}.{kind}" for kind in ("png", "svg", "csv")))
@@ -41,7 +41,7 @@ def save(figure: Figure, data: Sequence[Mapping[str, object]], path_stem: Path |
     """
     stem = Path(path_stem)
     stem.parent.mkdir(parents=True, exist_ok=True)
-    saved = SavedFigure.at(stem)
+    saved = SavedFigure.of(stem)
     with drawing_style():
         figure.savefig(saved.png, dpi=200)
         # The places found for the first file serve the second; finding them takes longer than drawing.

@@ -23,9 +23,9 @@ FIELDS: Final = (
 
 
 def to_csv(table: Table) -> str:
-    """The table's cells in order: row keys, column keys, then `FIELDS`; an empty field is no number.
+    """The table's cells in order: row keys, column keys, then `FIELDS`; an empty field means no number.
 
-    Numbers are on the scale of records (0.8762) whatever unit the table shows.
+    Numbers are on the scale of records (0.8762) in every unit that the table shows.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

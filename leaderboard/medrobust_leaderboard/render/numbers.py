@@ -1,4 +1,4 @@
-"""How numbers, marks, footnotes and legends are written; every renderer takes its words from here."""
+"""How numbers, marks, footnotes and legends are written, for all renderers."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def blank_repeats(keys: tuple[Key, ...]) -> list[Key]:
     for index, key in enumerate(keys):
         above = keys[index - 1] if index else ()
         same = [key[: level + 1] == above[: level + 1] for level in range(len(key))]
-        # The innermost label always stays: it is what tells the rows apart.
+        # The innermost label always stays: it distinguishes the rows.
         blanked.append(tuple("" if same[level] and level < len(key) - 1 else label for level, label in enumerate(key)))
     return blanked
 

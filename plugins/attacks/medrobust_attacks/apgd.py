@@ -26,17 +26,17 @@ class APGD(IterativeAttack):
     """Auto-PGD: the step starts at twice the radius and halves, image by image, where the loss stopped rising.
 
     Croce, Hein, "Reliable evaluation of adversarial robustness with an ensemble of diverse parameter-free attacks",
-    ICML 2020, algorithm 1. Where a step is halved, an image goes on from the best point found. It begins at a uniformly
-    drawn point of the ball. What it yields is the best point so far: broken before unbroken, then by the loss.
+    ICML 2020, algorithm 1. When its step is halved, an image continues from the best point found. The search begins at
+    a uniformly drawn point of the ball and yields the best point so far: broken before unbroken, then by the loss.
 
     Attributes:
         steps: steps, each with a gradient, after that of the start (cumulative).
         loss: `ce`, the goal's cross-entropy, or `dlr`, the difference of logits over their spread (section 4).
-        rank: 0 leaves the label; r steers to the class with the r-th largest clean logit among the others, by the
-            targeted form of `dlr` (section 5).
-        schedule: number of steps that the checks are laid out for. It does not follow `steps`, so that fewer of them
-            are a prefix.
-        draws: gradients of a random model are means over so many draws (expectation over transformation).
+        rank: 0 moves away from the label; r moves towards the class with the r-th largest clean logit among the
+            others, by the targeted form of `dlr` (section 5).
+        schedule: number of steps that the checks are planned for. It does not depend on `steps`, so that a run of fewer
+            steps is a prefix.
+        draws: number of draws over which gradients of a random model are averaged (expectation over transformation).
     """
 
     name: ClassVar[str] = "apgd"
@@ -51,7 +51,7 @@ class APGD(IterativeAttack):
 
     def __post_init__(self) -> None:
         if self.rank and self.loss != "dlr":
-            raise ValueError('a rank steers by the difference of logits; write loss = "dlr"')
+            raise ValueError('rank needs the loss "dlr"; write loss = "dlr"')
 
     def iterates(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Steps:
         rivals = rival_classes(classifier.logits(images), goal, self.rank) if self.rank else None
@@ -78,7 +78,7 @@ class APGD(IterativeAttack):
 
 @dataclass
 class _State:
-    """Where each image stands; the first dimension of every tensor is that of the images in play."""
+    """The state of each image; the first dimension of every tensor is that of the images that are left."""
 
     images: Tensor
     rivals: Tensor | None

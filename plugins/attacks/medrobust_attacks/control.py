@@ -1,4 +1,4 @@
-"""Controls: perturbations that know nothing of the model."""
+"""Controls: perturbations that do not depend on the model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .geometry import NORMS, random_point, sphere_point
 
 @dataclass(frozen=True)
 class Noise(Attack):
-    """Random noise at the budget's radius: what an attack must beat to be one.
+    """Random noise at the budget's radius: a control that every attack should beat.
 
     Attributes:
         distribution: `surface` (a random sign of eps per pixel for linf, a random direction of length eps for l2) or

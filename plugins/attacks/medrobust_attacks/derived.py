@@ -16,7 +16,7 @@ _ANY = ThreatModel(norms=frozenset(get_args(Norm)), minimal=True)
 class Shuffled(DerivedAttack):
     """The adversarial perturbation with its values shuffled within each image, over pixels and channels.
 
-    A control: the same values and norms, without the structure (wetstein2020, section 2.1). Where there is a box, the
+    A control: the same values and norms without the structure (wetstein2020, section 2.1). If the budget has a box, the
     image is clipped to it, which can only shorten the perturbation.
 
     Attributes:
@@ -37,9 +37,9 @@ class Shuffled(DerivedAttack):
 
 @dataclass(frozen=True)
 class Rounded(DerivedAttack):
-    """Adversarial images as an 8-bit file would keep them: rounded to 256 grey levels.
+    """Adversarial images as an 8-bit file would store them: rounded to 256 grey levels.
 
-    The perturbation may grow by up to a level a pixel; say so in the budget (`slack=1/255`).
+    The perturbation may grow by up to one level per pixel; allow it in the budget (`slack=1/255`).
 
     Attributes:
         of: the attack whose images are rounded.

@@ -19,8 +19,8 @@ from .square import Square
 class WorstCase(Ensemble):
     """The worst of several attacks, image by image: an image is robust only where each of them fails.
 
-    Members run cheapest first. Where only success is asked for (`stop = "success"`), each gets the images that those
-    before it have left unbroken. A member that is listed twice starts again with other random numbers.
+    Members run cheapest first. With `stop = "success"`, each gets the images that those before it have left unbroken. A
+    member that is listed twice starts again with other random numbers.
 
     Attributes:
         of: the attacks, in any order.
@@ -44,14 +44,13 @@ class AutoAttack(Ensemble):
     """AutoAttack, standard version, for linf: Auto-PGD on cross-entropy and towards classes, FAB, Square attack.
 
     Croce, Hein, "Reliable evaluation of adversarial robustness with an ensemble of diverse parameter-free attacks",
-    ICML 2020, section 5. The class-wise members take the classes with the largest clean logits, at most `targets`. A
-    model with two classes has one other class, and the difference of logits ratio no third logit: its margin stands for
-    it, so that two classes are no exception.
+    ICML 2020, section 5. The class-wise members take the classes with the largest clean logits, at most `targets`. With
+    two classes there is one other class and no third logit for the difference of logits ratio; the margin replaces it.
 
     Attributes:
-        steps: of each Auto-PGD and FAB.
-        queries: of the Square attack.
-        targets: other classes that Auto-PGD and FAB steer to, as far as the model has them.
+        steps: number of steps of each Auto-PGD and FAB.
+        queries: number of queries of the Square attack.
+        targets: number of other classes that Auto-PGD and FAB move towards, if the model has so many.
     """
 
     name: ClassVar[str] = "autoattack"

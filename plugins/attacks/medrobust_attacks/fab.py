@@ -30,9 +30,10 @@ class FAB(IterativeAttack):
     """Fast adaptive boundary attack, targeted form: the smallest perturbation that crosses to one other class.
 
     Croce, Hein, "Minimally distorted adversarial examples with a fast adaptive boundary attack", ICML 2020, algorithm
-    1, for one class at a time, as in AutoAttack. Each step goes to the linearised boundary between the label and the
-    class, and is drawn towards the projection of the image itself. For a radius, it yields the closest image found that
-    is broken and within it, else the image; for `min`, the closest that is broken.
+    1, for one class at a time, as in AutoAttack; `rank` selects another one. Each step goes to the linearised boundary
+    between the label and the class, and is drawn towards the projection of the image itself. For a
+    radius, it yields the closest image found that is broken and within it, else the image; for `min`, the closest that
+    is broken.
 
     Attributes:
         steps: steps, each with a gradient and a forward pass (cumulative).

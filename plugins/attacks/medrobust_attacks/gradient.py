@@ -25,10 +25,10 @@ from medrobust import (
 from .geometry import NORMS, corners, laid_out_as, project, radius, random_point, steepest
 
 Draws = Annotated[int, Field(ge=1)]
-"""Draws of a random model that a gradient is averaged over."""
+"""Number of draws of a random model over which a gradient is averaged."""
 
 Steps = Generator[Tensor, Tensor | None, None]
-"""Points after each step; answered with a mask of the images still in play, or with nothing."""
+"""Points after each step; the answer is a mask of the images that are left, or nothing."""
 
 
 def ascend(
@@ -76,7 +76,7 @@ class FGSM(Attack):
     the normalised gradient (fast gradient method).
 
     Attributes:
-        draws: gradients of a random model are means over so many draws (expectation over transformation).
+        draws: number of draws over which gradients of a random model are averaged (expectation over transformation).
     """
 
     name: ClassVar[str] = "fgsm"
@@ -94,12 +94,12 @@ class BIM(IterativeAttack):
     """Basic iterative method: FGSM in small steps from the clean image, kept inside the ball.
 
     Kurakin, Goodfellow, Bengio, "Adversarial examples in the physical world", 2017. The defaults are those of ma2020
-    (section 3.2): 40 steps of eps/40, with which the ball is never left.
+    (section 4.1): 40 steps of eps/40, with which the ball is never left.
 
     Attributes:
         steps: number of steps (cumulative).
         step_size: length of a step in the budget's norm.
-        draws: gradients of a random model are means over so many draws (expectation over transformation).
+        draws: number of draws over which gradients of a random model are averaged (expectation over transformation).
     """
 
     name: ClassVar[str] = "bim"
@@ -119,13 +119,13 @@ class PGD(IterativeAttack):
     """Projected gradient descent on the negative loss, from a random point of the ball.
 
     Madry et al., "Towards deep learning models resistant to adversarial attacks", ICLR 2018. The defaults are those of
-    ma2020 (section 3.2): 20 steps of eps/10.
+    ma2020 (section 4.1): 20 steps of eps/10.
 
     Attributes:
         steps: number of steps (cumulative).
         step_size: length of a step in the budget's norm.
         random_start: begin at a uniformly drawn point of the ball, else at the clean image.
-        draws: gradients of a random model are means over so many draws (expectation over transformation).
+        draws: number of draws over which gradients of a random model are averaged (expectation over transformation).
     """
 
     name: ClassVar[str] = "pgd"

@@ -55,7 +55,7 @@ def dlr_loss(goal: Goal, rivals: Tensor | None = None) -> Loss:
 
     Args:
         goal: with class labels (n,); a targeted one asks for the margin of its class over the others.
-        rivals: classes (n,) to steer to, away from the goal's labels; None steers to the largest of the others.
+        rivals: classes (n,) to move towards, away from the goal's labels; None takes the largest of the others.
     """
     gained = margin_loss(goal, torch.inf) if rivals is None else lead(goal, rivals)
 
@@ -87,7 +87,7 @@ def rival_classes(logits: Tensor, goal: Goal, rank: int) -> Tensor:
         PluginError: if there are too few classes, or the goal asks for a class of its own.
     """
     if isinstance(goal, Targeted):
-        raise PluginError(f"rank = {rank} chooses a class to steer to, and the goal asks for one; leave the rank out")
+        raise PluginError(f"rank = {rank} selects a class, but the goal is targeted already; leave rank out")
     if rank >= logits.shape[1]:
         raise PluginError(f"rank = {rank} needs {rank + 1} classes or more, the model has {logits.shape[1]}")
     others = logits.scatter(1, goal.labels[:, None], -torch.inf)
@@ -99,15 +99,15 @@ class CWLinf(IterativeAttack):
     """Projected gradient descent on Carlini and Wagner's margin max(z_y - max_(i != y) z_i, -kappa).
 
     Carlini, Wagner, "Towards evaluating the robustness of neural networks", 2017, in the linf form of ma2020 (section
-    3.2): 20 steps of eps/10 from the clean image. ma2020 states no kappa; its released scripts pass 100, at which the
+    4.1): 20 steps of eps/10 from the clean image. ma2020 states no kappa; its released scripts pass 100, at which the
     hinge never saturates.
 
     Attributes:
         steps: number of steps (cumulative).
         step_size: length of a step in the budget's norm.
-        kappa: margin beyond which an image is left alone, in logits.
-        zero_own: let 0 stand for the own class among the others, as ma2020's code does; a fidelity switch.
-        draws: gradients of a random model are means over so many draws (expectation over transformation).
+        kappa: margin beyond which an image is not moved, in logits.
+        zero_own: include a 0 for the own class among the others, as ma2020's code does.
+        draws: number of draws over which gradients of a random model are averaged (expectation over transformation).
     """
 
     name: ClassVar[str] = "cw-linf"

@@ -23,21 +23,20 @@ _HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 
 @dataclass(frozen=True)
 class Square(IterativeAttack):
-    """Square attack in its linf form: a square of each image is moved to a corner of the ball, and kept if that helps.
+    """Square attack in its linf form: random squares of an image move to a corner of the ball, and stay if that helps.
 
     Andriushchenko, Croce, Flammarion, Hein, "Square attack: a query-efficient black-box adversarial attack via random
     search", ECCV 2020, algorithms 1 and 2. It begins with vertical stripes of +-eps; a query draws a place, and a sign
     per channel, for each image of its own. The objective is the margin between the true class and the best other one;
     for targeted goals and several labels it is the goal's cross-entropy.
 
-    Images already broken go on to larger margins, unless the run asks for success only (`stop = "success"`), where they
-    leave as in the paper.
+    Images that are broken continue to larger margins; with `stop = "success"` they leave, as in the paper.
 
     Attributes:
         queries: forward passes per image (cumulative), the first of which sees the stripes.
         start_share: share of an image's pixels in the first squares, in (0, 1].
         schedule: queries over which squares shrink, down to 1/512 of the first; the paper's schedule is for 10,000,
-            AutoAttack stretches it over its 5,000. It does not follow `queries`, so that fewer of them are a prefix.
+            AutoAttack stretches it over its 5,000. It does not depend on `queries`, so that a run of fewer is a prefix.
     """
 
     name: ClassVar[str] = "square"

@@ -59,8 +59,8 @@ class UAP(IterativeUniversalAttack):
 
     Moosavi-Dezfooli et al., "Universal adversarial perturbations", CVPR 2017, with one FGSM step in place of DeepFool
     as in hirano2021; targeted as in Hirano, Takemoto, "Simple iterative method for generating targeted universal
-    adversarial perturbations", 2020. Non-targeted, it moves images away from the model's own predictions, whatever the
-    true labels are. A step is accepted if it changes the prediction of its image (targeted: to the target); accepted
+    adversarial perturbations", 2020. Untargeted, it moves images away from the model's own predictions, not from the
+    true labels. A step is accepted if it changes the prediction of its image (targeted: to the target); accepted
     steps add up and are projected on the ball. A perturbation that stays zero is a result: no step was accepted. Where
     the budget has a box, the model sees images clipped to it; the papers have none (`box=none`).
 
@@ -70,12 +70,12 @@ class UAP(IterativeUniversalAttack):
     Attributes:
         chunks: parts of the crafting images that are taken in order, the perturbation carried over (cumulative); 1 or
             more, 100 in minagi2022.
-        chunk_size: images a chunk, 1,000 in minagi2022; 0 for all crafting images, in one chunk.
+        chunk_size: images per chunk, 1,000 in minagi2022; 0 for all crafting images in one chunk.
         passes: passes over each chunk, in a fresh random order each; 15 in hirano2021, 1 in minagi2022.
-        step_size: length of the FGSM step per pixel, whatever the norm of the budget.
+        step_size: length of the FGSM step per pixel, for every norm of the budget.
         delta: passes end when a share of 1 - delta of the chunk is fooled (targeted: predicted as the target).
         order: `batched` or `sequential`.
-        batch: images a batch, with `order = "batched"`.
+        batch: images per batch, with `order = "batched"`.
         grad_from: `logits`, or `probs_clipped` for a loss of probabilities clipped at 1e-7, as hirano2021's released
             code had it: saturated images then have no gradient.
     """
@@ -94,7 +94,7 @@ class UAP(IterativeUniversalAttack):
 
     def __post_init__(self) -> None:
         if self.chunks > 1 and not self.chunk_size:
-            raise ValueError(f"chunks = {self.chunks} needs chunk_size, the images a chunk (minagi2022: 1000)")
+            raise ValueError(f"chunks = {self.chunks} needs chunk_size, the images per chunk (1000 in minagi2022)")
 
     def iterates(
         self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG
@@ -129,10 +129,10 @@ class UAP(IterativeUniversalAttack):
 
 @dataclass(frozen=True)
 class RandomUAP(UniversalAttack):
-    """A random perturbation of all images: what a UAP must beat (hirano2021, Methods).
+    """A random perturbation of all images: the control of a UAP (hirano2021, Methods).
 
     For l2, a point drawn uniformly from the sphere of radius eps; for linf, each pixel drawn uniformly from
-    [-eps, eps], as in ART, with which hirano2021 drew it. One draw, which follows from the seed.
+    [-eps, eps], as in ART, which hirano2021 used. One draw, determined by the seed.
     """
 
     name: ClassVar[str] = "random-uap"

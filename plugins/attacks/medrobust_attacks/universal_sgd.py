@@ -52,13 +52,13 @@ class Adam:
 class StochasticUAP(IterativeUniversalAttack):
     """Universal perturbation by projected stochastic gradient ascent of the mean loss, clipped per image.
 
-    Shafahi et al., "Universal adversarial training", AAAI 2020, section 3. The clip keeps images that are fooled long
-    since from ruling the mean. Non-targeted, the loss is that of the model's own predictions, whatever the true labels
-    are; targeted, the cross-entropy of the target is descended, for which no clip is needed.
+    Shafahi et al., "Universal adversarial training", AAAI 2020, section 3. The clip keeps images that are fooled
+    from dominating the mean. Untargeted, the loss is that of the model's own predictions, not of the true labels;
+    targeted, the cross-entropy of the target is descended, which needs no clip.
 
     Attributes:
         epochs: passes over the crafting images, in a fresh random order each (cumulative).
-        batch: images a step.
+        batch: images per step.
         step_size: length of a step in the budget's norm.
         clip: largest loss that counts, in nats.
         optimizer: `sgd` steps along the sign (linf) or the normalised mean gradient (l2), `adam` along Adam's

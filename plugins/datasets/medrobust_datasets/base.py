@@ -27,14 +27,14 @@ class FileDataset(Dataset):
     """Image files on disk.
 
     Attributes:
-        size: side of the square images in pixels; oblong images are squeezed.
+        size: side of the square images in pixels; images that are not square are scaled to it.
         channels: 1 (grey) or 3 (RGB).
         resample: `bilinear` with antialiasing, or `nearest`.
         center: share of each side kept before resizing, cut from the centre (224/256 = 0.875 in wetstein2020).
         val: share of the training images held out as `val`, by whole groups and stratified by class, where the
             publisher names no val split.
         test: share of all images held out as `test`, likewise, where the publisher names no splits.
-        splits: lists that replace the publisher's splits: a path with `{split}` for one list a split (such as
+        splits: lists that replace the publisher's splits: a path with `{split}` for one list per split (such as
             `splits/hirano2021/melanoma_{split}.csv`), or one CSV with the columns file and split. Images in no list are
             left out.
         on_corrupt: `error`, or `skip` to leave unreadable images out, counted in a warning.

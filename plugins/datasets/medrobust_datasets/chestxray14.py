@@ -87,7 +87,7 @@ class ChestXray14(FileDataset):
             if (label := self._label(labels)) is not None
         )
         if not samples:
-            raise DataError(f"{table} has no image with a single one of the labels {', '.join(self.subset)}.")
+            raise DataError(f"{table} has no image with exactly one of the labels {', '.join(self.subset)}.")
         task: Task = "multiclass" if self.subset else "multilabel"
         return Survey(root, samples, self.subset or LABELS[: self.outputs], task, (table, *lists))
 

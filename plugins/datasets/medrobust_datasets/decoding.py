@@ -34,7 +34,7 @@ class Decoder:
     """How one file becomes `size` x `size` pixels.
 
     Attributes:
-        size: side in pixels of the square result; an oblong image is squeezed.
+        size: side in pixels of the square result; an image that is not square is scaled to it.
         channels: 1 (luminance) or 3 (RGB).
         resample: `bilinear` with antialiasing, or `nearest` (the default of Keras, which some papers used).
         center: share of each side that is kept, cut from the centre before resizing.

@@ -16,17 +16,16 @@ from .tables import Row, listing, read_table, require_files, require_known, requ
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFolder(FileDataset):
-    """A folder of images: one folder a class, with or without split folders above, or a CSV that says more.
+    """A folder of images: a folder per class, with or without split folders above, or a CSV with labels and splits.
 
     Layouts: `path/{train,val,test}/{class}/*`, or `path/{class}/*`, whose test and val splits are then held out by
-    group. Classes are the folder names in alphabetical
-    order. With a CSV exactly the listed files are used.
+    group. Classes are the folder names in alphabetical order. With a CSV, exactly the listed files are used.
 
     Attributes:
         path: the folder, absolute or below the data root.
-        csv: CSV with the column file (relative to `path`, with forward slashes) and any of label, split (train, val,
-            test) and group (patient); it lies in `path` or below the data root. What it does not say, the folders say.
-        classes: class names in index order; a label that is none of them is an error. Empty for those found.
+        csv: CSV in `path` or below the data root, with the column file (relative to `path`, with forward slashes) and
+            any of label, split (train, val, test) and group (patient). The folders give what it does not.
+        classes: class names in index order; any other label is an error. If empty, the names that are found.
         group_pattern: regular expression whose first parenthesis finds the patient in the relative path, such as
             `(\\d+)_(left|right)`.
     """

@@ -26,12 +26,12 @@ class Isic2018(FileDataset):
     """Dermoscopic images of HAM10000 as published for the ISIC 2018 challenge, task 3 (10,015 images).
 
     Layout below `path`: `ISIC2018_Task3_Training_Input/*.jpg`, and in `ISIC2018_Task3_Training_GroundTruth` the one-hot
-    `..._GroundTruth.csv` and, to know the lesions, `..._LesionGroupings.csv`. The publisher names no splits: by default
+    `..._GroundTruth.csv` and, for the lesions, `..._LesionGroupings.csv`. The publisher names no splits: by default
     70 % train, 10 % val and 20 % test by lesion.
 
     Attributes:
         path: the folder, absolute or below the data root.
-        task: `7-class` (MEL, NV, BCC, AKIEC, BKL, DF, VASC), or `malignant`: MEL, BCC and AKIEC against the rest.
+        task: `7-class` (MEL, NV, BCC, AKIEC, BKL, DF, VASC), or `malignant`: MEL, BCC and AKIEC against the others.
     """
 
     name: ClassVar[str] = "isic2018"

@@ -37,8 +37,8 @@ def parse_name(file: Path) -> tuple[str, str]:
         if match := pattern.fullmatch(file.stem):
             return match["patient"], (match.groupdict().get("kind") or "NORMAL").upper()
     raise DataError(
-        f"{file}: the name says no patient; expected names such as person12_bacteria_46.jpeg, IM-0115-0001.jpeg or "
-        "BACTERIA-864208-0001.jpeg (for other names: dataset = 'image-folder')."
+        f"{file}: the file name contains no patient; expected names such as person12_bacteria_46.jpeg, "
+        "IM-0115-0001.jpeg or BACTERIA-864208-0001.jpeg (for other names: dataset = 'image-folder')."
     )
 
 
@@ -68,9 +68,8 @@ def survey_folders(root: Path, classes: tuple[str, ...], *, by_kind: bool) -> Su
 class KermanyXray(FileDataset):
     """Paediatric chest X-rays: normal, and bacterial or viral pneumonia (5,856 images, 2 releases).
 
-    Layout below `path`: `{train,test}/{NORMAL,PNEUMONIA}/*.jpeg`. Person numbers of the file names are the groups; the
-    publisher's train and test folders are kept although some numbers are in both. `val` is
-    held out of train by person.
+    Layout below `path`: `{train,test}/{NORMAL,PNEUMONIA}/*.jpeg`. The person numbers in file names are the groups; the
+    publisher's train and test folders are kept although some numbers are in both. `val` is held out of train by person.
 
     Attributes:
         path: the folder `chest_xray`, absolute or below the data root.

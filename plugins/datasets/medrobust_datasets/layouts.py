@@ -108,6 +108,6 @@ def first_group(pattern: str, path: str) -> str:
         raise DataError(f"group_pattern = {pattern!r} is not a valid regular expression: {error}.") from None
     if match is None or not match.groups() or match[1] is None:
         raise DataError(
-            f"group_pattern = {pattern!r} captures nothing in {path!r}; its first parenthesis must hold the patient."
+            f"group_pattern = {pattern!r} captures nothing in {path!r}; its first parenthesis must contain the patient."
         )
     return match[1]

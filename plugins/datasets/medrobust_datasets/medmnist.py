@@ -69,8 +69,8 @@ def _short(value: Any) -> Any:
 class MedMnist(Dataset):
     """Any 2-D set of MedMNIST from its `{subset}mnist.npz` or `{subset}mnist_{size}.npz`.
 
-    The file lies in the folder `medmnist` of the data root; where it is absent and the package `medmnist` is installed,
-    that downloads it there. Splits are the publisher's; no patients are known.
+    The file is in the folder `medmnist` of the data root; if it is missing, the package `medmnist`, where installed,
+    downloads it. Splits are the publisher's; patients are not known.
 
     Attributes:
         subset: `path`, `chest` (multi-label), `derma`, `oct`, `pneumonia`, `retina`, `breast`, `blood`, `tissue`,
@@ -134,7 +134,7 @@ class MedMnist(Dataset):
             )
         if labels.min() < 0 or labels.max() > highest:
             found = f"{labels.min()} to {labels.max()}"
-            raise DataError(f"{path}: labels reach from {found}; {self.title} knows 0 to {highest}.")
+            raise DataError(f"{path}: labels range from {found}; {self.title} has 0 to {highest}.")
         return labels.astype(np.int64) if multilabel else labels[:, 0].astype(np.int64)
 
     def _find(self, source: DataSource) -> Path:

@@ -1,4 +1,4 @@
-"""Natural images: sources to craft universal perturbations from (minagi2022), and to pre-train on."""
+"""Natural images, to craft universal perturbations on (minagi2022) and to pre-train on."""
 
 from __future__ import annotations
 

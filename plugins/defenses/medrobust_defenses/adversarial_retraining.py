@@ -29,20 +29,20 @@ from medrobust import (
 class AdversarialRetraining(TrainingDefense):
     """Adversarial retraining with universal perturbations (hirano2021, section "Adversarial retraining").
 
-    An iteration fits several perturbations against the model as it is, leaves a random half of the training images
-    clean, adds one of the perturbations, picked at random, to each image of the other half, and tunes the model for a
-    few epochs on the true labels. The paper does not state the learning rate, nor whether augmentation, balancing and
-    optimiser carry over: the recipe's augmentation and balancing stay, the optimiser starts afresh, and the rate is the
-    middle one of the paper's schedule.
+    An iteration fits several perturbations against the current model, leaves a random half of the training images
+    clean, adds one of the perturbations, chosen at random, to each image of the other half, and trains the model for a
+    few epochs on the true labels. The paper states neither the learning rate nor whether augmentation, balancing and
+    optimiser are kept: here the recipe's augmentation and balancing are, the optimiser starts afresh, and the rate is
+    the middle one of the paper's schedule.
 
     Attributes:
         attack: the universal attack.
         budget: its budget; zeta refers to the training images.
-        target: class of targeted perturbations; empty for non-targeted ones.
-        iterations: iterations (cumulative; each one's model is a target of its own).
-        perturbations: perturbations an iteration; they differ by their random order.
-        epochs: epochs of tuning an iteration.
-        learning_rate: learning rate of the tuning.
+        target: class of targeted perturbations; empty for untargeted ones.
+        iterations: number of iterations (cumulative; the model after each is a target of its own).
+        perturbations: perturbations per iteration; they differ by their random order.
+        epochs: training epochs per iteration.
+        learning_rate: learning rate of these epochs.
     """
 
     name: ClassVar[str] = "adversarial-retraining"

@@ -1,4 +1,4 @@
-"""Adversarial training: every batch is attacked before the model learns from it."""
+"""Adversarial training: every batch is replaced by its adversarial images."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from medrobust import Attack, BudgetSpec, Classifier, ModelError, SampleRNG, Tra
 class AdversarialTraining(TrainingDefense):
     """Adversarial training (Madry et al., "Towards deep learning models resistant to adversarial attacks", ICLR 2018).
 
-    Each batch is replaced by adversarial images against the model as it is, away from the true labels. An epoch is an
-    iteration that is kept, so that a killed run goes on after it; the optimiser starts afresh with each.
+    Each batch is replaced by adversarial images against the current model, away from the true labels. The model is kept
+    after every epoch, so that an interrupted run continues from there; the optimiser starts afresh in each epoch.
 
     Attributes:
         attack: the attack per image.
         budget: its budget; zeta refers to the training images.
-        epochs: epochs, after the training by the model's own recipe.
-        learning_rate: first learning rate, of cosine decay over the epochs; 0 takes that of the model's recipe.
+        epochs: number of epochs, after the training by the model's own recipe.
+        learning_rate: first learning rate of a cosine decay over the epochs; 0 takes that of the model's recipe.
     """
 
     name: ClassVar[str] = "adversarial-training"

@@ -27,8 +27,8 @@ class _Quantise(nn.Module):
 class BitDepth(Preprocessing):
     """Bit-depth reduction (Xu, Evans, Qi, "Feature squeezing", NDSS 2018).
 
-    Rounding has no useful gradient, so gradient attacks on it fail without the model being robust (gradient masking):
-    judge it by transfer attacks.
+    Rounding has no useful gradient, so gradient attacks fail although the model is not robust (gradient masking):
+    evaluate it by transfer attacks (`surrogate = { defense = "none" }`).
 
     Attributes:
         bits: bits per channel, 1 to 8.

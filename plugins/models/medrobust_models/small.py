@@ -23,8 +23,7 @@ class SmallCNN(Model):
     """Three 3x3 convolutions with batch norm and ReLU, pooling by 2 between them, global pooling, one linear layer.
 
     Attributes:
-        width: channels of the first convolution, whose full-size activations cost most; the others have 4 and 8 times
-            as many.
+        width: channels of the first convolution, which costs most at full size; the others have 4 and 8 times as many.
     """
 
     name: ClassVar[str] = "small-cnn"

@@ -24,7 +24,7 @@ def _timm() -> Any:
 class TimmModel(Model):
     """An architecture of timm (Wightman, 2019) with global pooling and a new linear layer.
 
-    Inception-ResNet-V2, which torchvision lacks, is the one hirano2021 uses. One-channel images are tiled inside.
+    Inception-ResNet-V2, which hirano2021 uses, is not in torchvision. The model repeats one-channel images.
 
     Attributes:
         architecture: timm's name.
@@ -57,7 +57,7 @@ class TimmModel(Model):
         except Exception as error:  # noqa: BLE001 - hub, network and disk each raise their own
             raise ModelError(
                 f"timm cannot get the ImageNet weights of {self.architecture} ({type(error).__name__}); "
-                "go online once, or give a checkpoint of the whole model as init"
+                "connect to the internet once, or give a checkpoint of the whole model as init"
             ) from None
         own = network.state_dict()
         state = {k: v for k, v in pretrained.state_dict().items() if k in own and own[k].shape == v.shape}

@@ -31,7 +31,7 @@ def _models() -> Any:
 
 @dataclass(frozen=True)
 class TorchvisionModel(Model):
-    """An architecture of torchvision with its last layer replaced; one-channel images are tiled inside the model.
+    """An architecture of torchvision with its last layer replaced; the model repeats one-channel images.
 
     Attributes:
         architecture: torchvision's name.
@@ -116,7 +116,7 @@ class _Last:
 def _replace_head(network: nn.Module, architecture: str, last: _Last, *, pooled: bool) -> None:
     attribute = next((a for a in _HEADS if isinstance(getattr(network, a, None), nn.Module)), None)
     if attribute is None:
-        raise ModelError(f"{architecture} has no head that could be replaced")
+        raise ModelError(f"{architecture} has no last layer that could be replaced")
     head = getattr(network, attribute)
     if architecture.startswith("squeezenet"):
         # Its classifier is a convolution before the pooling.

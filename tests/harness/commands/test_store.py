@@ -64,7 +64,7 @@ def test_ls_for_programs(ran: Program) -> None:
 def test_prune_says_what_goes_and_what_stays(ran: Program, tmp_path: Path) -> None:
     dry = ran("store", "prune", "medrobust-store", "--dry-run", plugins=())
     assert "Would remove 3 superseded cells, 1 failed cell, " in dry.out
-    assert "2 cells stay." in dry.out
+    assert "2 cells kept." in dry.out
     assert "Next: medrobust store prune medrobust-store\n" in dry.out
     store = Store(tmp_path / "medrobust-store")
     assert len(store.cells()) == 6
@@ -72,7 +72,7 @@ def test_prune_says_what_goes_and_what_stays(ran: Program, tmp_path: Path) -> No
     assert done.out.startswith("Removed 3 superseded cells, ")
     assert sorted(Store(store.path).cells()["status"]) == ["failed", "ok", "ok"]
     assert "Removed 1 failed cell" in ran("store", "prune", "medrobust-store", plugins=()).out
-    assert ran("store", "prune", "medrobust-store", plugins=()).out == "Nothing to remove; 2 cells stay.\n"
+    assert ran("store", "prune", "medrobust-store", plugins=()).out == "Nothing to remove; 2 cells kept.\n"
 
 
 def test_a_place_without_a_store_is_named(program: Program) -> None:

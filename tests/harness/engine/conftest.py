@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from medrobust import Shape
 
-SUSPECTS = Path(__file__).parent / "unusual_models.py"
+UNUSUAL_MODELS = Path(__file__).parent / "unusual_models.py"
 
 Images = tuple[Tensor, Tensor]
 Randomise = Callable[[nn.Module], nn.Module]
@@ -30,7 +30,7 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def unusual_models() -> Path:
     """The local plugin file with models, defenses and attacks that the evidence must find out."""
-    return SUSPECTS
+    return UNUSUAL_MODELS
 
 
 def _shadows(count: int, seed: int) -> Images:

@@ -149,5 +149,7 @@ def test_a_slice_that_holds_nothing_is_named(grid: Callable[[str], Grid], core: 
     text = '[[grid]]\ndataset = "textures"\nmodel = "tiny-net"\nevaluate_on = "test[1000:]"'
     (entry,) = expand(grid(text), MetadataCache(DataSource(), core))
     assert entry.cell is not None
-    with pytest.raises(DataError, match=r"slice 'test\[1000:\]' of data set 'textures' holds no image; it has 24"):
+    with pytest.raises(
+        DataError, match=r"slice 'test\[1000:\]' of data set 'textures' contains no image; its split has 24"
+    ):
         load_part(entry.cell.part, RunContext(tmp_path, cache=tmp_path))

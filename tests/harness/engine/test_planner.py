@@ -156,7 +156,7 @@ def test_a_step_is_left_with_what_nobody_has_done(plan: MakePlan) -> None:
 
 def test_reasons_for_what_is_not_planned_are_kept(plan: MakePlan) -> None:
     found = plan('attack = ["sign", "hum"]\nbudget = ["linf:1/255", "l2:1"]\nevaluate_on = ["test", { name = "ward" }]')
-    assert {e.excluded for e in found.excluded} == {"attack 'sign' knows the norms linf, not l2"}
+    assert {e.excluded for e in found.excluded} == {"attack 'sign' supports the norms linf, not l2"}
     assert all("the ward's images" in e.impossible for e in found.impossible)
     assert len(list(found.impossible)) == 4
     assert len(found.cells) == 4

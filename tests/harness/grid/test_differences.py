@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from medrobust.api import tell_apart
+from medrobust.api import distinguish
 from medrobust.grid.differences import reason
 
 
@@ -46,19 +46,19 @@ def test_what_a_grid_states_is_named_with_its_values() -> None:
 
 def test_cells_of_equal_labels_are_told_apart_by_the_fields_that_differ() -> None:
     fields = {"a": identity(), "b": changed("target.threads", 2), "c": changed("target.threads", 2)}
-    assert tell_apart([["a", "b"]], fields.get) == {"a": "threads=1", "b": "threads=2"}
+    assert distinguish([["a", "b"]], fields.get) == {"a": "threads=1", "b": "threads=2"}
     # One that stands alone is called like its like in another family.
-    assert tell_apart([["a", "b"], ["c"]], fields.get)["c"] == "threads=2"
-    assert tell_apart([["a"], ["b"]], fields.get) == {}
+    assert distinguish([["a", "b"], ["c"]], fields.get)["c"] == "threads=2"
+    assert distinguish([["a"], ["b"]], fields.get) == {}
 
 
 def test_of_two_plugins_the_names_are_enough() -> None:
     fields = {"a": identity(), "b": identity(attack={"plugin": "medrobust:pgd", "step_size": 3, "source": "r1"})}
-    assert tell_apart([["a", "b"]], fields.get) == {"a": "own:pgd", "b": "medrobust:pgd"}
+    assert distinguish([["a", "b"]], fields.get) == {"a": "own:pgd", "b": "medrobust:pgd"}
 
 
 def test_cells_never_share_their_words_whatever_is_known_of_them() -> None:
-    assert tell_apart([["abcdef12", "fedcba21"]], lambda cell: None) == {
+    assert distinguish([["abcdef12", "fedcba21"]], lambda cell: None) == {
         "abcdef12": "not computed cell abcdef",
         "fedcba21": "not computed cell fedcba",
     }

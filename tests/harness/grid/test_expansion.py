@@ -203,7 +203,7 @@ def test_an_attack_that_depends_on_its_batch_cannot_stop_at_success(batched: Ent
 
 
 def test_parts_that_need_different_batches_cannot_be_one_attack(batched: Entries) -> None:
-    with pytest.raises(GridError, match="is made of attacks that need batches of 16 and 32 images"):
+    with pytest.raises(GridError, match="combines attacks that need batches of 16 and 32 images"):
         batched(attack='["sign", { name = "all-of", of = ["batched", "drawing"] }]')
 
 
@@ -287,7 +287,7 @@ def test_impossible_pairs_are_excluded_with_the_reason(entries: Entries) -> None
     )
     reasons = {(e.row()["attack"], e.row()["budget"], e.row()["goal"]): e.excluded for e in found}
     assert reasons[("sign", "linf:1/255", "target:b")] == ""
-    assert reasons[("sign", "l2:1", "untargeted")] == "attack 'sign' knows the norms linf, not l2"
+    assert reasons[("sign", "l2:1", "untargeted")] == "attack 'sign' supports the norms linf, not l2"
     assert reasons[("hum", "l2:1", "target:b")] == "attack 'hum' has no targeted form"
     assert "needs a radius" in reasons[("hum", "linf:min", "untargeted")]
     assert all(e.cell is None for e in found if e.excluded)
@@ -295,15 +295,15 @@ def test_impossible_pairs_are_excluded_with_the_reason(entries: Entries) -> None
 
 def test_the_threat_model_of_the_inner_attack_counts(entries: Entries) -> None:
     found = entries(attack='{ name = "halved", of = "sign" }', budget='["l2:1", "linf:1/255"]')
-    assert {e.excluded for e in found} == {"", "attack 'sign' knows the norms linf, not l2"}
+    assert {e.excluded for e in found} == {"", "attack 'sign' supports the norms linf, not l2"}
 
 
 def test_an_attack_that_can_never_run_is_a_mistake_of_the_grid(entries: Entries) -> None:
     with pytest.raises(GridError) as caught:
         entries(attack='["hum", "sign"]', budget='["l2:1", "l2:2"]')
     assert str(caught.value) == (
-        "grid.toml: grid[0].attack: 'sign' can run with no budget, goal and data set of this grid: attack 'sign' knows "
-        "the norms linf, not l2. Change one of them or leave the attack out"
+        "grid.toml: grid[0].attack: 'sign' cannot run with any budget, goal and data set of this grid: attack 'sign' "
+        "supports the norms linf, not l2. Change one of them or leave the attack out"
     )
 
 

@@ -28,7 +28,7 @@ ATTACK = """
         threat: ClassVar[ThreatModel] = ThreatModel(norms={"linf"})
         strength: int = 1
 
-        def perturb(self, classifier, images, goal, budget, random):
+        def perturb(self, classifier, images, goal, budget, rng):
             return images
 """
 HOOK = """

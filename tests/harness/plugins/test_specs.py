@@ -54,7 +54,12 @@ def test_nested_tables_become_instances(core: Registry) -> None:
         ("attack", "steps", {"steps": True}, "steps: .*integer"),
         ("attack", "steps", {"step_size": "a little"}, "step_size: 'a little' is not a valid length; write 1/255"),
         ("attack", "halved", {"of": "sing"}, "no attack is called 'sing'; did you mean 'sign'?"),
-        ("attack", "all-of", {"of": ["sign", "one-for-all"]}, "'one-for-all' is no Attack, which is needed here"),
+        (
+            "attack",
+            "all-of",
+            {"of": ["sign", "one-for-all"]},
+            "'one-for-all' is not of the kind Attack, which is needed here",
+        ),
         ("attack", "halved", {"of": 3}, "expected the name of an attack or a table with `name`, got 3"),
         ("attack", "halved", {"of": {"name": "steps", "step": 3}}, "attack 'steps' has no parameter 'step'"),
         ("model", "tiny-net", {"recipe": {"epoch": 3}}, "recipe.epoch: Unexpected keyword argument"),
@@ -87,7 +92,7 @@ STRANGE = """
                 raise ValueError("power must be at most 5")
             [0, 1][self.power]  # a defect of the plugin
 
-        def perturb(self, classifier, images, goal, budget, random):
+        def perturb(self, classifier, images, goal, budget, rng):
             return images  # nothing
 
     @hookimpl
@@ -113,9 +118,9 @@ def strange(tmp_path: Path) -> Registry:
         (
             "strange",
             {"size": 1, "power": 3},
-            "attack 'strange_file:strange' cannot be made of .*IndexError: list index out of range",
+            "attack 'strange_file:strange' cannot be created from .*IndexError: list index out of range",
         ),
-        ("strange-3", {"size": 4}, "attack 'strange-3' fixes 'size' to 3"),
+        ("strange-3", {"size": 4}, "attack 'strange-3' has 'size' fixed to 3"),
     ],
 )
 def test_a_plugins_own_checks_speak_to_the_user(
@@ -249,7 +254,7 @@ SOURCE = '''
         name: ClassVar[str] = "edited"
         threat: ClassVar[ThreatModel] = ThreatModel(norms={"linf"})
 
-        def perturb(self, classifier, images, goal, budget, random):
+        def perturb(self, classifier, images, goal, budget, rng):
             """A function."""
             return images + helper()
 

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from medrobust.api import AXES
-from medrobust.results.current import standing
+from medrobust.results.current import result_states
 
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -48,11 +48,11 @@ def shown(frame: pd.DataFrame, *, current: bool = True) -> list[tuple[str, str]]
 
 
 def test_an_empty_store_has_nothing() -> None:
-    assert standing(requests(), cells()).empty
+    assert result_states(requests(), cells()).empty
 
 
 def test_another_identity_in_the_slot_supersedes_whatever_the_grid() -> None:
-    found = standing(
+    found = result_states(
         requests(("one", [asked("pgd", "old", "s")]), ("two", [asked("mine", "new", "s")])), cells(old="s", new="s")
     )
     assert shown(found) == [("mine", "new")]
@@ -62,52 +62,52 @@ def test_another_identity_in_the_slot_supersedes_whatever_the_grid() -> None:
 
 def test_a_change_taken_back_is_current_again() -> None:
     runs = [("g", [asked("pgd", "old", "s")]), ("g", [asked("pgd", "new", "s")]), ("g", [asked("pgd", "old", "s")])]
-    found = standing(requests(*runs), cells(old="s", new="s"))
+    found = result_states(requests(*runs), cells(old="s", new="s"))
     assert shown(found) == [("pgd", "old")]
     assert shown(found, current=False) == [("pgd", "new")]
 
 
 def test_labels_that_mean_something_else_now_supersede_in_the_same_grid_only() -> None:
     old, new = asked("@a", "old", "s"), asked("@a", "new", "t")
-    assert shown(standing(requests(("g", [old]), ("g", [new])), cells(old="s", new="t"))) == [("@a", "new")]
-    other = standing(requests(("g", [old]), ("h", [new])), cells(old="s", new="t"))
+    assert shown(result_states(requests(("g", [old]), ("g", [new])), cells(old="s", new="t"))) == [("@a", "new")]
+    other = result_states(requests(("g", [old]), ("h", [new])), cells(old="s", new="t"))
     assert shown(other) == [("@a", "old"), ("@a", "new")]
 
 
 def test_two_cells_of_the_same_labels_in_one_request_are_both_current() -> None:
-    found = standing(requests(("g", [asked("pgd", "a", "s"), asked("pgd", "b", "t")])), cells(a="s", b="t"))
+    found = result_states(requests(("g", [asked("pgd", "a", "s"), asked("pgd", "b", "t")])), cells(a="s", b="t"))
     assert shown(found) == [("pgd", "a"), ("pgd", "b")]
 
 
 def test_one_cell_of_several_labels_has_them_all() -> None:
-    found = standing(requests(("g", [asked("x", "a", "s"), asked("y", "a", "s")])), cells(a="s"))
+    found = result_states(requests(("g", [asked("x", "a", "s"), asked("y", "a", "s")])), cells(a="s"))
     assert shown(found) == [("x", "a"), ("y", "a")]
 
 
 def test_a_renamed_attack_keeps_its_result_under_its_new_name() -> None:
     runs = [("g", [asked("x", "a", "s"), asked("y", "b", "t")]), ("g", [asked("y", "a", "s"), asked("x", "b", "t")])]
-    found = standing(requests(*runs), cells(a="s", b="t"))
+    found = result_states(requests(*runs), cells(a="s", b="t"))
     assert sorted(shown(found)) == [("x", "b"), ("y", "a")]
-    once = standing(requests(("g", [asked("x", "a", "s")]), ("g", [asked("z", "a", "s")])), cells(a="s"))
+    once = result_states(requests(("g", [asked("x", "a", "s")]), ("g", [asked("z", "a", "s")])), cells(a="s"))
     assert shown(once) == [("z", "a")]
 
 
 def test_what_a_later_request_left_out_stays() -> None:
     runs = [("g", [asked("x", "a", "s"), asked("y", "b", "t")]), ("g", [asked("x", "a", "s")])]
-    assert sorted(shown(standing(requests(*runs), cells(a="s", b="t")))) == [("x", "a"), ("y", "b")]
+    assert sorted(shown(result_states(requests(*runs), cells(a="s", b="t")))) == [("x", "a"), ("y", "b")]
 
 
 def test_what_was_not_computed_is_missing_as_long_as_it_is_asked_for() -> None:
     both, one = [asked("x", "a", "s"), asked("y", "b", "t")], [asked("x", "a", "s")]
-    assert shown(standing(requests(("g", both)), cells(a="s"))) == [("x", "a"), ("y", "b")]
-    assert shown(standing(requests(("g", both), ("g", one)), cells(a="s"))) == [("x", "a")]
+    assert shown(result_states(requests(("g", both)), cells(a="s"))) == [("x", "a"), ("y", "b")]
+    assert shown(result_states(requests(("g", both), ("g", one)), cells(a="s"))) == [("x", "a")]
 
 
 def test_numbers_of_a_replaced_model_are_superseded_with_its_clean_record() -> None:
     old = [asked("none", "c1", "c"), asked("x", "a1", "x", clean="c1"), asked("y", "b1", "y", clean="c1")]
     new = [asked("none", "c2", "c"), asked("x", "a2", "x", clean="c2")]
     made = cells(c1="c", a1="x/c1", b1="y/c1", c2="c", a2="x/c2")
-    found = standing(requests(("g", old), ("g", new)), made)
+    found = result_states(requests(("g", old), ("g", new)), made)
     assert shown(found) == [("none", "c2"), ("x", "a2")]
     assert shown(found, current=False) == [("none", "c1"), ("x", "a1"), ("y", "b1")]
     # The attack that is not asked for any more has no successor of its own: the models are compared.
@@ -115,26 +115,26 @@ def test_numbers_of_a_replaced_model_are_superseded_with_its_clean_record() -> N
 
 
 def test_of_cells_that_no_request_names_the_newest_of_a_slot_is_current() -> None:
-    found = standing(requests(), cells(a="s", b="s", c="t"))
+    found = result_states(requests(), cells(a="s", b="s", c="t"))
     assert shown(found) == [("stored", "b"), ("stored", "c")]
     assert shown(found, current=False) == [("stored", "a")]
-    named = standing(requests(("g", [asked("x", "a", "s")])), cells(a="s", b="s"))
+    named = result_states(requests(("g", [asked("x", "a", "s")])), cells(a="s", b="s"))
     assert shown(named) == [("x", "a")]
 
 
 def test_cells_without_a_slot_stand_for_themselves() -> None:
     made = cells(a="s", b="s")
     made["slot"] = None
-    assert len(shown(standing(requests(), made))) == 2
+    assert len(shown(result_states(requests(), made))) == 2
 
 
 def test_impossible_combinations_keep_their_reason_and_hide_no_result() -> None:
     gone = asked("x", None, None, reason="no such data")
-    found = standing(requests(("g", [gone])), cells())
+    found = result_states(requests(("g", [gone])), cells())
     assert found[["cell", "reason", "current"]].values.tolist() == [["", "no such data", True]]
-    assert shown(standing(requests(("g", [asked("x", "a", "s")]), ("g", [gone])), cells(a="s"))) == [("x", "a")]
+    assert shown(result_states(requests(("g", [asked("x", "a", "s")]), ("g", [gone])), cells(a="s"))) == [("x", "a")]
 
 
 def test_tags_tell_cells_added_for_evidence() -> None:
     rows = [asked("x", "a", "s", tags='{"evidence": "yes"}'), asked("x", "a", "s")]
-    assert standing(requests(("g", rows)), cells(a="s"))["tags"].tolist() == ['{"evidence": "yes"}', "{}"]
+    assert result_states(requests(("g", rows)), cells(a="s"))["tags"].tolist() == ['{"evidence": "yes"}', "{}"]

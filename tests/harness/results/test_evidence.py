@@ -82,7 +82,7 @@ def test_without_cells_nothing_is_claimed() -> None:
 def test_a_flag_comes_with_numbers_and_advice() -> None:
     flagged = check("robust accuracy does not rise with eps", [trial(40, 4), trial(80, 8)])
     assert flagged.outcome == "flagged"
-    assert flagged.detail == "pgd at 8/255 keeps 80.0%, pgd at 4/255 only 40.0%"
+    assert flagged.detail == "pgd at 8/255 leaves 80.0% correct, pgd at 4/255 only 40.0%"
     assert flagged.advice == ADVICE[flagged.name]
     line = badge([flagged, Check("outputs are logits", "passed")])
     assert line == "1 of 2 checks passed; FLAGGED: robust accuracy does not rise with eps"

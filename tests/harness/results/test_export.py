@@ -58,7 +58,7 @@ def test_a_perturbation_of_zero_is_grey() -> None:
 
 
 def test_a_store_without_any_says_so(store: Store, tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="holds no universal perturbation; attacks such as uap and random-uap"):
+    with pytest.raises(StoreError, match="contains no universal perturbation; attacks such as uap and random-uap"):
         export_perturbations(store, tmp_path / "out")
 
 

@@ -316,7 +316,7 @@ class TestCombine:
         assert over_seeds([undefined("no images")]).reason == "no images"
 
     def test_mean_of_ratios_is_not_the_ratio_of_means(self) -> None:
-        """Two models at 0.9 / 0.9 and 0.3 / 0.6: mean of ratios 0.75, ratio of means 0.8 (wetstein2020 5.4)."""
+        """Two models at 0.9 / 0.9 and 0.3 / 0.6: mean of ratios 0.75, ratio of means 0.8 (wetstein2020, Table 3)."""
         found = mean_of([Value(0.9 / 0.9, 0.9, 1.1, 10), Value(0.3 / 0.6, 0.4, 0.6, 10)])
         assert found.scalar == pytest.approx(0.75)
         assert found.interval == pytest.approx((0.65, 0.85))

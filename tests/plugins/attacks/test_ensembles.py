@@ -69,7 +69,7 @@ def test_a_grid_lists_members_by_name_or_table() -> None:
     assert spec.plugin == WorstCase(of=(FGSM(), PGD(steps=5), Square(queries=100)))
     assert spec.label == "worst-case(of=fgsm,pgd(steps=5),square(queries=100))"
     assert spec.fields["of"][1]["steps"] == 5
-    with pytest.raises(MedrobustError, match="'uap' is no Attack, which is needed here"):
+    with pytest.raises(MedrobustError, match="'uap' is not of the kind Attack, which is needed here"):
         build(offer, {"of": ["fgsm", "uap"]}, registry)
     with pytest.raises(MedrobustError, match="at least 1 item"):
         build(offer, {"of": []}, registry)

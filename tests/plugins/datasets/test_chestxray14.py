@@ -83,7 +83,7 @@ def test_wrong_subset_and_lists(publish: Callable[..., None], source: DataSource
     publish()
     with pytest.raises(DataError, match="unknown label 'Pneumotorax'"):
         ChestXray14(subset=("No Finding", "Pneumotorax")).describe(source)
-    with pytest.raises(DataError, match="no image with a single one of the labels Edema"):
+    with pytest.raises(DataError, match="no image with exactly one of the labels Edema"):
         ChestXray14(subset=("Edema",)).describe(source)
     for name in ("train_val_list.txt", "test_list.txt"):
         (tmp_path / "chestxray14" / name).write_text("00000001_000.png\n")

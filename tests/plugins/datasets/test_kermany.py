@@ -91,7 +91,7 @@ def test_unknown_name_and_class(write: Write, source: DataSource) -> None:
     with pytest.raises(DataError, match="is of class COVID; expected folders NORMAL, PNEUMONIA"):
         KermanyXray().describe(source)
     write(f"{XRAY}/test/A/scan.jpeg")
-    with pytest.raises(DataError, match=r"scan\.jpeg: the name says no patient"):
+    with pytest.raises(DataError, match=r"scan\.jpeg: the file name contains no patient"):
         KermanyXray().describe(source)
 
 

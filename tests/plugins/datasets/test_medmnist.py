@@ -72,7 +72,7 @@ def test_fingerprint_is_of_the_content(tmp_path: Path, source: DataSource) -> No
         ({"train_images": np.zeros((6, 28, 28, 3), np.uint8)}, r"needs uint8 \(n, 28, 28\)"),
         ({"train_labels": np.zeros((5, 1), np.uint8)}, r"labels are uint8 \(5, 1\); 6 images"),
         ({"train_labels": np.zeros((6, 1))}, "need whole numbers"),
-        ({"train_labels": np.full((6, 1), 2, np.uint8)}, "labels reach from 2 to 2; medmnist pneumonia knows 0 to 1"),
+        ({"train_labels": np.full((6, 1), 2, np.uint8)}, "labels range from 2 to 2; medmnist pneumonia has 0 to 1"),
         ({"train_labels": np.array([["a"]] * 6, dtype=object)}, "cannot be read as npz"),
     ],
 )

@@ -1,1 +1,1 @@
-"""Adversarial images: attacks run on batches, and the one stream that everybody consumes."""
+"""Adversarial images: attacks run on batches, and the one stream of their results."""

@@ -1,4 +1,4 @@
-"""Early stop: where only success is asked for, images already broken leave the batch.
+"""Early stop: with `stop = "success"`, images that are broken leave the batch.
 
 An image leaves only after the original module in float32 has confirmed it: a prepared model in lower precision alone
 would let images go that are not broken. Batches shrink to few sizes, and images are confirmed together, so that
@@ -146,10 +146,10 @@ class _Watched(Classifier):
 class _Shrinking:
     """Runs an attack in steps on images that leave as they break, and writes what became of them into `result`.
 
-    The gradient of a step of descent has seen the point before it, so its logits tell for nothing which of those points
-    look broken. An image that looks broken keeps that point and stays where it is, until so many do that a smaller
-    batch suffices; then the original confirms all of them in one pass, and those that are broken leave with the point
-    they kept. Of an attack that sees its result, the point is that after the step.
+    The pass of a gradient step is on the point before it, so its logits show at no extra cost which points look
+    broken. An image that looks broken keeps that point and stays in the batch until so many do that a smaller batch
+    suffices; then the original confirms all of them in one pass, and those that are broken leave with the point they
+    kept. If the attack sees its result, the point is the one after the step.
     """
 
     def __init__(
@@ -258,7 +258,7 @@ class _Shrinking:
 def usual_size(count: int, most: int) -> int:
     """The least of a few batch sizes, at least `count`, or `most` where that is less.
 
-    They are 1, 2, 3, 4, 6, 8, 12, 16, 24, 32 and above that four to a power of two (40, 48, 56, 64, 80, ...). The first
+    They are 1, 2, 3, 4, 6, 8, 12, 16, 24, 32 and then four per power of two (40, 48, 56, 64, 80, ...). The first
     batch of every new size costs a library the making of a kernel for each layer, which takes longer than a few more
     images.
     """

@@ -1,7 +1,7 @@
-"""The one stream of adversarial images: crafted once, verified once, handed batch by batch to whoever wants them.
+"""The one stream of adversarial images: crafted once, verified once, and given batch by batch to its consumers.
 
-Recording, probing and everything else that needs adversarial images consumes this stream; nobody else runs an attack on
-the images of a part. A batch is crafted when its consumer asks for it and forgotten afterwards.
+Recording, probing and everything else that needs adversarial images consumes this stream; no other code runs an attack
+on the images of a part. A batch is crafted when its consumer asks for it and then forgotten.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from torch import Tensor
 
 from ...contracts import AnyAttack, Budget, DerivedAttack, Goal, SampleRNG, UniversalAttack
 from ...grid.blocks import GoalSpec, Stop
-from ...grid.cells import Cell, Part, Target
+from ...grid.cells import Cell
+from ...grid.parts import Part
+from ...grid.targets import Target
 from ...results.store import Store
 from ...results.verdict import InvalidImagesError, Status, Verified, canonical, norms, verify
 from ..context import RunContext
@@ -122,7 +124,7 @@ class AdversarialStream:
         part: the images.
         budget: in pixel units.
         faults: why there are no images of a variant, as found so far; the stream ends where every variant has one.
-        batch_size: images a batch; halved where memory does not suffice, unless the attack depends on it.
+        batch_size: images per batch; halved if memory does not suffice, unless the attack depends on it.
     """
 
     def __init__(self, crafting: Crafting, store: Store, context: RunContext, progress: Progress | None = None) -> None:
@@ -259,7 +261,7 @@ class AdversarialStream:
 
 
 def crafting_of(cells: Sequence[Cell], root: AnyAttack | None) -> tuple[Crafting, dict[str, Variant]]:
-    """What makes these cells, which share a run of an attack, and which variant is whose.
+    """What makes these cells, which share a run of an attack, and the variant of each.
 
     Args:
         cells: cells with one source, part, goal, budget, precision and seed.

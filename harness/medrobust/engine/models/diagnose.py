@@ -1,4 +1,4 @@
-"""What can be seen of a model in two forward passes and one gradient; the evidence checks rest on it."""
+"""What two forward passes and one gradient show about a model; the evidence checks use it."""
 
 from __future__ import annotations
 

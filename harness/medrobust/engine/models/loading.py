@@ -9,7 +9,9 @@ import numpy as np
 from torch import nn
 
 from ...contracts import Arithmetic, Budget, Precision
-from ...grid.cells import Cell, Part, Target
+from ...grid.cells import Cell
+from ...grid.parts import Part
+from ...grid.targets import Target
 from ...lru import Kept
 from ...results.store import Store
 from ..context import RunContext

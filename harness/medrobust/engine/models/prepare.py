@@ -1,6 +1,6 @@
-"""Preparing a trained model for being attacked many times: the same function, computed faster.
+"""Preparing a trained model for attacks: the same function, computed faster.
 
-Nothing here decides a number: adversarial images are judged by the original module in float32.
+No result depends on it: the verdict on adversarial images is that of the original module in float32.
 """
 
 from __future__ import annotations

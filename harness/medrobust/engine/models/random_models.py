@@ -1,4 +1,4 @@
-"""Models that give different logits for equal images: whose numbers they draw, and how often they are asked."""
+"""Models that give different logits for equal images: the random numbers they draw, and the draws of a verdict."""
 
 from __future__ import annotations
 

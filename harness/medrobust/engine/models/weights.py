@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from ...contracts import Model, Preprocessing, RandomPreprocessing, Shape
 from ...errors import LostError, ModelError
-from ...grid.cells import Part, Target
+from ...grid.parts import Part
 from ...grid.slices import Slice
+from ...grid.targets import Target
 from ...results.lost import made_from
 from ...results.store import Store
 from ..context import RunContext, hardware, versions

@@ -26,7 +26,7 @@ from .process import set_up
 
 @dataclass(frozen=True)
 class Event:
-    """Something a running step tells: what it does, how far it is, and whether another run is at it."""
+    """Progress of a running step; `elsewhere` if another run computes it."""
 
     step: str
     done: int
@@ -39,11 +39,11 @@ Listen = Callable[[Event], None]
 
 
 class Workers(ABC):
-    """An executor, and what a run must know of it. Derive from it to bring another kind of executor.
+    """An executor, and what a run must know about it. Derive from it for another kind of executor.
 
     Attributes:
         count: steps that run at once.
-        lost: what a future raises whose worker was lost; its step is tried once more on a fresh executor.
+        lost: what a future raises if its worker was lost; the step is then tried once more on a fresh executor.
     """
 
     count: int
@@ -63,13 +63,13 @@ class Workers(ABC):
 
     @property
     def ahead(self) -> int:
-        """Steps to hand over at once: a few more than run keep every worker busy without fixing the order far ahead."""
+        """Steps to submit at once: one more than run keeps every worker busy."""
         return self.count + 1
 
 
 @dataclass
 class GivenExecutor(Workers):
-    """An executor that somebody else has made and closes; it reports no progress within a step.
+    """An executor that the caller opens and closes; it reports no progress within a step.
 
     Its workers must be able to import medrobust and the plugins of the grid; local plugin files are loaded by path.
     """
@@ -139,7 +139,7 @@ class _Inline(Executor):
 
 
 def work(handed: Step | bytes, context: RunContext, threads: int, listen: Listen | None = None) -> StepReport:
-    """Run one step, handed over pickled or as it is, with `threads` threads in IEEE float32; tell how far it is."""
+    """Run one step, handed over pickled or as it is, with `threads` threads in IEEE float32, and report progress."""
     tell = listen or _tell
     if not context.device.startswith("cuda"):
         set_up()
@@ -186,7 +186,7 @@ def _start(events: Queue[Event | None]) -> None:
 
 
 def _end_with_parent() -> None:
-    """A worker whose parent was killed would wait for its next step for ever."""
+    """End with the parent process: a worker whose parent was killed would wait forever."""
     if (parent := multiprocessing.parent_process()) is not None:
         parent.join()
         os._exit(1)

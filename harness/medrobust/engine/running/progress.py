@@ -17,7 +17,7 @@ from .executors import Event
 
 
 class Watcher(Protocol):
-    """Is told how a run goes."""
+    """Receives the progress of a run."""
 
     def begin(self, steps: list[Step]) -> None: ...
     def event(self, event: Event) -> None: ...
@@ -26,7 +26,7 @@ class Watcher(Protocol):
 
 
 class Silent:
-    """Watches nothing."""
+    """Shows nothing."""
 
     def begin(self, steps: list[Step]) -> None: ...
     def event(self, event: Event) -> None: ...
@@ -43,7 +43,7 @@ class TimeLeft:
         self.done = 0.0
 
     def left(self, underway: float) -> float | None:
-        """Seconds left, or None while too little is done to tell."""
+        """Seconds left, or None while it is too early to say."""
         done = self.done + underway
         elapsed = time.monotonic() - self.begun
         if done <= 0 or elapsed < 2:
@@ -52,7 +52,7 @@ class TimeLeft:
 
 
 class Terminal:
-    """A bar of cells with the steps that run below it; plain lines where there is no terminal."""
+    """A progress bar of cells with the running steps below it; plain lines if there is no terminal."""
 
     LINES_EVERY = 10.0
 

@@ -1,4 +1,4 @@
-"""Handing out steps whose needs are met, until all are done or given up."""
+"""Running steps when what they need is done, until all are done or have failed."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ class Schedule:
         workers: where they run.
         store: where the reasons of failed steps are written.
         context: for the steps.
-        watcher: is told how it goes.
+        watcher: receives progress.
         leases: of this run.
         arrivals: made before the steps were planned.
-        tally: is told how each step ended.
+        tally: receives how each step ended.
     """
 
     def __init__(
@@ -170,7 +170,7 @@ class Schedule:
         """Its worker was lost while this step was in flight: try again once, then give it up."""
         self._losses[step.id] = self._losses.get(step.id, 0) + 1
         if self._losses[step.id] > RETRIES:
-            self._fail(step, "the worker process died twice while it ran, for lack of memory perhaps; try --workers 1")
+            self._fail(step, "its worker process died twice, perhaps because memory ran out; try --workers 1")
         else:
             self._ready.appendleft(step)
 

@@ -1,4 +1,4 @@
-"""Recording: adversarial images crafted once, judged by every target that wants them, and written as cells."""
+"""Recording: adversarial images, crafted once, get a verdict from each target and are written as cells."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ...contracts import AnyAttack
-from ...grid.cells import Cell, Target
+from ...grid.cells import Cell
 from ...grid.identity import VERDICT_DRAWS
 from ...grid.plan import Done
+from ...grid.targets import Target
 from ...results.samples import Samples
 from ...results.store import StepRecord, Store
 from ...results.verdict import Status, Verified, logits_fault
@@ -89,8 +90,8 @@ class CraftStep(Step):
 
 
 @dataclass(frozen=True)
-class Judged:
-    """What one batch left of one cell: logits (n, draws, outputs), realised norms (n,), all on the CPU."""
+class BatchVerdict:
+    """The verdict on one batch of one cell: logits (n, draws, outputs), realised norms (n,), all on the CPU."""
 
     logits: Tensor
     l2: Tensor
@@ -106,7 +107,7 @@ class CellRecord:
     module: nn.Module
     status: Status = "ok"
     reason: str = ""
-    judged: list[Judged] = field(default_factory=list)
+    verdicts: list[BatchVerdict] = field(default_factory=list)
     diagnosis: str | None = None
 
     @property
@@ -115,13 +116,13 @@ class CellRecord:
         return VERDICT_DRAWS if self.cell.target.stochastic else 1
 
     def stop(self, status: Status, reason: str) -> None:
-        """Give the cell up: what it has so far is no result."""
-        self.status, self.reason, self.judged = status, reason, []
+        """Give the cell up; what it has so far is not a result."""
+        self.status, self.reason, self.verdicts = status, reason, []
 
     def samples(self, part: LoadedPart) -> Samples:
         """The cell's samples, in the order of the part."""
         logits, l2, linf = (
-            torch.cat([getattr(each, name) for each in self.judged]).numpy() for name in ("logits", "l2", "linf")
+            torch.cat([getattr(each, name) for each in self.verdicts]).numpy() for name in ("logits", "l2", "linf")
         )
         groups = None if part.data.groups is None else np.asarray(part.data.groups)
         more: NDArray[np.float32] | None = logits[:, 1:] if logits.shape[1] > 1 else None
@@ -129,7 +130,7 @@ class CellRecord:
 
 
 class Recording:
-    """Judges what a stream gives by the targets of the cells that a step makes."""
+    """Collects the verdicts of the targets on a stream, for the cells that a step makes."""
 
     def __init__(
         self,
@@ -148,41 +149,41 @@ class Recording:
 
     @property
     def open(self) -> Sequence[CellRecord]:
-        """Cells that nothing is wrong with so far."""
+        """Cells without a fault so far."""
         return [record for record in self.records if record.status == "ok"]
 
     def collect(self) -> None:
         """Consume the stream."""
-        for found in self.stream.batches(self._judge):
-            for record, judged in found:
-                if isinstance(judged, str):
-                    record.stop("failed", judged)
+        for found in self.stream.batches(self._verdicts):
+            for record, verdict in found:
+                if isinstance(verdict, str):
+                    record.stop("failed", verdict)
                 else:
-                    record.judged.append(judged)
+                    record.verdicts.append(verdict)
             for record in self.open:
                 if fault := self.stream.faults.get(record.variant):
                     record.stop(fault.status, fault.reason)
             if not self.open:
                 return
 
-    def _judge(self, batch: Batch) -> list[tuple[CellRecord, Judged | str]]:
+    def _verdicts(self, batch: Batch) -> list[tuple[CellRecord, BatchVerdict | str]]:
         """The verdict on each open cell's images of one batch, or what is wrong with the target's logits."""
         if self.step.root is None:
             for record in self.open:
                 self._diagnose(record, batch.images)
-        found: list[tuple[CellRecord, Judged | str]] = []
+        found: list[tuple[CellRecord, BatchVerdict | str]] = []
         for variant, adversarial in batch.adversarial():
             found += [(r, self._verdict(r, adversarial, batch)) for r in self.open if r.variant == variant]
         return found
 
-    def _verdict(self, record: CellRecord, adversarial: Verified, batch: Batch) -> Judged | str:
+    def _verdict(self, record: CellRecord, adversarial: Verified, batch: Batch) -> BatchVerdict | str:
         logits = verdict_logits(record.module, adversarial.images, batch.rng, record.draws)
         outputs = len(record.cell.target.info.classes)
         for draw in range(record.draws):
             if fault := logits_fault(logits[:, draw], len(batch.images), outputs):
                 return fault
         norms = adversarial.norms
-        return Judged(logits.float().cpu(), norms.l2.float().cpu(), norms.linf.float().cpu())
+        return BatchVerdict(logits.float().cpu(), norms.l2.float().cpu(), norms.linf.float().cpu())
 
     def _diagnose(self, record: CellRecord, images: Tensor) -> None:
         if record.diagnosis is None:
@@ -205,7 +206,6 @@ class Recording:
                 record.reason,
                 eps=stream.budget.eps if step.root else None,
                 control=step.root is not None and step.root.threat.knowledge == "none",
-                white_box=step.source.id == record.cell.target.id,
                 iterations=record.cell.cumulative_value or passes,
                 made_from=made_from[record.cell.id],
                 diagnosis=record.diagnosis,

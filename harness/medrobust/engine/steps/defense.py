@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ...grid.cells import Target
 from ...grid.plan import Done
+from ...grid.targets import Target
 from ...results.store import Store
 from ..context import RunContext
 from ..models.loading import part_of

@@ -1,4 +1,4 @@
-"""TrainingDefense trained models, iteration by iteration."""
+"""Running a training defense, iteration by iteration."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ...contracts import (
     cumulative_field,
 )
 from ...errors import DataError, PluginError
-from ...grid.cells import Target
+from ...grid.targets import Target
 from ...results.store import Store
 from ...results.verdict import InvalidImagesError, Verified, verify
 from ..context import RunContext
@@ -40,7 +40,7 @@ from ..models.classifier import TorchClassifier
 def train_defense(
     target: Target, part: LoadedPart, store: Store, context: RunContext, progress: training.Progress | None
 ) -> None:
-    """Harden the model of a target and keep the weights of every iteration; goes on where an earlier run ended.
+    """Train the model of a target by its defense and keep the weights of every iteration; continues an earlier run.
 
     Raises:
         PluginError: if the defense ends before the iteration that is asked for.

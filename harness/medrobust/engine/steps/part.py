@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ...grid.cells import Part
+from ...grid.parts import Part
 from ...grid.plan import Done
 from ...results.store import Store
 from ..context import RunContext

@@ -8,6 +8,7 @@ from typing import Any
 
 from ...contracts import UniversalAttack
 from ...grid.cells import Cell
+from ...grid.columns import columns
 from ...results.lost import made_from
 from ...results.store import Store
 from ..context import RunContext, hardware, versions
@@ -16,27 +17,11 @@ from ..models.weights import made_from_weights
 
 def cell_row(cell: Cell, step: str, context: RunContext, status: str, reason: str, **more: Any) -> dict[str, Any]:
     """What is known of a cell whatever came of it; `more` are the columns that its step has measured."""
-    info = cell.target.info
-    target_class = info.classes.index(cell.goal.target) if cell.goal and cell.goal.targeted else None
-    sources = cell.source.weights if cell.source else ()
     return {
-        "cell": cell.id,
-        **cell.axes(),
+        **columns(cell),
         "status": status,
         "reason": reason,
-        "task": info.task,
-        "classes": list(info.classes),
-        "clean": cell.clean.id,
-        "target": cell.target.id,
-        "target_class": target_class,
-        "norm": cell.budget.norm if cell.budget else None,
-        "stop": cell.stop,
-        "part": cell.part.id,
-        "slot": cell.slot,
-        "weights": list(dict.fromkeys((*cell.target.weights, *sources))),
-        "perturbation": cell.perturbation_id if isinstance(cell.root, UniversalAttack) else None,
         "step": step,
-        "identity": json.dumps(cell.fields),
         "versions": json.dumps(versions()),
         "hardware": hardware(context.device),
         "created": datetime.now(UTC),

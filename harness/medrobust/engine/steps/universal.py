@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from ...contracts import AnyAttack
-from ...grid.cells import Cell, Target
+from ...grid.cells import Cell
 from ...grid.plan import Done
+from ...grid.targets import Target
 from ...results.store import Store
 from ..context import RunContext
 from ..crafting.universal import fit_universal

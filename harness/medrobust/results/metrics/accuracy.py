@@ -16,7 +16,7 @@ def accuracy(record: Record) -> Value:
     """Share of images still classified correctly under attack.
 
     Multi-label: an image is correct when all its labels are (subset accuracy), which is when an attack has failed on
-    it; `label_accuracy` counts labels. wetstein2020, minagi2022 and hirano2021 1.7 (test accuracy).
+    it; `label_accuracy` counts labels. The test accuracy of hirano2021 and minagi2022.
     """
     return rate(right(record), record.groups)
 
@@ -43,7 +43,7 @@ def label_accuracy(record: Record) -> Value:
 def accuracy_on_clean_correct(record: Record) -> Value:
     """Share of the images classified correctly when clean that stay correct under attack; 1 - `asr`.
 
-    What ma2020 4.5 prints as accuracy in its adversarial rows; its clean row is `clean_accuracy`.
+    What ma2020 (Table 2) prints as accuracy in its adversarial rows; its clean row is `clean_accuracy`.
     """
     kept = correct(record, record.clean)
     return rate(correct(record, record.adversarial)[kept], select(record, kept), empty=NONE_CORRECT)
@@ -52,7 +52,7 @@ def accuracy_on_clean_correct(record: Record) -> Value:
 def balanced_accuracy(record: Record) -> Value:
     """Mean over classes of the recall under attack; for two classes (TPR + TNR) / 2.
 
-    The AUC of hard labels, which ma2020 4.5 prints as AUC in its clean row. Undefined where a class has no images.
+    The AUC of hard labels, which ma2020 (Table 2) prints as AUC in its clean row. Undefined if a class has no images.
     """
     return _balanced(record, np.ones(len(record), dtype=np.bool_), "")
 
@@ -60,7 +60,7 @@ def balanced_accuracy(record: Record) -> Value:
 def balanced_accuracy_on_clean_correct(record: Record) -> Value:
     """`balanced_accuracy` over the images classified correctly when clean.
 
-    What ma2020 4.5 prints as AUC in its adversarial rows.
+    What ma2020 (Table 2) prints as AUC in its adversarial rows.
     """
     return _balanced(record, correct(record, record.clean), " that are classified correctly when clean")
 

@@ -13,7 +13,7 @@ from ..statistics.value import Value, stack
 def confusion_matrix(record: Record) -> Value:
     """Share of the images of each true class (rows) decided as each class (columns) under attack.
 
-    Rows add up to 1; the row of a class without images is undefined. hirano2021 1.7.
+    Rows add up to 1; the row of a class without images is undefined (hirano2021, Figs 1 and 3).
     """
     return _confusion(record, labels(record), "no images of {}")
 
@@ -21,7 +21,7 @@ def confusion_matrix(record: Record) -> Value:
 def confusion_matrix_by_prediction(record: Record) -> Value:
     """`confusion_matrix` with the clean decision as rows instead of the label.
 
-    What the scripts of hirano2021 plot (1.7).
+    What the released scripts of hirano2021 plot.
     """
     return _confusion(record, decisions(record, record.clean), "no clean image is predicted as {}")
 
@@ -29,7 +29,7 @@ def confusion_matrix_by_prediction(record: Record) -> Value:
 def predicted_share(record: Record) -> Value:
     """Share of all images decided as each class under attack; multi-label: with each label.
 
-    minagi2022 Tables S1 to S3 on natural images (2.3), where the classes were never there.
+    minagi2022, Tables S1 to S3: natural images, which belong to none of the classes.
     """
     decided = decisions(record, record.adversarial)
     count = class_count(record)

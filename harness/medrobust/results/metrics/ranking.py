@@ -15,8 +15,8 @@ from ..statistics.value import Floats, Value, undefined
 def auc(record: Record) -> Value:
     """Ranking AUC under attack of a two-class task: chance that a positive outranks a negative, ties counting half.
 
-    The score is the logit difference of class 1 and class 0, or the single logit. wetstein2020 5.4. It is not what
-    ma2020 4.5 prints as AUC; that is `balanced_accuracy`.
+    The score is the logit difference of class 1 and class 0, or the single logit. wetstein2020, section 3. It is not
+    what ma2020 (Table 2) prints as AUC; that is `balanced_accuracy`.
     """
     count = class_count(record)
     if record.task == "multilabel" and count > 1:
@@ -44,7 +44,7 @@ def auc_ovr(record: Record) -> Value:
 
 
 def mean_auc(record: Record) -> Value:
-    """Mean over labels of the AUC under attack; for a two-class task its AUC (wetstein2020 5.4).
+    """Mean over labels of the AUC under attack; for a two-class task its AUC (wetstein2020, section 3).
 
     Labels with one class only are left out; the note says how many.
     """
@@ -55,7 +55,7 @@ def mean_auc(record: Record) -> Value:
 
 
 def relative_auc(record: Record) -> Value:
-    """`mean_auc` under attack over the clean one of the same target (wetstein2020 5.4).
+    """`mean_auc` under attack over the clean one of the same target (wetstein2020, Tables 2 and 3).
 
     A table takes the mean of these ratios over models, not the ratio of the means. Interval by the delta method.
     """
@@ -91,7 +91,7 @@ def detection_auc(
     clean_groups: NDArray[np.str_] | None = None,
     adversarial_groups: NDArray[np.str_] | None = None,
 ) -> Value:
-    """AUC of a detector: chance that an adversarial image scores above a clean one (ma2020 4.4).
+    """AUC of a detector: chance that an adversarial image scores above a clean one (ma2020, section 5).
 
     Both sides usually come from the same images: give patient ids, or sample ids where patients are unknown, as the
     groups of both, and the interval takes the pairing into account.

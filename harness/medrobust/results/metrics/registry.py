@@ -28,7 +28,7 @@ class Metric:
         name: its name in tables and claims.
         function: the formula; its docstring gives definition, paper and section.
         unit: "fraction", "AUC", "ratio" or "pixel range" (the full range of a pixel is 1).
-        higher_is_robust: whether a higher value means a more robust model; None where it says nothing of that.
+        higher_is_robust: whether a higher value means a more robust model; None if it says nothing about that.
         needs_labels: whether it is undefined on images without labels.
         full_strength: whether it needs a record made with stop = "full", since images that an attack left once broken
             would change it.
@@ -79,7 +79,7 @@ class Metric:
 
 
 def over_draws(metric: Metric, record: Record) -> Value:
-    """The mean of a metric over the draws of a random model; the note says what is left at worst.
+    """The mean of a metric over the draws of a random model; the note gives the worst case.
 
     The interval is the mean of the draws' intervals, since all draws are about the same images. At worst, a rate counts
     an image against the model if any draw does; any other metric is that of the worst draw.

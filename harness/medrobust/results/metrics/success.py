@@ -17,14 +17,14 @@ CONFIDENCE_BINS = np.linspace(0.5, 1.0, 11)
 def asr(record: Record) -> Value:
     """Attack success rate: images correct when clean and wrong under attack, over images correct when clean.
 
-    Native misclassifications are not counted (kovalev2019 3.4, our reading of its denominator).
+    Native misclassifications are not counted (kovalev2019, section 4, as we understand its denominator).
     """
     kept = correct(record, record.clean)
     return rate(~correct(record, record.adversarial)[kept], select(record, kept), empty=NONE_CORRECT)
 
 
 def asr_all(record: Record) -> Value:
-    """Images correct when clean and wrong under attack, over all images (kovalev2019 3.4, the other reading)."""
+    """Images correct when clean and wrong under attack, over all images (kovalev2019, section 4, the other meaning)."""
     return rate(broken(record), record.groups)
 
 
@@ -34,7 +34,7 @@ def broken(record: Record) -> Mask:
 
 
 def asr_by_confidence(record: Record) -> Value:
-    """`asr` in ten equal bins over [0.5, 1] of the largest clean probability (kovalev2019 3.4, Fig. 3c).
+    """`asr` in ten equal bins over [0.5, 1] of the largest clean probability (kovalev2019, Fig. 3c).
 
     Images under 0.5, possible from three classes on, have no bin; the note counts them.
     """
@@ -56,7 +56,7 @@ def asr_by_confidence(record: Record) -> Value:
 def fooling_rate(record: Record) -> Value:
     """R_f: share of images whose decision differs from the clean decision, native errors included.
 
-    hirano2021 1.7, minagi2022 2.3. Multi-label: whose decision on any label differs.
+    hirano2021 (Methods), minagi2022 (section 2.3). Multi-label: whose decision on any label differs.
     """
     return rate(fooled(record), record.groups)
 
@@ -67,7 +67,7 @@ def fooled(record: Record) -> Mask:
 
 
 def targeted_success(record: Record) -> Value:
-    """R_s: share of all images, those of the target class included, decided as the target (hirano2021 1.7).
+    """R_s: share of all images, those of the target class included, decided as the target (hirano2021, Methods).
 
     Multi-label: decided as the target on every label.
     """
@@ -75,7 +75,7 @@ def targeted_success(record: Record) -> Value:
 
 
 def targeted_baseline(record: Record) -> Value:
-    """`targeted_success` of the unperturbed images: the share already decided as the target (hirano2021 1.7)."""
+    """`targeted_success` of the unperturbed images: the share already decided as the target."""
     return _targeted(record, record.clean)
 
 

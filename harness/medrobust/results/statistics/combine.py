@@ -16,8 +16,8 @@ from .value import Value, undefined
 def over_seeds(values: Sequence[Value], bounds: tuple[float, float] = (-np.inf, np.inf)) -> Value:
     """Mean over independent repetitions with a t interval of their spread, cut at `bounds`.
 
-    It says how the number varies from one training to the next; how it varies with the images is in each value's own
-    interval, and in `pooled`. From a single repetition there is no such interval, so it keeps its own.
+    It shows how the number varies from one training to the next; how it varies with the images is in each value's own
+    interval, and in `pooled`. A single repetition has no such interval and keeps its own.
     """
     known, note = _defined(values, "seeds")
     if not known:
@@ -36,7 +36,7 @@ def over_seeds(values: Sequence[Value], bounds: tuple[float, float] = (-np.inf, 
 
 
 def mean_of(values: Sequence[Value]) -> Value:
-    """Mean of the values that one table cell summarises, such as wetstein2020's means over models (5.4).
+    """Mean of the values that one table cell summarises, such as wetstein2020's means over models.
 
     Its interval is the mean of the intervals, which is the widest that their unknown correlation allows: they come
     from the same images and move together.

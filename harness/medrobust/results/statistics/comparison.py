@@ -157,7 +157,7 @@ def paired_bootstrap(
         return Comparison(None, n=n, groups=count, test="paired bootstrap", reason=reason)
     draws = []
     for index in _resamples(first.groups, n, resamples, seed):
-        left, right = metric(_loose(first, index)).scalar, metric(_loose(second, index)).scalar
+        left, right = metric(_resampled(first, index)).scalar, metric(_resampled(second, index)).scalar
         if left is not None and right is not None:
             draws.append(left - right)
     if reason := _too_few(len(draws), resamples, count):
@@ -178,7 +178,9 @@ def bootstrap(metric: Callable[[Record], Value], record: Record, *, resamples: i
     if value.scalar is None:
         return value
     count = group_count(record.groups)
-    draws = [metric(_loose(record, index)).scalar for index in _resamples(record.groups, len(record), resamples, seed)]
+    draws = [
+        metric(_resampled(record, index)).scalar for index in _resamples(record.groups, len(record), resamples, seed)
+    ]
     known = [draw for draw in draws if draw is not None]
     if reason := _too_few(len(known), resamples, count):
         return replace(value, low=None, high=None, note=f"no interval: {reason}")
@@ -204,7 +206,7 @@ def _too_few(known: int, resamples: int, groups: int | None) -> str:
     return f"undefined in {missing} of {resamples} resamples" if missing > MOST_UNDEFINED * resamples else ""
 
 
-def _loose(record: Record, index: NDArray[np.intp]) -> Record:
+def _resampled(record: Record, index: NDArray[np.intp]) -> Record:
     """A resample; without groups, since only its value is wanted and not its interval."""
     return take(replace(record, groups=None), index)
 

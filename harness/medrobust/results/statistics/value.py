@@ -13,7 +13,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Value:
-    """What a metric or a statistic says: a scalar, or an array for a metric with a class or bin axis.
+    """The value of a metric or statistic: a scalar, or an array for a metric with a class or bin axis.
 
     An undefined scalar is None with a `reason`. In an array an undefined entry is NaN with its text in `reasons`;
     read arrays through `at` or `entries`, which give scalars, so that no NaN reaches a table.

@@ -15,7 +15,7 @@ from .value import Floats
 
 
 def worst_case(records: Sequence[Record]) -> Record:
-    """The record in which each image meets the attack that is worst for it.
+    """The record in which each image has the result of the attack that is worst for it.
 
     An image counts as robust only where it is classified correctly under every attack, so that accuracy of this
     record is at most the smallest of the records' (Croce and Hein 2020, ICML, report it so for AutoAttack). Where

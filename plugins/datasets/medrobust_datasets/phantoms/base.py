@@ -22,12 +22,12 @@ PIXELS_AT_ONCE = 1 << 17
 class Phantom(Dataset):
     """Procedural images: no download, the same on every machine.
 
-    An image is determined by seed, split, its number and `size` alone, its label by the first three; a larger split
-    begins with the images of a smaller one. A patient has 2 to 4 images and is in one split only.
+    An image depends on seed, split, its number and `size` only, its label on the first three; a larger split begins
+    with the images of a smaller one. A patient has 2 to 4 images, all in one split.
 
     Attributes:
         size: side of the square images in pixels, 28 to 256.
-        seed: which of endlessly many such data sets; 0 or more.
+        seed: seed of the data set; 0 or more.
         train: number of training images.
         val: number of validation images.
         test: number of test images.
@@ -44,7 +44,7 @@ class Phantom(Dataset):
 
     def __post_init__(self) -> None:
         if not 28 <= self.size <= 256:
-            raise ValueError(f"{self.name}: size = {self.size} is not drawn; give a side of 28 to 256 pixels")
+            raise ValueError(f"{self.name}: size = {self.size} is not supported; give a side of 28 to 256 pixels")
         if self.seed < 0:
             raise ValueError(f"{self.name}: seed = {self.seed} must be 0 or more")
         for split in SPLITS:

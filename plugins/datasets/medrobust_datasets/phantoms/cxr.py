@@ -53,7 +53,7 @@ class PhantomCXR(Phantom):
             )
         if self.classes not in (2, 3, 4):
             raise ValueError(
-                f"{self.name}: classes = {self.classes} is not drawn; give 2, 3 or 4 ({', '.join(CLASSES)})"
+                f"{self.name}: classes = {self.classes} is not supported; give 2, 3 or 4 ({', '.join(CLASSES)})"
             )
 
     @property

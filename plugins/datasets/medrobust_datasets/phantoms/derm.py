@@ -18,7 +18,7 @@ BINARY = {"benign": BENIGN, "malignant": MALIGNANT}
 
 @dataclass(frozen=True)
 class PhantomDerm(Phantom):
-    """Dermatoscopic images, drawn: one lesion on skin, with hairs, bubbles and a dark rim as they come.
+    """Dermatoscopic images, drawn: one lesion on skin, sometimes with hairs, bubbles or a dark rim.
 
     Images of a group show one lesion, so they share the label. A lesion may look in part like one of another class.
 
@@ -39,7 +39,7 @@ class PhantomDerm(Phantom):
         super().__post_init__()
         if self.classes not in (2, 7):
             raise ValueError(
-                f"{self.name}: classes = {self.classes} is not drawn; "
+                f"{self.name}: classes = {self.classes} is not supported; "
                 f"give 2 (benign, malignant) or 7 ({', '.join(ISIC)})"
             )
 

@@ -51,7 +51,7 @@ FOUR = {"normal": NORMAL, "benign": BENIGN, "in-situ": IN_SITU, "invasive": INVA
 class PhantomHistology(Phantom):
     """Patches of glandular tissue, drawn: classes differ in architecture and in nuclei, not in the strength of stain.
 
-    Patches of a patient come from one slide: they share stain and sectioning, not always the class.
+    Patches of a patient come from one slide: they share stain and sectioning, but not always the class.
 
     Attributes:
         classes: 2 (normal, tumour) or 4 (normal, benign, in-situ, invasive).
@@ -70,7 +70,7 @@ class PhantomHistology(Phantom):
         super().__post_init__()
         if self.classes not in (2, 4):
             raise ValueError(
-                f"{self.name}: classes = {self.classes} is not drawn; "
+                f"{self.name}: classes = {self.classes} is not supported; "
                 f"give 2 ({', '.join(TWO)}) or 4 ({', '.join(FOUR)})"
             )
 

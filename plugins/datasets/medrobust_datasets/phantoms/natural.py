@@ -18,14 +18,14 @@ SHAPES = ("disc", "square", "triangle", "star", "cross")
 
 @dataclass(frozen=True)
 class PhantomNatural(Phantom):
-    """Coloured textures and shapes in any colour, size and orientation, before mottled grounds with bystanders.
+    """Textures and shapes in any colour, size and orientation, on mottled backgrounds with other objects.
 
     Ten classes: five textures that fill the image and five shapes. Groups are views of one object, not patients.
     """
 
     name: ClassVar[str] = "phantom-natural"
     revision: ClassVar[int] = 1
-    citation: ClassVar[str] = "Procedural phantom, this project; stands in for ImageNet (Deng et al., CVPR 2009)"
+    citation: ClassVar[str] = "Procedural phantom, this project; replaces ImageNet (Deng et al., CVPR 2009)"
 
     train: int = 1600
 

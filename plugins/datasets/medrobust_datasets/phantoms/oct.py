@@ -28,7 +28,7 @@ class PhantomOCT(Phantom):
 
     Choroidal neovascularisation (CNV) lifts the pigment epithelium over bright tissue and fluid, diabetic macular
     oedema (DME) fills the pit and leaves dark cysts, drusen are small bumps under the pigment epithelium; NM is normal.
-    Normal eyes may have a tiny druse, and every eye shadows of vessels.
+    Normal eyes may have a tiny druse, and every eye has shadows of vessels.
     """
 
     name: ClassVar[str] = "phantom-oct"

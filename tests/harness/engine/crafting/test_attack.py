@@ -220,8 +220,8 @@ def test_an_ensemble_is_a_cell_of_a_grid(session: Callable[..., Session]) -> Non
         labels = {e.cell.id: e.row()["attack"] for e in plan.entries if e.cell}
         for cell, record in made.store.records(list(plan.cells)):
             accuracy[labels[cell], stop] = measure("accuracy", record).value
-        assert {e.excluded for e in plan.excluded} == {"attack 'sign' knows the norms linf, not l2"} | (
-            {"attack 'steps' knows the norms linf, not l2"}
+        assert {e.excluded for e in plan.excluded} == {"attack 'sign' supports the norms linf, not l2"} | (
+            {"attack 'steps' supports the norms linf, not l2"}
         )
     name = "all-of(of=sign,steps)"
     for stop in ("full", "success"):

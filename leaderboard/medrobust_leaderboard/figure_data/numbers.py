@@ -1,0 +1,142 @@
+"""The numbers of figures: curves, bars and confusion matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from medrobust.api import Value
+
+from .. import figures
+from ..labels import CLEAN, is_clean, matches
+from ..report import PaperReport, cells_at
+from ..selection import Selected, check_unique, rule_for
+from ..specs import BarsSpec, ConfusionSpec, CurvesSpec
+from .combinations import classes_of, label_combinations, title_of
+
+
+def curve_panels(report: PaperReport, spec: CurvesSpec) -> list[figures.CurvePanel]:
+    """The panels of a figure of curves; entries without attack (or defense) are at 0."""
+    selected = [s for s in report.rows if matches(s.row, spec.where)]
+    panels = []
+    for panel in label_combinations(spec.panels, spec, selected):
+        series = [
+            _series(report, spec, panel, key, selected)
+            for key in label_combinations(spec.series, spec, selected)
+            if not is_clean(key)
+        ]
+        found = tuple(s for s in series if s is not None)
+        if found:
+            panels.append(figures.CurvePanel(title=title_of(spec, panel), series=found))
+    return panels
+
+
+def _series(
+    report: PaperReport,
+    spec: CurvesSpec,
+    panel: Mapping[str, str],
+    key: Mapping[str, str],
+    selected: Sequence[Selected],
+) -> figures.Series | None:
+    places: dict[float, list[Selected]] = {}
+    measured = [each for each in selected if rule_for(each.row, spec.value, key.get("value")) is not None]
+    for each in cells_at({**panel, **key}, measured):
+        if (x := _abscissa(spec.x, each)) is not None:
+            places.setdefault(x, []).append(each)
+    points: list[tuple[float, Value | None]] = []
+    for x, cells in sorted(places.items()):
+        varying = (*spec.panels, *spec.series, spec.x.partition(".")[0], "budget", *spec.mean_over)
+        check_unique(cells, varying, f"{report.paper.name} {spec.id}")
+        rule = rule_for(cells[0].row, spec.value, key.get("value"))
+        points.append((x, report.numbers.combined(cells, rule.metric) if rule else None))
+    if not any(value is not None and value.scalar is not None for _, value in points):
+        return None
+    control = bool(spec.control) and all(key.get(axis) == label for axis, label in spec.control.items())
+    return figures.Series(
+        label=title_of(spec, key),
+        x=tuple(x for x, _ in points),
+        y=tuple(v.scalar if v else None for _, v in points),
+        low=tuple(v.interval[0] if v and v.interval else None for _, v in points),
+        high=tuple(v.interval[1] if v and v.interval else None for _, v in points),
+        style="control" if control else "line",
+        like=_partner(spec, key, selected) if control else "",
+    )
+
+
+def _abscissa(x: str, selected: Selected) -> float | None:
+    """The place of an entry on the x axis; entries without attack (or defense) are at 0."""
+    axis, dot, _ = x.partition(".")
+    if selected.row.get(axis if dot else "attack") == CLEAN:
+        return 0.0
+    try:
+        return float(selected.row.get(x, ""))
+    except ValueError:
+        return None
+
+
+def _partner(spec: CurvesSpec, key: Mapping[str, str], selected: Sequence[Selected]) -> str:
+    """The label of the series that a control belongs to: the first that differs in the control's labels alone."""
+    for other in label_combinations(spec.series, spec, selected):
+        same = all(other[a] == v for a, v in key.items() if a not in spec.control)
+        if same and any(other[a] != spec.control[a] for a in spec.control) and not is_clean(other):
+            return title_of(spec, other)
+    return ""
+
+
+def bar_panels(report: PaperReport, spec: BarsSpec) -> list[figures.BarPanel]:
+    """The panels of a figure of bars."""
+    selected = [s for s in report.rows if matches(s.row, spec.where)]
+    groups = list(label_combinations(spec.groups, spec, selected))
+    panels = []
+    for panel in label_combinations(spec.panels, spec, selected):
+        series = []
+        for key in label_combinations(spec.series, spec, selected):
+            found = [_bar(report, spec, {**panel, **group, **key}, selected) for group in groups]
+            values, controls = zip(*found, strict=True)
+            if any(value is not None for value in values):
+                series.append(
+                    figures.BarSeries(
+                        label=title_of(spec, key),
+                        values=tuple(v.scalar if v else None for v in values),
+                        low=tuple(v.interval[0] if v and v.interval else None for v in values),
+                        high=tuple(v.interval[1] if v and v.interval else None for v in values),
+                        control=tuple(c.scalar if c else None for c in controls) if spec.control else (),
+                    )
+                )
+        if series:
+            titles = tuple(title_of(spec, group) for group in groups)
+            panels.append(figures.BarPanel(title=title_of(spec, panel), groups=titles, series=tuple(series)))
+    return panels
+
+
+def _bar(
+    report: PaperReport, spec: BarsSpec, key: Mapping[str, str], selected: Sequence[Selected]
+) -> tuple[Value | None, Value | None]:
+    cells = cells_at(key, selected)
+    rule = rule_for(cells[0].row, spec.value, key.get("value")) if cells else None
+    if rule is None:
+        return None, None
+    varying = (*spec.panels, *spec.groups, *spec.series, *spec.mean_over)
+    check_unique(cells, varying, f"{report.paper.name} {spec.id}")
+    control = report.counterparts(cells, spec.control) if spec.control else []
+    combined = report.numbers.combined
+    return combined(cells, rule.metric), combined(control, rule.metric) if control else None
+
+
+def confusion_matrices(report: PaperReport, spec: ConfusionSpec) -> list[figures.ConfusionMatrix]:
+    """One matrix for each panel; over several seeds, their mean."""
+    selected = [s for s in report.rows if matches(s.row, spec.where)]
+    matrices = []
+    for panel in label_combinations(spec.panels, spec, selected):
+        cells = cells_at(panel, selected)
+        values = [report.numbers.get(c.cell, spec.metric) for c in cells if c.cell]
+        found = [v for v in values if v is not None and v.defined]
+        if not cells or len(found) < len(cells):
+            continue
+        check_unique(cells, (*spec.panels, *spec.mean_over), f"{report.paper.name} {spec.id}")
+        mean = np.mean([np.nan_to_num(np.asarray(v.value)) for v in found], axis=0)
+        names = tuple(classes_of(cells[0].entry))
+        shares = tuple(tuple(float(x) for x in row) for row in mean)
+        matrices.append(figures.ConfusionMatrix(title=title_of(spec, panel), rows=names, columns=names, values=shares))
+    return matrices
