@@ -37,7 +37,7 @@ Write = Callable[[str], Path]
 
 MISTAKES = {
     "key": ('atack = "sign"', "grid[0]: unknown key 'atack'; did you mean 'attack'?"),
-    "type": ('seed = "one"', "grid[0].seed: expected a whole number, got 'one'"),
+    "type": ('seed = "one"', "grid[0].seed: expected a whole number of at least 0, got 'one'"),
     "parameter type": (
         'attack = { name = "steps", steps = "many" }',
         "grid[0].attack: attack 'steps': steps: Input should be a valid integer, got 'many'",
@@ -61,6 +61,24 @@ MISTAKES = {
         "grid[0].attack: 'sign' cannot run with any budget, goal and data set of this grid: attack 'sign' supports the "
         "norms linf, not l2. Change one of them or leave the attack out",
     ),
+    "radius in grey levels": (
+        'attack = "sign"\nbudget = "linf:8"',
+        "grid[0].budget: the radius of 'linf:8' is larger than the whole range of pixels, 0 to 1; did you mean "
+        "'linf:8/255'?",
+    ),
+    "radius beyond any image": (
+        'attack = "hum"\nbudget = "l2:300"',
+        "the radius of 'l2:300' is larger than any l2 distance of images of 8x8 pixels and 1 channel, 8. Change",
+    ),
+    "step in grey levels": (
+        'attack = { name = "steps", step_size = 2 }\nbudget = "linf:8/255"',
+        "'steps' has step_size = 2, which is larger than the whole range of pixels, 0 to 1; did you mean '2/255'?",
+    ),
+    "negative seed": ("seed = -1", "grid[0].seed: expected a whole number of at least 0, got -1"),
+    "negative epochs": (
+        'model = { name = "tiny-net", recipe = { epochs = -1 } }',
+        "grid[0].model: model 'tiny-net': recipe.epochs: must be at least 0, got -1",
+    ),
     "broken toml": ("seed = [1", "not TOML"),
 }
 
@@ -68,7 +86,8 @@ MISTAKES = {
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_wrong_grid(program: Program, grid: Write, mistake: str, tmp_path: Path) -> None:
     line, message = MISTAKES[mistake]
-    done = program("run", grid(BASE + line))
+    base = BASE.replace('model = "tiny-net"\n', "") if line.startswith("model") else BASE
+    done = program("run", grid(base + line))
     assert done.status == 1
     assert done.out == ""
     (shown,) = done.err.splitlines()
@@ -167,15 +186,36 @@ def test_a_checkpoint_that_does_not_fit(program: Program, grid: Write, tmp_path:
     model = '["tiny-net", { name = "tiny-net", init = "weights.pt" }, { name = "tiny-net", init = "absent.pt" }]'
     done = program("run", grid(BASE.replace('"tiny-net"', model)))
     assert done.status == 1
-    assert (
-        f"checkpoint {tmp_path}/weights.pt does not fit the model: it misses 'convolution.bias', 'head.bias'"
-        in done.err
+    (line, absent) = done.err.splitlines()
+    assert line == (
+        f"impossible here: checkpoint {tmp_path}/weights.pt does not fit the model: it lacks 3 of 4 weights "
+        "('convolution.bias', 'head.weight', 'head.bias'); 1 of its 2 weights are unknown to the model ('other'); 1 "
+        "has another shape ('convolution.weight': (4, 3, 3, 3) in the file, (4, 1, 3, 3) in the model). Likely cause: "
+        "it takes images of 3 channels, and the data set has 1"
     )
-    assert "has unknown 'other'; 'convolution.weight' has shape (4, 3, 3, 3), the model (4, 1, 3, 3)" in done.err
-    assert "Check model and classes" in done.err
-    assert f"impossible here: checkpoint 'absent.pt' is not at {tmp_path}/absent.pt" in done.err
+    assert f"impossible here: checkpoint 'absent.pt' is not at {tmp_path}/absent.pt" in absent
     assert "Traceback" not in done.err + done.out
-    assert sorted(Store(tmp_path / "medrobust-store").cells()["status"]) == ["failed", "ok"]
+    # Nothing of it was begun: it is known when the grid is planned.
+    assert list(Store(tmp_path / "medrobust-store").cells()["status"]) == ["ok"]
+    planned = program("plan", tmp_path / "grid.toml")
+    assert f"Impossible here (1): checkpoint {tmp_path}/weights.pt does not fit the model" in planned.out
+
+
+def test_how_a_checkpoint_was_read_is_told(program: Program, grid: Write, tmp_path: Path) -> None:
+    shapes = {"convolution.weight": (4, 1, 3, 3), "convolution.bias": (4,), "head.weight": (2, 16), "head.bias": (2,)}
+    state = {f"module.{name}": torch.zeros(shape) for name, shape in shapes.items()}
+    torch.save({"epoch": 7, "model_state_dict": state}, tmp_path / "weights.pt")
+    model = '{ name = "tiny-net", init = "weights.pt", recipe = { epochs = 0 } }'
+    file = grid(BASE.replace('"tiny-net"', model))
+    note = (
+        f"note: checkpoint {tmp_path}/weights.pt: weights found under 'model_state_dict', 'epoch' left out, prefix "
+        "'module.' removed"
+    )
+    assert program("plan", file).err.splitlines() == [note]
+    done = program("run", file)
+    assert (done.status, done.err.splitlines()) == (0, [note])
+    # Once its weights are in the store, the file is not looked into again.
+    assert program("plan", file).err == ""
 
 
 def test_attacks_that_misbehave(program: Program, grid: Write, tmp_path: Path) -> None:
@@ -220,7 +260,54 @@ def test_a_broken_local_plugin_is_left_out_with_one_line(program: Program, grid:
     done = program("run", grid(BASE), "--plugin", file)
     assert done.status == 0
     (line,) = done.err.splitlines()
-    assert line.startswith("plugin not loaded: half local file: plugin Half: is not a frozen dataclass")
+    assert line.startswith("plugin not loaded: half local file: plugin Half (half.py:4): is not a frozen dataclass")
     strict = program("run", grid(BASE), "--plugin", file, "--strict")
     assert strict.status == 1
     assert "is not a frozen dataclass" in strict.err
+
+
+@pytest.mark.parametrize(
+    ("shared", "message"),
+    [
+        (
+            "ids",
+            "16 sample ids are in 'train' and in 'val', such as '0', '1', '10' and 13 more. An id must name one image",
+        ),
+        (
+            "groups",
+            "1 group (patient) has images in 'train' and in 'val', such as 'patient-1'; results on them say too",
+        ),
+    ],
+)
+def test_what_two_splits_share_is_found_before_a_number_rests_on_it(
+    program: Program, grid: Write, tmp_path: Path, shared: str, message: str
+) -> None:
+    done = program("run", grid(BASE.replace('"textures"', f'{{ name = "textures", shared = "{shared}" }}')))
+    assert done.status == 1
+    (line,) = done.err.splitlines()
+    assert line.startswith("failed (1 cell: ")
+    assert f"data set 'textures': {message}" in line
+    cells = Store(tmp_path / "medrobust-store").cells()
+    assert set(cells["status"]) == {"failed"}
+
+
+def test_patients_in_two_folders_are_found_when_the_grid_is_planned(
+    program: Program, grid: Write, tmp_path: Path
+) -> None:
+    image_folder(tmp_path)
+    data = '{ name = "image-folder", path = "scans", size = 16, group_pattern = "(\\\\d)[.]png" }'
+    done = program("plan", grid(BASE.replace('"textures"', data)))
+    (line,) = [row for row in done.out.splitlines() if row.startswith("Impossible here")]
+    assert "2 groups (patients) have images in 'train' and in 'val', such as '0', '1'" in line
+    assert 'on_shared_groups = "keep"' in line
+    declared = program("plan", grid(BASE.replace('"textures"', data.replace(" }", ', on_shared_groups = "keep" }'))))
+    assert "Impossible here" not in declared.out
+
+
+def test_a_repeated_patient_is_found_again_by_the_next_command(program: Program, grid: Write, tmp_path: Path) -> None:
+    image_folder(tmp_path)
+    data = '{ name = "image-folder", path = "scans", size = 16, group_pattern = "(\\\\d)[.]png" }'
+    file = grid(BASE.replace('"textures"', data))
+    told = [program("run", file).err for _ in range(2)]
+    assert told[0] == told[1]
+    assert told[0].startswith("impossible here: data set 'image-folder")

@@ -224,7 +224,8 @@ def test_plugins_lists_every_offer_with_origin_parameters_defaults_and_citation(
     assert steps["parameters"] == {"steps": 4, "step_size": "eps:1/4"}
     assert steps["documentation"].startswith("Several signed steps from a random point.")
     textures = next(f for f in facts if f["name"] == "textures")
-    assert (textures["citation"], textures["licence"]) == ("Nobody, Textures from nowhere, 2024", "CC0")
+    assert textures["references"][0]["title"] == "Textures from nowhere"
+    assert textures["licence"] == "CC0"
 
 
 def test_why_names_the_field_that_differs(program: Program, tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ from medrobust import (
     Probe,
     RandomPreprocessing,
     Recipe,
+    Reference,
     SampleRNG,
     Shape,
     Task,
@@ -59,11 +60,12 @@ class Textures(Dataset):
         multilabel: label vectors instead of classes.
         labelled: whether labels are there.
         empty_class: leave the last class out of the training images.
+        shared: `ids` or `groups` that several splits have; `published`: such groups, by its own declaration.
     """
 
     name: ClassVar[str] = "textures"
     revision: ClassVar[int] = 1
-    citation: ClassVar[str] = "Nobody, Textures from nowhere, 2024"
+    references: ClassVar[tuple[Reference, ...]] = (Reference(("N. Nobody",), "Textures from nowhere", "Nowhere", 2024),)
     licence: ClassVar[str] = "CC0"
     size: int = 8
     channels: int = 1
@@ -71,11 +73,13 @@ class Textures(Dataset):
     multilabel: bool = False
     labelled: bool = True
     empty_class: bool = False
+    shared: str = ""
 
     def describe(self, source: DataSource) -> DataInfo:
         task: Task = "multilabel" if self.multilabel else "multiclass"
         names = tuple("abcdefgh"[: self.classes])
-        return DataInfo(names, (self.size, self.size), self.channels, task, grouped=True)
+        published = self.shared == "published"
+        return DataInfo(names, (self.size, self.size), self.channels, task, grouped=True, shared_groups=published)
 
     def load(self, split: str, source: DataSource) -> ImageData:
         count = COUNTS[split]
@@ -89,6 +93,10 @@ class Textures(Dataset):
         ]
         ids = np.array([f"{split}-{i}" for i in range(count)])
         groups = np.array([f"{split}-patient-{i // (2 * self.classes)}-{labels[i]}" for i in range(count)])
+        if self.shared == "ids":
+            ids = np.array([f"{i}" for i in range(count)])
+        elif self.shared:
+            groups[:4] = "patient-1"
         truth = np.eye(self.classes, dtype=np.int64)[labels] if self.multilabel else labels.astype(np.int64)
         return ImageData(images, truth if self.labelled else None, ids, groups)
 

@@ -8,7 +8,9 @@ import sys
 import typer
 from rich.text import Text
 
+from .commands.cite import cite
 from .commands.debug import add_debug
+from .commands.env import env
 from .commands.export import export
 from .commands.extensions import add_commands
 from .commands.plan import plan
@@ -32,7 +34,7 @@ def build() -> tuple[typer.Typer, list[str]]:
         pretty_exceptions_enable=False,
         rich_markup_mode="rich",
     )
-    for command in (run, plan, plugins, why, verify, export):
+    for command in (run, plan, plugins, why, verify, export, env, cite):
         app.command()(command)
     app.add_typer(store_commands(), name="store")
     return app, add_commands(app)

@@ -27,6 +27,7 @@ from medrobust.commands import (
     open_session,
     print_damage,
     print_evidence,
+    print_notes,
     print_outcome,
     this_command,
 )
@@ -87,6 +88,7 @@ def reproduce(
     plan = session.plan(
         spec.folder / "grid.toml", profile=profile, images=images, precision=precision or "", evidence=True
     )
+    print_notes(session)
     outcome = session.run(plan, Terminal(console), command=this_command())
     evidence = session.evidence(plan)
     report = PaperReport(spec, profile, plan, session.store)
@@ -147,6 +149,7 @@ def leaderboard(
     if paper:
         spec = find_paper(paper, session)
         plan = session.plan(spec.folder / "grid.toml", profile=profile, images=images)
+        print_notes(session)
         tables: Sequence[Table] = PaperReport(spec, profile, plan, session.store).tables()
         evidence: Sequence[Mapping[str, Any]] = session.evidence(plan, stored=True)
         rows, columns, line = tidy_tables(tables), PAPER_COLUMNS, ""

@@ -6,7 +6,7 @@ missing or substituted is known from the plan.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from medrobust import MedrobustError, cumulative_field
@@ -26,6 +26,8 @@ from medrobust.api import (
 
 from .labels import Row, is_free, matches
 from .machines import machines_of
+from .overlap import shared_groups_of
+from .profiles import Substitution, class_names
 from .specs import Rule
 
 
@@ -73,15 +75,18 @@ def _row(entry: Entry) -> dict[str, str]:
     return row
 
 
-def spread(selected: Iterable[Selected], axis: str) -> list[Selected]:
+def spread(
+    selected: Iterable[Selected], axis: str, substitutions: Callable[[Row], Sequence[Substitution]] = lambda row: ()
+) -> list[Selected]:
     """Entries of a metric with the axis `class` or `bin`, one for each class or bin, labelled so."""
     bins = tuple(f"{edge:.2f}" for edge in CONFIDENCE_BINS[:-1])
-    return [
-        replace(each, row={**each.row, axis: label}, index=index)
-        for each in selected
-        if each.entry.cell is not None
-        for index, label in enumerate(bins if axis == "bin" else each.entry.cell.target.info.classes)
-    ]
+    entries = []
+    for each in selected:
+        if each.entry.cell is not None:
+            classes = class_names(each.entry.cell.target.info.classes, substitutions(each.row))
+            labels = bins if axis == "bin" else classes
+            entries += [replace(each, row={**each.row, axis: label}, index=n) for n, label in enumerate(labels)]
+    return entries
 
 
 def each_once(selected: Iterable[Selected]) -> list[Selected]:
@@ -113,15 +118,17 @@ class Numbers:
         for cell, name in wanted:
             metric(name)
             by_cell.setdefault(cell, set()).add(name)
-        frame = store.cells(["reason", "versions", "hardware"]) if store.exists else None
+        frame = store.cells(["reason", "versions", "hardware", "part"]) if store.exists else None
         self.status: dict[str, tuple[str, str]] = {}
         self.machines: dict[str, tuple[str, str]] = {}
+        self.shared_groups: dict[str, str] = {}
         if frame is not None:
             mine = frame[frame["cell"].isin(list(by_cell))]
             self.status = {
                 c: (s, r or "") for c, s, r in zip(mine["cell"], mine["status"], mine["reason"], strict=True)
             }
             self.machines = machines_of(mine)
+            self.shared_groups = shared_groups_of(store, mine)
         self._values: dict[tuple[str, str], Value] = {}
         records: set[str] = set()
         for cell, record in store.records(list(by_cell)) if store.exists else ():

@@ -28,6 +28,7 @@ from medrobust.api import (
 )
 
 from .machines import machines_of
+from .overlap import shared_groups_of, together
 from .report import table_cell
 from .table import TableCell
 
@@ -50,6 +51,7 @@ class Result:
         control: whether the attack knows nothing of the model.
         evidence: whether it was added for evidence only.
         machine: build of torch and device.
+        shared_groups: which groups of its images other splits have too, in words.
         mark: words that distinguish it from others of the same labels.
         table_mark: words that distinguish its model or images from others of the same labels.
     """
@@ -64,6 +66,7 @@ class Result:
     control: bool = False
     evidence: bool = False
     machine: tuple[str, str] = ("", "")
+    shared_groups: str = ""
     mark: str = ""
     table_mark: str = ""
 
@@ -129,14 +132,14 @@ def read_results(store: Store, name: str = "accuracy", *, superseded: bool = Fal
     """
     metric(name)
     inventory = Inventory.of(store)
-    frame = store.cells(["reason", "target", "control", "versions", "hardware"])
+    frame = store.cells(["reason", "target", "control", "versions", "hardware", "part"])
     identity = _identities(store)
     ok = set(frame.index[frame["status"] == "ok"])
     outdated = inventory.having("superseded") & ok
     reasons = {c: why for c, why in superseded_reasons(store, inventory.rows).items() if c in outdated}
     rows = inventory.rows
     rows = rows[rows["current"] | rows["cell"].isin(outdated)] if superseded else rows[rows["current"]]
-    results = _results(rows, frame, reasons)
+    results = _results(rows, frame, reasons, shared_groups_of(store, frame))
     values = {cell: measure(name, record) for cell, record in store.records({r.cell for r in results} & ok)}
     groups: dict[tuple[Any, ...], list[Result]] = {}
     for each in _distinguished(results, identity):
@@ -163,7 +166,9 @@ def _identities(store: Store) -> Identity:
     return identity
 
 
-def _results(rows: pd.DataFrame, frame: pd.DataFrame, reasons: Mapping[str, str]) -> list[Result]:
+def _results(
+    rows: pd.DataFrame, frame: pd.DataFrame, reasons: Mapping[str, str], shared_groups: Mapping[str, str]
+) -> list[Result]:
     machines = machines_of(frame)
     facts = frame[["status", "reason", "target", "control"]].to_dict("index")
     found: dict[tuple[Any, ...], Result] = {}
@@ -182,6 +187,7 @@ def _results(rows: pd.DataFrame, frame: pd.DataFrame, reasons: Mapping[str, str]
             control=bool(known.get("control")) if known.get("control") is not None else False,
             evidence=evidence,
             machine=machines.get(cell, ("", "")),
+            shared_groups=shared_groups.get(cell, ""),
         )
         # Blocks may share a cell, of which one was added for evidence.
         key = (cell, result.superseded, *result.labels.values())
@@ -254,7 +260,7 @@ def _number(
     found = [values[r.cell] for r in good]
     value = over_seeds(found, bounds) if len(found) > 1 else found[0]
     shown = table_cell(value, None)
-    notes = [shown.note, *(_without(r) for r in bad), hint]
+    notes = [shown.note, together(r.shared_groups for r in good), *(_without(r) for r in bad), hint]
     return StoreNumber(first, tuple(members), replace(shown, note="; ".join(n for n in notes if n)), value)
 
 

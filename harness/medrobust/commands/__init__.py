@@ -29,7 +29,7 @@ from .options import (
     WorkersOption,
 )
 from .printing import console, errors, print_evidence, print_outcome
-from .sessions import open_session, this_command
+from .sessions import open_session, print_notes, this_command
 
 __all__ = [
     "AccelerationOption",
@@ -50,6 +50,7 @@ __all__ = [
     "open_session",
     "print_damage",
     "print_evidence",
+    "print_notes",
     "print_outcome",
     "this_command",
 ]

@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import types
 import typing
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from ..contracts import BudgetSpec, Length, Plugin, UniversalAttack
+from ..plugins.hints import default_of, hints_of, in_words, without_range
 
-WORDS: dict[Any, str] = {
-    int: "whole number",
-    float: "number",
-    str: "text",
-    bool: "true or false",
-    Length: "length",
-    BudgetSpec: "budget",
-}
 EXAMPLES = {"budget": '"linf:4/255"', "length": '"1/255"', "whole number": "1", "number": "1.0", "attack": '"fgsm"'}
 """Values of parameters that have no default, by type."""
 
@@ -45,7 +37,7 @@ class Parameter:
 
 def parameters_of(plugin: type[Plugin], preset: tuple[str, ...] = ()) -> Iterator[Parameter]:
     """The parameters of a plugin class that a grid may set; a preset fixes the others."""
-    hints = typing.get_type_hints(plugin)
+    hints = hints_of(plugin)
     for field in dataclasses.fields(plugin):  # type: ignore[arg-type]
         if field.name not in preset and field.init:
             hint, default = hints[field.name], default_of(field)
@@ -57,33 +49,6 @@ def parameters_of(plugin: type[Plugin], preset: tuple[str, ...] = ()) -> Iterato
                 bool(field.metadata.get("cumulative")),
                 toml(default) if given else _example(hint),
             )
-
-
-def default_of(field: dataclasses.Field[Any]) -> Any:
-    """The default of a field, or `dataclasses.MISSING`."""
-    if field.default is not dataclasses.MISSING or field.default_factory is dataclasses.MISSING:
-        return field.default
-    return field.default_factory()
-
-
-def in_words(hint: Any) -> str:
-    """A type as people call it."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin is typing.Literal:
-        return " or ".join(json.dumps(a) for a in arguments)
-    if origin in (typing.Union, types.UnionType):
-        return " or ".join(in_words(a) for a in arguments if a is not type(None))
-    if origin in (tuple, list, set, frozenset):
-        return f"list of {in_words(arguments[0])}s" if arguments else "list"
-    if not isinstance(hint, type):
-        return str(hint)
-    if issubclass(hint, Plugin):
-        return getattr(hint, "kind", "plugin")
-    if hint in WORDS:
-        return WORDS[hint]
-    if dataclasses.is_dataclass(hint):
-        return f"table with {', '.join(f.name for f in dataclasses.fields(hint))}"
-    return hint.__name__
 
 
 def toml(value: Any) -> str:
@@ -111,6 +76,7 @@ def _differing(value: Any) -> str:
 
 def _example(hint: Any) -> str:
     """A value for a parameter without a default."""
+    hint = without_range(hint)
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (tuple, list):
         return f"[{_example(arguments[0])}]"

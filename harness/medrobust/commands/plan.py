@@ -24,7 +24,7 @@ from .options import (
     StoreOption,
 )
 from .printing import console
-from .sessions import open_session, print_clashes
+from .sessions import open_session, print_notes
 
 if TYPE_CHECKING:
     from ..grid.cells import Cell
@@ -49,7 +49,7 @@ def plan(
 
     session = open_session(store or DEFAULT_STORE, plugin=plugin, data_root=data_root)
     planned = session.plan(grid, profile=profile, images=images, precision=precision or "")
-    print_clashes(session)
+    print_notes(session)
     finished = set(session.done().cells)
     steps = session.steps(planned)
     seconds = estimate(steps, session.store)

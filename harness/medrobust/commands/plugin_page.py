@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +12,8 @@ from rich.padding import Padding
 from rich.text import Text
 
 from ..contracts import AnyAttack, ThreatModel
-from ..plugins.registry import RegisteredPlugin
+from ..plugins.hints import default_of
+from ..plugins.registered import RegisteredPlugin
 from ..plugins.specs import plain
 from .docstrings import read
 from .parameters import Parameter, parameters_of
@@ -27,10 +29,6 @@ INDENT = 2
 
 def facts(plugin: RegisteredPlugin) -> dict[str, Any]:
     """A plugin as JSON values, for programs."""
-    import dataclasses
-
-    from .parameters import default_of
-
     preset = dict(plugin.preset)
     defaults = {
         f.name: default_of(f)
@@ -44,8 +42,8 @@ def facts(plugin: RegisteredPlugin) -> dict[str, Any]:
         "version": plugin.version,
         "parameters": {k: None if v is dataclasses.MISSING else plain(v) for k, v in defaults.items()},
         "documentation": inspect.cleandoc(plugin.plugin.__doc__ or ""),
-        "citation": getattr(plugin.plugin, "citation", ""),
-        "licence": getattr(plugin.plugin, "licence", ""),
+        "references": [dataclasses.asdict(each) for each in plugin.references],
+        "licence": plugin.plugin.licence,
     }
 
 
@@ -69,9 +67,12 @@ def page(plugin: RegisteredPlugin) -> Iterator[RenderableType]:
         yield from _section("Threat model", in_words(threat))
     origin = " (comes with medrobust)" if plugin.bundled else f"; its unambiguous name is {plugin.qualified}"
     yield from _section("From", f"{plugin.distribution} {plugin.version}{origin}")
-    for title, attribute in (("Citation", "citation"), ("Licence", "licence")):
-        if text := getattr(plugin.plugin, attribute, ""):
-            yield from _section(title, text)
+    if plugin.references:
+        yield from _heading("To cite")
+        for reference in plugin.references:
+            yield _indented(str(reference))
+    if plugin.plugin.licence:
+        yield from _section("Licence", plugin.plugin.licence)
     yield from _heading("In a grid")
     for line in example(plugin, parameters):
         yield _indented(line)

@@ -17,7 +17,8 @@ from .options import JsonOption, PluginOption, StrictOption
 from .printing import console
 
 if TYPE_CHECKING:
-    from ..plugins.registry import RegisteredPlugin, Registry
+    from ..plugins.registered import RegisteredPlugin
+    from ..plugins.registry import Registry
 
 WIDTH = 100
 """Columns that the output needs at most."""
@@ -34,7 +35,7 @@ def plugins(
     strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List the plugins; with NAME, show one with its parameters, citation and an example for a grid."""
+    """List the plugins; with NAME, show one with its parameters, what to cite and an example for a grid."""
     from ..plugins.registry import Registry
 
     registry = Registry.discover(plugin or (), strict=strict)
@@ -46,12 +47,15 @@ def plugins(
         return
     if name is None:
         _print_list(found)
-        console.print(Text("'medrobust plugins NAME' shows parameters, citation and an example."), soft_wrap=True)
+        console.print(Text("'medrobust plugins NAME' shows parameters, what to cite and an example."), soft_wrap=True)
     else:
         from .plugin_page import page
 
         for number, each in enumerate(found):
             _print(*([Text()] if number else []), *page(each))
+    for line in dict.fromkeys(map(registry.clash, found)):
+        if line:
+            console.print(Text(f"note: {line}", style="yellow"), soft_wrap=True)
     for fault in registry.faults:
         console.print(Text(f"not loaded: {fault}", style="red"), soft_wrap=True)
 

@@ -24,7 +24,7 @@ from .options import (
     WorkersOption,
 )
 from .printing import console, print_evidence, print_outcome
-from .sessions import open_session, print_clashes, this_command
+from .sessions import open_session, print_notes, this_command
 
 
 def run(
@@ -54,7 +54,7 @@ def run(
         acceleration=acceleration,
     )
     plan = session.plan(grid, profile=profile, images=images, precision=precision or "", evidence=evidence)
-    print_clashes(session)
+    print_notes(session)
     outcome = session.run(plan, Terminal(console), command=this_command())
     if evidence:
         print_evidence(session.evidence(plan))

@@ -49,7 +49,7 @@ def this_command() -> str:
     return shlex.join(["medrobust", *sys.argv[1:]])
 
 
-def print_clashes(session: Session) -> None:
-    """Which of several plugins of one name the grids read so far have got, one line each on standard error."""
-    for line in session.registry.clashes():
+def print_notes(session: Session) -> None:
+    """What the grids planned so far mean where that may be a surprise, one line each on standard error."""
+    for line in session.notes():
         errors.print(Text.assemble(("note: ", "yellow"), line), soft_wrap=True)

@@ -20,7 +20,7 @@ from .options import (
     StoreOption,
 )
 from .printing import console
-from .sessions import open_session
+from .sessions import open_session, print_notes
 
 if TYPE_CHECKING:
     from ..engine.session import Session
@@ -49,6 +49,7 @@ def why(
             f"the store {session.store.path} has no cell '{cell}'; give --grid to compare it with a cell of a grid"
         )
     planned = _planned(cell, grid, session, profile=profile, images=images, precision=precision or "")
+    print_notes(session)
     console.print(Text(f"{planned.id}: not in the store: {planned.describe()}"), soft_wrap=True)
     _print_nearest(planned.fields, session.store)
 

@@ -18,7 +18,7 @@ from .attack import (
 from .axes import AXES, TRAINED
 from .budget import Budget, BudgetSpec, Length, Norm
 from .classifier import Classifier, Gradient, Loss, Task
-from .dataset import SPLITS, DataInfo, Dataset, DataSource, ImageData, fingerprint_files
+from .dataset import SPLITS, DataInfo, Dataset, DataSource, ImageData, Members, fingerprint_files
 from .decision import decide, decisions, predictions
 from .defense import (
     Defense,
@@ -35,6 +35,8 @@ from .model import Model, Pretraining, Recipe, Shape
 from .plugin import Plugin, Preset, cumulative, cumulative_field
 from .precision import Arithmetic, Precision
 from .probe import Probe
+from .ranges import Count, NonNegative, Positive, Share, Whole
+from .reference import Reference
 from .rng import SampleRNG
 
 __all__ = [
@@ -47,6 +49,7 @@ __all__ = [
     "Budget",
     "BudgetSpec",
     "Classifier",
+    "Count",
     "DataInfo",
     "DataSource",
     "Dataset",
@@ -63,9 +66,12 @@ __all__ = [
     "Knowledge",
     "Length",
     "Loss",
+    "Members",
     "Model",
+    "NonNegative",
     "Norm",
     "Plugin",
+    "Positive",
     "Precision",
     "Preprocessing",
     "Preset",
@@ -73,8 +79,10 @@ __all__ = [
     "Probe",
     "RandomPreprocessing",
     "Recipe",
+    "Reference",
     "SampleRNG",
     "Shape",
+    "Share",
     "Targeted",
     "Task",
     "ThreatModel",
@@ -83,6 +91,7 @@ __all__ = [
     "TransformImages",
     "UniversalAttack",
     "Untargeted",
+    "Whole",
     "batch_of",
     "batch_sizes",
     "cross_entropy",

@@ -15,6 +15,7 @@ from .budget import Budget, Norm
 from .classifier import Classifier, Task
 from .goal import Goal
 from .plugin import Plugin
+from .ranges import Count
 from .rng import SampleRNG
 
 Knowledge = Literal["white-box", "score-based", "decision-based", "none"]
@@ -58,7 +59,7 @@ class AnyAttack(Plugin):
 
     kind: ClassVar[str] = "attack"
     threat: ClassVar[ThreatModel]
-    batch_size: ClassVar[int | None] = None
+    batch_size: ClassVar[Count | None] = None
     """Set it if the result for an image depends on the others of its batch: the host then gives batches of exactly
     this size, in order (the last may be smaller), and the size is part of the cell's identity. It has no meaning for a
     universal attack, which sees all its images at once."""

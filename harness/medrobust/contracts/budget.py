@@ -111,6 +111,18 @@ class Length:
         return core_schema.no_info_plain_validator_function(cls.parse)
 
 
+def beyond_pixels(length: Length, before: str = "") -> str:
+    """What is wrong with a change of single pixels by more than their whole range, and what was meant; else empty.
+
+    `before` is what stands before the length where it was written, such as `linf:`.
+    """
+    if length.unit != "pixel01" or length.value <= 1:
+        return ""
+    plain = not {"@", "/"} & set(str(length)) and length.value <= 255
+    meant = f"; did you mean '{before}{length}/255'?" if plain else ""
+    return f"is larger than the whole range of pixels, 0 to 1{meant}"
+
+
 @dataclass(frozen=True)
 class Budget:
     """How far an adversarial image may be from its original, in pixel units of [0, 1].
@@ -169,6 +181,9 @@ class BudgetSpec:
                 slack = Length.parse(value)
             else:
                 raise ValueError(f"unknown option {option!r} in {raw!r}; valid: box=none, box=[0,1], slack=1/255")
+        for what, length, before in (("radius", eps if norm == "linf" else None, "linf:"), ("slack", slack, "slack=")):
+            if length is not None and (wrong := beyond_pixels(length, before)):
+                raise ValueError(f"the {what} of {raw!r} {wrong}")
         return cls(norm, eps, bounded, slack)  # type: ignore[arg-type]
 
     @property

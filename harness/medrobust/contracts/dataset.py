@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -65,6 +65,8 @@ class DataInfo:
         task: `multiclass` or `multilabel`.
         splits: the splits it has, in the order train, val, test.
         grouped: whether group ids (patients) are known.
+        shared_groups: declares that some groups are in several splits, because the published splits are so. Results are
+            then marked with how many there are; undeclared, they are an error.
     """
 
     classes: tuple[str, ...]
@@ -73,6 +75,20 @@ class DataInfo:
     task: Task = "multiclass"
     splits: tuple[str, ...] = SPLITS
     grouped: bool = False
+    shared_groups: bool = False
+
+
+@dataclass(frozen=True)
+class Members:
+    """Who is in a split.
+
+    Attributes:
+        ids: sample ids.
+        groups: the group of each, or None where unknown.
+    """
+
+    ids: Sequence[str]
+    groups: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -108,8 +124,6 @@ class Dataset(Plugin):
     """Labelled images with splits; the core converts uint8 to float32 in [0, 1]."""
 
     kind: ClassVar[str] = "dataset"
-    citation: ClassVar[str] = ""
-    licence: ClassVar[str] = ""
     cached: ClassVar[bool] = True
     """Whether the core keeps decoded images in its cache folder."""
 
@@ -124,6 +138,14 @@ class Dataset(Plugin):
     @abstractmethod
     def load(self, split: str, source: DataSource) -> ImageData:
         """All images of one split, decoded. The core caches the result; a split has the same order every time."""
+
+    def members(self, source: DataSource) -> Mapping[str, Members] | None:
+        """Sample and group ids of every split, where they are known without decoding; else None.
+
+        With them, images or patients that are in two splits are found before a run; otherwise when the second split is
+        decoded.
+        """
+        return None
 
     def fingerprint(self, source: DataSource) -> str:
         """A hash of the content of the files, as far as the fields do not determine it; empty for procedural data.

@@ -10,9 +10,11 @@ from pydantic import ConfigDict
 from torch import nn
 
 from ..errors import ModelError
+from .augmentation import Augmentation
 from .dataset import Dataset, DataSource
 from .plugin import Plugin
 from .precision import Arithmetic
+from .ranges import Count, NonNegative, Positive, Share, Whole
 
 
 @dataclass(frozen=True)
@@ -38,17 +40,17 @@ class Recipe:
     """
 
     optimizer: Literal["sgd", "adam", "adamw"] = "adamw"
-    learning_rate: float = 1e-3
-    momentum: float = 0.9
+    learning_rate: Positive = 1e-3
+    momentum: Share = 0.9
     nesterov: bool = False
-    weight_decay: float = 1e-4
+    weight_decay: NonNegative = 1e-4
     schedule: Literal["constant", "cosine", "onecycle", "step"] = "onecycle"
-    milestones: tuple[int, ...] = ()
-    gamma: float = 0.1
-    epochs: int = 10
-    batch_size: int = 64
+    milestones: tuple[Count, ...] = ()
+    gamma: Positive = 0.1
+    epochs: Whole = 10
+    batch_size: Count = 64
     precision: Arithmetic = "float32"
-    augment: tuple[str, ...] = ()
+    augment: tuple[Augmentation, ...] = ()
     balance: Literal["none", "oversample", "weights"] = "none"
     select_on: str = "val"
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -99,7 +101,7 @@ class Model(Plugin):
 
     init: str | Pretraining = "random"
     recipe: Recipe = Recipe()
-    instance: int = 0
+    instance: Whole = 0
 
     @abstractmethod
     def build(self, shape: Shape) -> nn.Module:

@@ -11,6 +11,8 @@ from typing import Any, ClassVar
 from pydantic import ConfigDict, GetCoreSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
 
+from .reference import Reference
+
 Resolver = Callable[[type["Plugin"], Any], "Plugin"]
 """Turns a nested spec (a name or a table) into an instance of the contract a field asks for."""
 
@@ -19,7 +21,8 @@ class Plugin(ABC):
     """Base of all contracts.
 
     A concrete plugin is a frozen dataclass with a class variable `name`; its fields are its parameters (typed,
-    defaulted, validated when a grid is read) and its docstring is its documentation and citation.
+    defaulted, validated when a grid is read), its docstring is its documentation. A type with a range, such as `Count`,
+    says which values are permitted.
     """
 
     kind: ClassVar[str]
@@ -31,6 +34,10 @@ class Plugin(ABC):
     libraries: ClassVar[tuple[str, ...]] = ()
     """Distributions whose installed versions belong to a cell's identity, such as `("foolbox",)`, because the results
     depend on them. Those of base classes count as well. If one is not installed, the plugin is not loaded."""
+    references: ClassVar[tuple[Reference, ...]] = ()
+    """What to cite where results of it are published; `medrobust cite` lists it."""
+    licence: ClassVar[str] = ""
+    """Terms of what is not code: of images, of weights. The code has the licence of its distribution."""
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 
     @property
@@ -59,13 +66,14 @@ def _nested(contract: type[Plugin], value: Any, info: ValidationInfo) -> Plugin:
 class Preset:
     """One more name for a plugin class: `Preset("resnet50", TorchvisionModel, {"architecture": "resnet50"})`.
 
-    Preset fields are fixed: a grid cannot set them.
+    Preset fields are fixed: a grid cannot set them. `references` are cited beside those of the class.
     """
 
     name: str
     plugin: type[Plugin]
     fields: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     summary: str = ""
+    references: tuple[Reference, ...] = ()
 
 
 def cumulative(default: int) -> Any:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import sys
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, entry_points, requires
 from pathlib import Path
 
 import platformdirs
@@ -16,6 +17,8 @@ import torch
 
 from ..contracts import DataSource
 from ..errors import MedrobustError
+from ..plugins.hookspecs import GROUP
+from ..plugins.libraries import library_version
 from .acceleration import Acceleration
 
 
@@ -100,9 +103,23 @@ class RunContext:
 
 @cache
 def versions() -> dict[str, str]:
-    """Versions that a record names."""
-    names = ("medrobust", "torch", "torchvision", "numpy")
-    return {"python": platform.python_version(), **{n: version(n) for n in names}}
+    """Versions that a record names: Python, the distributions with plugins, and what these require and is installed.
+
+    That of torch has its build (`2.8.0+cu126`), which decides what it computes as much as the number does.
+    """
+    owners = {"medrobust", *(point.dist.name for point in entry_points(group=GROUP) if point.dist)}
+    names = owners | {required for owner in owners for required in _requirements(owner)}
+    found = {name: known for name in sorted(names, key=str.lower) if (known := library_version(name))}
+    return {"python": platform.python_version(), **found, "torch": str(torch.__version__)}
+
+
+def _requirements(distribution: str) -> list[str]:
+    """Names of what a distribution requires, extras included."""
+    try:
+        lines = requires(distribution) or []
+    except PackageNotFoundError:
+        return []
+    return [match[0] for line in lines if (match := re.match(r"[\w.-]+", line))]
 
 
 @cache

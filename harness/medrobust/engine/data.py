@@ -17,9 +17,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..contracts import DataInfo, Dataset, DataSource, ImageData, Norm
+from ..contracts import SPLITS, DataInfo, Dataset, DataSource, ImageData, Members, Norm
 from ..errors import DataError, StoreError
 from ..grid.identity import digest
+from ..grid.overlap import check_splits, groups_in_others
 from ..grid.parts import Part
 from ..grid.slices import cut
 from ..lru import Kept
@@ -127,31 +128,71 @@ _described: Kept[DataInfo] = Kept(256)
 
 
 def load_split(dataset: Dataset, identity: str, split: str, source: DataSource, cache: Path) -> ImageData:
-    """A whole split, from the cache of decoded images if it is there, else decoded into it."""
+    """A whole split, from the cache of decoded images if it is there, else decoded into it.
+
+    Raises:
+        DataError: if its arrays are not as they must be, or images or groups of it are in another split as well.
+    """
     if not dataset.cached:
         return _loaded(dataset, split, source)
-    folder = cache / "data" / digest(identity, split, CACHE_FORMAT)
+    folder = _folder(identity, split, cache)
     if not folder.is_dir():
         _keep(_loaded(dataset, split, source), folder)
+        try:
+            # After it is kept: of two processes that decode two splits at once, one sees the other's.
+            declared = dataset.describe(source).shared_groups
+            check_splits(_decoded(identity, cache), f"data set '{dataset.title}'", shared_groups=declared)
+        except DataError:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
     return _open(folder)
 
 
 def _loaded(dataset: Dataset, split: str, source: DataSource) -> ImageData:
     """What a data set gives, checked."""
     data = dataset.load(split, source)
-    _check(data, dataset.describe(source), f"data set '{dataset.title}', split '{split}'")
+    _check(data, dataset.describe(source), split, f"data set '{dataset.title}', split '{split}'")
     return data
 
 
-def _check(data: ImageData, info: DataInfo, where: str) -> None:
+def _folder(identity: str, split: str, cache: Path) -> Path:
+    return cache / "data" / digest(identity, split, CACHE_FORMAT)
+
+
+def _decoded(identity: str, cache: Path) -> dict[str, Members]:
+    """Who is in the splits that are decoded so far."""
+    found = {split: _folder(identity, split, cache) for split in SPLITS}
+    return {split: _members(_open(folder)) for split, folder in found.items() if folder.is_dir()}
+
+
+def _members(data: ImageData) -> Members:
+    return Members(data.ids.tolist(), None if data.groups is None else data.groups.tolist())
+
+
+def groups_elsewhere(part: Part, loaded: LoadedPart, context: RunContext) -> str:
+    """How many groups of a part's images are in other splits too, where the data set declares that some are."""
+    if not loaded.info.shared_groups or loaded.data.groups is None:
+        return ""
+    assert isinstance(part.dataset.plugin, Dataset)
+    members = part.dataset.plugin.members(context.source) or _decoded(digest(part.data), context.cache)
+    return groups_in_others(members, part.slice.split, loaded.data.groups.tolist())
+
+
+def _check(data: ImageData, info: DataInfo, split: str, where: str) -> None:
     """A data set's author hears at once what is wrong with its arrays."""
     if data.images.dtype not in (np.uint8, np.uint16) or data.images.ndim != 4:
-        raise DataError(f"{where}: images must be uint8 (n, h, w, c), got {data.images.dtype} {data.images.shape}")
+        hint = _hint(data.images)
+        raise DataError(
+            f"{where}: images must be uint8 (n, h, w, c), got {data.images.dtype} {data.images.shape}{hint}"
+        )
+    given, said = data.images.shape[1:], (*info.size, info.channels)
+    if given != said:
+        hint = "; channels come last: images.transpose(0, 2, 3, 1)" if given == (said[2], *said[:2]) else ""
+        raise DataError(f"{where}: images must be {_shape(said)} as describe() says, got {_shape(given)}{hint}")
     for name, values in (("labels", data.labels), ("ids", data.ids), ("groups", data.groups)):
         if values is not None and len(values) != len(data.images):
             raise DataError(f"{where}: {len(values)} {name} for {len(data.images)} images")
-    if len(np.unique(data.ids)) != len(data.ids):
-        raise DataError(f"{where}: sample ids are not unique")
+    check_splits({split: _members(data)}, where, shared_groups=True)
     if data.labels is not None and len(data.labels):
         n, classes = len(data.labels), len(info.classes)
         shape, above = ((n, classes), 2) if info.task == "multilabel" else ((n,), classes)
@@ -161,6 +202,19 @@ def _check(data: ImageData, info: DataInfo, where: str) -> None:
         low, high = int(data.labels.min()), int(data.labels.max())
         if low < 0 or high >= above:
             raise DataError(f"{where}: labels run from {low} to {high}, expected 0 to {above - 1} ({info.task})")
+
+
+def _shape(sides: tuple[int, ...]) -> str:
+    return f"(n, {', '.join(map(str, sides))})"
+
+
+def _hint(images: NDArray[Any]) -> str:
+    """How arrays that are no images yet become some, where it can be seen."""
+    if images.ndim == 3:
+        return "; grey images have one channel: images[..., None]"
+    if images.ndim == 4 and images.dtype.kind == "f" and images.size and 0 <= images.min() <= images.max() <= 1:
+        return "; (images * 255).round().astype(np.uint8) makes them so"
+    return ""
 
 
 def _keep(data: ImageData, folder: Path) -> None:

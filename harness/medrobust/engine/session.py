@@ -34,6 +34,7 @@ from .context import (
 )
 from .evidence import collect
 from .planner import steps_of
+from .preflight import check_checkpoints
 from .requests import write_request
 from .running.arrivals import Arrivals
 from .running.executors import GivenExecutor, Processes, ThisProcess, Workers
@@ -109,6 +110,7 @@ class Session:
     context: RunContext = field(init=False)
     store: Store = field(init=False)
     metadata: MetadataCache = field(init=False)
+    _notes: dict[str, None] = field(init=False, default_factory=dict, repr=False)
     _in_memory: bool = field(init=False, default=False)
     """Whether plugins of this process, which no other one has, take part."""
 
@@ -122,7 +124,7 @@ class Session:
         cache = Path(self.cache).absolute() if self.cache else default_cache()
         self.context = RunContext(self.store.path, root, cache, self.device, files, self.acceleration)
         self.registry = Registry.discover(files, strict=self.strict)
-        self.metadata = MetadataCache(self.context.source, self.registry)
+        self.metadata = MetadataCache(self.context.source, self.registry, cache)
 
     def plan(
         self,
@@ -152,7 +154,14 @@ class Session:
             grid = parse_grid(grid, self.registry, profile=profile, images=images, precision=precision)
         if evidence:
             grid = with_evidence(grid, self.registry)
-        return Plan(name or grid.name, grid.profile, tuple(expand(grid, self.metadata)))
+        entries, notes = check_checkpoints(expand(grid, self.metadata), self.store.fitted, self.context)
+        self._notes |= dict.fromkeys(notes)
+        return Plan(name or grid.name, grid.profile, tuple(entries))
+
+    def notes(self) -> list[str]:
+        """What the grids planned so far mean where that may be a surprise: which of several plugins of one name, and
+        how the weights of a checkpoint were found."""
+        return [*self.registry.clashes(), *self._notes]
 
     def add_model(self, name: str, module: nn.Module, *, shape: tuple[int, int, int], stochastic: bool = False) -> None:
         """Make a network of this process a model that grids can name.
@@ -175,7 +184,13 @@ class Session:
         self._in_memory = True
 
     def add_dataset(
-        self, name: str, splits: Mapping[str, ImageData], *, classes: Sequence[str], task: Task = "multiclass"
+        self,
+        name: str,
+        splits: Mapping[str, ImageData],
+        *,
+        classes: Sequence[str],
+        task: Task = "multiclass",
+        shared_groups: bool = False,
     ) -> None:
         """Make arrays of this process a data set that grids can name; they are written nowhere.
 
@@ -184,11 +199,13 @@ class Session:
             splits: the images of `train`, `val` or `test`; :func:`image_data` makes them of arrays and tensors.
             classes: names of the classes, in index order.
             task: `multiclass` or `multilabel`.
+            shared_groups: declares that some groups are in several splits; results are then marked. Undeclared, such a
+                data set is an error when a grid is planned.
 
         Raises:
             DataError: for unknown splits, or images of several sizes.
         """
-        offer_dataset(self.registry, name, splits, classes, task)
+        offer_dataset(self.registry, name, splits, classes, task, shared_groups=shared_groups)
         self._in_memory = True
 
     def evidence(self, plan: Plan, *, stored: bool = False) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..contracts import DataInfo, Model, Pretraining
-from ..errors import DataUnavailable
+from ..errors import DataUnavailable, ModelError
 from ..plugins.builtin import NoDefense
 from ..plugins.specs import Spec, spec_of
 from .blocks import PartSpec, SurrogatePatch
@@ -55,6 +55,7 @@ class Builder:
 
         Raises:
             DataUnavailable: if data or weights are missing.
+            ModelError: if the recipe names a slice that is none.
         """
         key = (dataset.canonical, train_set, model.canonical, defense.canonical, seed)
         if key not in self._targets:
@@ -65,7 +66,11 @@ class Builder:
             train = self.part(PartSpec(train_set), dataset)
             fields = self.metadata.model(model)
             pretrained = self._pretrained(info, model, seed)
-            self._targets[key] = Target(train, info, model, fields, defense, seed, self.threads, pretrained)
+            target = Target(train, info, model, fields, defense, seed, self.threads, pretrained)
+            for each in (target, pretrained):
+                if each is not None:
+                    selection_part(each)
+            self._targets[key] = target
         return self._targets[key]
 
     def source(self, target: Target, surrogate: SurrogatePatch, own: Mapping[str, Any]) -> Target:
@@ -101,7 +106,7 @@ class Builder:
         dataset = spec_of(init.pretrain_on, registry)
         base = model.replaced(registry, init="random", recipe=init.recipe or model.plugin.recipe)
         return Target(
-            self.part(PartSpec(Slice.parse(init.train_set)), dataset),
+            self.part(PartSpec(_slice(init.train_set, "init.train_set")), dataset),
             self.metadata.data(dataset)[0],
             base,
             self.metadata.model(base),
@@ -115,3 +120,29 @@ class Builder:
 def _is_trained(model: Spec) -> bool:
     assert isinstance(model.plugin, Model)
     return model.plugin.recipe.epochs > 0 or isinstance(model.plugin.init, Pretraining)
+
+
+def selection_part(target: Target) -> Part | None:
+    """The slice on which the epoch is chosen; None where none is, or nothing is trained.
+
+    Raises:
+        ModelError: if the data set has no such slice.
+    """
+    assert isinstance(target.model.plugin, Model)
+    recipe = target.model.plugin.recipe
+    if recipe.select_on == "last" or not recipe.epochs:
+        return None
+    part = _slice(recipe.select_on, "recipe.select_on")
+    if part.split not in target.info.splits:
+        raise ModelError(
+            f"recipe.select_on: data set '{target.train.dataset.label}' has no split '{part.split}'; "
+            f'it has {", ".join(target.info.splits)} (select_on = "last" keeps the last epoch)'
+        )
+    return Part(target.train.dataset, target.train.data, part, target.train.split_seed)
+
+
+def _slice(text: str, where: str) -> Slice:
+    try:
+        return Slice.parse(text)
+    except ValueError as error:
+        raise ModelError(f"{where}: {error}") from None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from functools import cached_property
 from typing import Final
 
@@ -10,12 +12,14 @@ from ..contracts import (
     BudgetSpec,
     DataInfo,
     DerivedAttack,
+    Length,
     Precision,
     UniversalAttack,
     batch_of,
     batch_sizes,
     parts_of,
 )
+from ..contracts.budget import beyond_pixels
 from ..plugins.builtin import NoAttack
 from ..plugins.specs import Spec
 from .blocks import GoalSpec, Stop
@@ -23,6 +27,27 @@ from .targets import Target
 
 OF_ATTACKS: Final = frozenset({"goal", "budget", "precision", "surrogate", "craft_on", "detector"})
 """Axes that mean nothing to the clean record."""
+
+
+def _too_wide(budget: BudgetSpec, info: DataInfo) -> str:
+    """Why no image of a data set can be as far from another one as a budget allows; empty if one can."""
+    if budget.norm == "linf" or budget.eps is None or budget.eps.unit != "pixel01":
+        return ""
+    values = info.channels * info.size[0] * info.size[1]
+    widest = math.sqrt(values) if budget.norm == "l2" else values
+    if budget.eps.value <= widest:
+        return ""
+    size = f"{info.size[0]}x{info.size[1]} pixels and {info.channels} channel{'s' if info.channels > 1 else ''}"
+    return f"the radius of '{budget}' is larger than any {budget.norm} distance of images of {size}, {widest:.4g}"
+
+
+def _too_long(attack: AnyAttack) -> str:
+    """Which step of an attack is longer than the range of a pixel; empty if none is."""
+    for field in dataclasses.fields(attack):  # type: ignore[arg-type]
+        value = getattr(attack, field.name)
+        if isinstance(value, Length) and (wrong := beyond_pixels(value)):
+            return f"has {field.name} = {value}, which {wrong}"
+    return ""
 
 
 class AttackGate:
@@ -54,10 +79,12 @@ class AttackGate:
         """Why it cannot run with a goal and a budget on a data set; empty if it can."""
         if goal.targeted and goal.target not in info.classes:
             return f"the data set has no class '{goal.target}'"
+        if reason := _too_wide(budget, info):
+            return reason
         for part in parts_of(self.plugin):
             reason = part.threat.excludes(
                 norm=budget.norm, targeted=goal.targeted, task=info.task, minimal=budget.eps is None
-            )
+            ) or (_too_long(part) if budget.norm == "linf" else "")
             if reason:
                 return f"attack '{part.title}' {reason}"
         if len(sizes := batch_sizes(self.plugin)) > 1:

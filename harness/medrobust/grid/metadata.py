@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,9 +10,11 @@ from types import MappingProxyType
 
 from ..contracts import DataInfo, Dataset, DataSource, Model
 from ..errors import DataUnavailable, MedrobustError, PluginError
-from ..plugins.registry import Registry, cause_of
+from ..plugins.registered import cause_of
+from ..plugins.registry import Registry
 from ..plugins.specs import Spec
-from .identity import Fields
+from .identity import Fields, digest
+from .overlap import check_splits
 
 
 class MetadataCache:
@@ -20,21 +23,27 @@ class MetadataCache:
     Args:
         source: where files are looked for.
         registry: where plugins are looked up.
+        cache: a folder in which to note which data sets have been checked; without it, each is checked anew.
         checkpoints: content of checkpoints, by path, to be believed where the file is not on this machine.
     """
 
     def __init__(
-        self, source: DataSource, registry: Registry, checkpoints: Mapping[str, str] = MappingProxyType({})
+        self,
+        source: DataSource,
+        registry: Registry,
+        cache: Path | None = None,
+        checkpoints: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.source = source
         self.registry = registry
+        self.cache = cache
         self.checkpoints = checkpoints
         self._data: dict[str, tuple[DataInfo, Fields] | MedrobustError] = {}
         self._models: dict[str, Fields] = {}
 
     def believing(self, checkpoints: Mapping[str, str]) -> MetadataCache:
         """The same, with what a record says of its checkpoints."""
-        found = MetadataCache(self.source, self.registry, checkpoints)
+        found = MetadataCache(self.source, self.registry, self.cache, checkpoints)
         found._data = self._data
         return found
 
@@ -43,6 +52,7 @@ class MetadataCache:
 
         Raises:
             DataUnavailable: if its files are not there.
+            DataError: if images or groups are in several of its splits.
         """
         key = dataset.canonical
         if key not in self._data:
@@ -50,6 +60,7 @@ class MetadataCache:
             try:
                 info = dataset.plugin.describe(self.source)
                 fields = {**dataset.fields, "fingerprint": dataset.plugin.fingerprint(self.source)}
+                self._check_splits(dataset, info, fields)
                 self._data[key] = (info, fields)
             except MedrobustError as error:
                 self._data[key] = error
@@ -60,6 +71,23 @@ class MetadataCache:
         if isinstance(found, MedrobustError):
             raise found
         return found
+
+    def _check_splits(self, dataset: Spec, info: DataInfo, fields: Fields) -> None:
+        """Look for images and groups in several splits, where the data set tells who is where; once for each content.
+
+        Raises:
+            DataError: if there are some.
+        """
+        assert isinstance(dataset.plugin, Dataset)
+        note = self.cache / "checked" / digest(fields) if self.cache and dataset.plugin.cached else None
+        if note is not None and note.exists():
+            return
+        if (members := dataset.plugin.members(self.source)) is not None:
+            check_splits(members, f"data set '{dataset.label}'", shared_groups=info.shared_groups)
+        if note is not None:
+            with contextlib.suppress(OSError):
+                note.parent.mkdir(parents=True, exist_ok=True)
+                note.touch()
 
     def model(self, model: Spec) -> Fields:
         """The identity fields of a model; a checkpoint file counts by its content."""

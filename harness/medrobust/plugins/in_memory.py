@@ -6,7 +6,7 @@ import copy
 import hashlib
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -14,13 +14,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..contracts import SPLITS, DataInfo, Dataset, DataSource, ImageData, Model, Recipe, Shape, Task
+from ..contracts import SPLITS, DataInfo, Dataset, DataSource, ImageData, Members, Model, Recipe, Shape, Task
 from ..errors import DataError, DataUnavailable, ModelError, PluginError
-from .registry import RegisteredPlugin, Registry
+from .registered import Origin, RegisteredPlugin
+from .registry import Registry
 from .source import code_hash
 
-ORIGIN: Final = "memory"
-"""The distribution that such plugins name in place of one: `memory:my-net`."""
+ORIGIN: Final = Origin("memory", "not in the store")
+"""What such plugins name in place of a distribution: `memory:my-net`."""
 LIBRARIES: Final = ("torch", "torchvision")
 """Packages whose classes count by nothing but what they compute; every record has their versions."""
 PROBES: Final = 4
@@ -102,6 +103,10 @@ class InMemoryDataset(Dataset):
     def load(self, split: str, source: DataSource) -> ImageData:
         return self._held()[1][split]
 
+    def members(self, source: DataSource) -> Mapping[str, Members]:
+        splits = self._held()[1].items()
+        return {s: Members(d.ids.tolist(), None if d.groups is None else d.groups.tolist()) for s, d in splits}
+
     def _held(self) -> tuple[DataInfo, Mapping[str, ImageData]]:
         if self.content not in _images:
             raise DataUnavailable(
@@ -134,7 +139,7 @@ def offer_model(
     plugin = RandomInMemoryModel if stochastic else InMemoryModel
     preset = (("label", name), ("fingerprint", fingerprint))
     summary = f"{type(module).__qualname__}, handed in by a program; not in the store."
-    registry.replace(RegisteredPlugin(name, plugin, preset, ORIGIN, "not in the store", bundled=False, summary=summary))
+    registry.replace(RegisteredPlugin(name, plugin, ORIGIN, preset, summary))
 
 
 def _fingerprint(name: str, module: nn.Module, shape: tuple[int, int, int], *, stochastic: bool) -> str:
@@ -184,7 +189,13 @@ def _logits(name: str, module: nn.Module, images: Tensor) -> Tensor:
 
 
 def offer_dataset(
-    registry: Registry, name: str, splits: Mapping[str, ImageData], classes: Sequence[str], task: Task
+    registry: Registry,
+    name: str,
+    splits: Mapping[str, ImageData],
+    classes: Sequence[str],
+    task: Task,
+    *,
+    shared_groups: bool = False,
 ) -> None:
     """Put images among the data sets of a registry; see `Session.add_dataset`.
 
@@ -199,7 +210,8 @@ def offer_dataset(
     height, width, channels = shapes.pop()
     grouped = all(data.groups is not None for data in splits.values())
     names = tuple(s for s in SPLITS if s in splits)
-    info = DataInfo(tuple(classes), (height, width), channels, task, names, grouped)
+    splits = {split: _own_ids(split, splits[split]) for split in names}
+    info = DataInfo(tuple(classes), (height, width), channels, task, names, grouped, shared_groups)
     content = hashlib.sha256(repr((info.classes, task)).encode())
     for split in names:
         data = splits[split]
@@ -208,12 +220,11 @@ def offer_dataset(
             content.update(repr(None if values is None else (values.shape, values.dtype.str)).encode())
             content.update(b"" if values is None else np.ascontiguousarray(values).view(np.uint8).data)
     key = content.hexdigest()[:16]
-    _images[key] = (info, dict(splits))
+    _images[key] = (info, splits)
     preset = (("label", name), ("content", key))
     count = sum(len(data) for data in splits.values())
     summary = f"{count} images, handed in by a program; not in the store."
-    offer = RegisteredPlugin(name, InMemoryDataset, preset, ORIGIN, "not in the store", bundled=False, summary=summary)
-    registry.replace(offer)
+    registry.replace(RegisteredPlugin(name, InMemoryDataset, ORIGIN, preset, summary))
 
 
 def image_data(
@@ -237,11 +248,24 @@ def image_data(
     """
     pixels = _integers(_channels_last(_array(images)))
     known = None if labels is None else _array(labels).astype(np.int64)
-    width = len(str(max(len(pixels) - 1, 0)))
-    names = [f"{i:0{width}}" for i in range(len(pixels))] if ids is None else [str(i) for i in ids]
+    names = _numbers(len(pixels)) if ids is None else [str(i) for i in ids]
     return ImageData(
         pixels, known, np.array(names, dtype=str), None if groups is None else np.array([str(g) for g in groups])
     )
+
+
+def _numbers(count: int) -> list[str]:
+    """Ids of images that have no names."""
+    width = len(str(max(count - 1, 0)))
+    return [f"{i:0{width}}" for i in range(count)]
+
+
+def _own_ids(split: str, data: ImageData) -> ImageData:
+    """Images that are numbered in each split anew, under ids that tell the splits apart."""
+    numbers = _numbers(len(data))
+    if data.ids.tolist() != numbers:
+        return data
+    return replace(data, ids=np.array([f"{split}-{number}" for number in numbers], dtype=str))
 
 
 def _array(values: Any) -> NDArray[Any]:

@@ -8,12 +8,13 @@ import types
 import typing
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
-from functools import cache
 from typing import Any
 
 from ..contracts import BudgetSpec, Length, Plugin
 from ..errors import PluginError
-from .registry import RegisteredPlugin, Registry
+from .hints import default_of, hints_of
+from .registered import RegisteredPlugin
+from .registry import Registry
 
 
 def name_of(offer: RegisteredPlugin, plugin: Plugin, registry: Registry) -> str:
@@ -29,18 +30,11 @@ def table_of(offer: RegisteredPlugin, plugin: Plugin, registry: Registry) -> dic
     return {"name": offer.qualified, **_fields(plugin, registry, dict(offer.preset))}
 
 
-@cache
-def field_types(cls: type) -> dict[str, Any]:
-    """The types of a class's fields, by name."""
-    return typing.get_type_hints(cls)
-
-
 def _describe(name: str, value: Any, registry: Registry, hidden: Mapping[str, Any] = types.MappingProxyType({})) -> str:
     parts = []
     for field in dataclasses.fields(value):
         given = getattr(value, field.name)
-        default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
-        if given != default and field.name not in hidden:
+        if given != default_of(field) and field.name not in hidden:
             parts.append(f"{field.name}={_text(given, registry)}")
     return f"{name}({', '.join(parts)})" if parts else name
 
@@ -66,7 +60,7 @@ def _text(value: Any, registry: Registry) -> str:
 def _fields(value: Any, registry: Registry, hidden: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a dataclass as JSON values."""
     own: type = type(value)
-    hints = field_types(own)
+    hints = hints_of(own)
     written = {}
     for field in dataclasses.fields(value):
         if not field.init or field.name in hidden:

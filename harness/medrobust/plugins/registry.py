@@ -1,72 +1,25 @@
-"""Discovery and lookup of plugins, with every fault kept to the plugin that has it."""
+"""All plugins on offer: found where they are installed or named, and looked up by kind and name."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Final
 
-import pluggy
-
-from ..contracts import Plugin, Preset
+from ..contracts import Plugin
 from ..errors import PluginError, did_you_mean
-from ..plugins import builtin, hookspecs, local
+from ..plugins import builtin, local
 from .hookspecs import GROUP, KINDS
-from .tracebacks import own_line, show
-from .validation import missing_libraries, preset_error, validation_error
+from .offers import SEE, offers_of
+from .registered import LoadError, Origin, RegisteredPlugin, cause_of
 
-_OFFERS = ("medrobust_datasets", "medrobust_models", "medrobust_attacks", "medrobust_defenses", "medrobust_probes")
-
-
-@dataclass(frozen=True)
-class RegisteredPlugin:
-    """A plugin under one name, with where it comes from.
-
-    Attributes:
-        name: the name used in grids.
-        plugin: the class.
-        preset: fields fixed by the registration.
-        distribution: the distribution (or local file) it comes from.
-        version: version of the distribution.
-        bundled: whether it comes with medrobust; a bundled bare name is never shadowed.
-    """
-
-    name: str
-    plugin: type[Plugin]
-    preset: tuple[tuple[str, Any], ...]
-    distribution: str
-    version: str
-    bundled: bool
-    summary: str
-
-    @property
-    def kind(self) -> str:
-        return self.plugin.kind
-
-    @property
-    def qualified(self) -> str:
-        """The name that always works: `distribution:name`."""
-        return f"{self.distribution}:{self.name}"
-
-
-@dataclass(frozen=True)
-class LoadError:
-    """A plugin, or a whole entry point, that cannot be used; the run goes on without it."""
-
-    distribution: str
-    version: str
-    where: str
-    cause: str
-    remedy: str
-
-    def __str__(self) -> str:
-        return f"{self.distribution} {self.version}: {self.where}: {self.cause}. {self.remedy}"
+FILE: Final = "local file"
+"""The version of a plugin that comes from a local file."""
 
 
 class Registry:
@@ -80,12 +33,12 @@ class Registry:
         self.faults: list[LoadError] = []
         self._strict = strict
         self._offers: dict[str, list[RegisteredPlugin]] = {kind: [] for kind in KINDS}
-        self._papers: list[tuple[str, Path]] = []
+        self._papers: dict[str, tuple[Origin, Path]] = {}
         self._files: set[str] = set()
         self._folders: set[Path] = set()
-        self._clashes: dict[tuple[str, str], tuple[RegisteredPlugin, list[RegisteredPlugin]]] = {}
-        self._manager = pluggy.PluginManager(GROUP)
-        self._manager.add_hookspecs(hookspecs)
+        self._clashes: dict[str, RegisteredPlugin] = {}
+
+    # Discovery -------------------------------------------------------------------------------------------------------
 
     @classmethod
     def discover(cls, files: Iterable[Path] = (), *, strict: bool = False) -> Registry:
@@ -107,13 +60,20 @@ class Registry:
             distribution, version = _owner(point)
             if own_only and distribution != "medrobust":
                 continue
+            origin = Origin(distribution, version, bundled=distribution == "medrobust")
+            where = f"entry point '{point.name}' ({point.value})"
             try:
                 module = point.load()
             except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's import may raise anything
                 remedy = f"Reinstall or remove it (pip uninstall {distribution}), or report it to its authors."
-                self._load_error(distribution, version, f"entry point '{point.name}' ({point.value})", error, remedy)
+                self._fail(LoadError.of(origin, where, error, remedy))
                 continue
-            self.add(module, distribution, version, bundled=distribution == "medrobust")
+            if not self.add(module, distribution, version, bundled=origin.bundled):
+                cause = (
+                    "has no hook and defines no plugin, so nothing of it is used; a module with "
+                    "`@hookimpl def medrobust_attacks(): return [MyAttack]` is what to name here"
+                )
+                self._fail(LoadError(origin, where, cause, SEE))
 
     def load_file(self, file: Path) -> None:
         """Load one local file that implements hooks, or simply defines plugin classes.
@@ -126,6 +86,8 @@ class Registry:
         file = file.absolute()
         if local.module_name(file) in self._files:
             raise PluginError(f"--plugin {file}: another file of this name is loaded already; rename one of them")
+        if any(o.distribution == file.stem and o.version != FILE for o in self.offers()):
+            raise PluginError(f"--plugin {file}: has the name of the distribution '{file.stem}'; rename the file")
         self._files.add(local.module_name(file))
         if file.parent not in self._folders:
             self._folders.add(file.parent)
@@ -136,8 +98,7 @@ class Registry:
             raise PluginError(f"--plugin {file}: {local.hidden_neighbour(file) or cause_of(error)}") from error
         if hidden := local.hidden_neighbour(file):
             raise PluginError(f"--plugin {file}: {hidden}")
-        faults = len(self.faults)
-        if not self.add(module, file.stem, "local file", bundled=False) and len(self.faults) == faults:
+        if not self.add(module, file.stem, FILE, bundled=False):
             raise PluginError(
                 f"--plugin {file}: offers no plugin; define a class derived from medrobust.Attack, Dataset, Model or "
                 "Defense with a class variable `name`"
@@ -147,83 +108,39 @@ class Registry:
         """Register what one module offers; a faulty offer is recorded and left out.
 
         Returns:
-            Whether there was anything on offer.
+            Whether the module has a hook or a plugin class, sound or not.
         """
-        try:
-            self._manager.register(module)
-        except Exception as error:  # noqa: BLE001 - misspelt or ill-formed hooks
-            self._load_error(
-                distribution, version, f"module {getattr(module, '__name__', module)}", error, "Fix its hooks."
-            )
-            return False
-        hooks = {
-            caller.name: impl
-            for caller in self._manager.get_hookcallers(module) or ()
-            for impl in caller.get_hookimpls()
-            if impl.plugin is module
-        }
-        for name in set(hooks) - {"medrobust_papers", *_OFFERS}:
-            known = [*_OFFERS, "medrobust_papers"]
-            self._load_error(
-                distribution,
-                version,
-                f"hook '{name}'",
-                PluginError("no such hook" + did_you_mean(name, known)),
-                "Rename it.",
-            )
-        functions: dict[str, Callable[..., Any]] = {name: impl.function for name, impl in hooks.items()}
-        offered = [(hook, functions[hook]) for hook in _OFFERS if hook in functions]
-        if not hooks and isinstance(module, ModuleType):
-            classes = _classes_of(module)
-            offered = [("classes", lambda: classes)] if classes else []
-        for hook, function in offered:
-            try:
-                offers = list(function())
-            except (Exception, SystemExit) as error:  # noqa: BLE001
-                self._load_error(distribution, version, f"hook '{hook}'", error, "Report it to its authors.")
-                continue
-            for offer in offers:
-                self._offer(offer, distribution, version, bundled=bundled)
-        if "medrobust_papers" in hooks:
-            try:
-                self._papers += [(distribution, Path(p)) for p in functions["medrobust_papers"]()]
-            except Exception as error:  # noqa: BLE001
-                self._load_error(distribution, version, "hook 'medrobust_papers'", error, "Report it to its authors.")
-        return bool(hooks or offered)
+        origin = Origin(distribution, version, bundled)
+        found = offers_of(module, origin)
+        for fault in found.errors:
+            self._fail(fault)
+        for offer in found.plugins:
+            self._take(offer)
+        for folder in found.papers:
+            owner, _ = self._papers.setdefault(folder.name, (origin, folder))
+            if owner != origin:
+                cause = f"the paper '{folder.name}' is that of {owner.distribution}"
+                self._fail(LoadError(origin, f"paper {folder}", cause, "Rename the folder."))
+        return not found.silent
 
-    def _offer(self, offer: Any, distribution: str, version: str, *, bundled: bool) -> None:
-        preset = offer if isinstance(offer, Preset) else None
-        plugin = preset.plugin if preset else offer
-        where = f"plugin {preset.name if preset else getattr(plugin, '__name__', plugin)}"
-        remedy = "See docs/plugins.md for what a plugin must look like."
-        if complaint := validation_error(plugin) or (preset_error(preset) if preset else None):
-            self._load_error(distribution, version, where, PluginError(complaint), remedy)
-            return
-        if missing := missing_libraries(plugin):
-            cause = PluginError(f"needs {', '.join(missing)}, which is not installed")
-            self._load_error(distribution, version, where, cause, f"pip install {' '.join(missing)}")
-            return
-        name = preset.name if preset else plugin.name
-        if any(o.name == name and o.distribution == distribution for o in self._offers[plugin.kind]):
-            self._load_error(distribution, version, where, PluginError(f"offers {plugin.kind} '{name}' twice"), remedy)
-            return
-        fields = tuple(preset.fields.items()) if preset else ()
-        summary = (preset.summary if preset else "") or _first_line(plugin)
-        self._offers[plugin.kind].append(
-            RegisteredPlugin(name, plugin, fields, distribution, version, bundled, summary)
-        )
+    def _take(self, offer: RegisteredPlugin) -> None:
+        if any(o.name == offer.name and o.distribution == offer.distribution for o in self._offers[offer.kind]):
+            cause = f"offers {offer.kind} '{offer.name}' twice"
+            self._fail(LoadError(offer.origin, f"plugin {offer.name}", cause, "Rename one of the two."))
+        else:
+            self._offers[offer.kind].append(offer)
 
     def replace(self, plugin: RegisteredPlugin) -> None:
         """Register a plugin, in place of one of the same name and origin."""
         others = [o for o in self._offers[plugin.kind] if o.qualified != plugin.qualified]
         self._offers[plugin.kind] = [*others, plugin]
 
-    def _load_error(self, distribution: str, version: str, where: str, error: BaseException, remedy: str) -> None:
-        show(error)
-        fault = LoadError(distribution, version, where, cause_of(error), remedy)
+    def _fail(self, fault: LoadError) -> None:
         if self._strict:
-            raise PluginError(str(fault)) from error
+            raise PluginError(str(fault)) from fault.error
         self.faults.append(fault)
+
+    # Lookup ----------------------------------------------------------------------------------------------------------
 
     def offers(self, kind: str | None = None) -> Iterator[RegisteredPlugin]:
         """All offers, of one kind or of all, bundled ones first."""
@@ -232,7 +149,7 @@ class Registry:
 
     def papers(self) -> dict[str, Path]:
         """Paper folders by name."""
-        return {folder.name: folder for _, folder in self._papers}
+        return {name: folder for name, (_, folder) in self._papers.items()}
 
     def find(self, kind: str, name: str) -> RegisteredPlugin:
         """The offer of that name; `distribution:name` always works, a bundled bare name is never shadowed.
@@ -242,8 +159,8 @@ class Registry:
         """
         found = self._matching(kind, name)
         if len(found) == 1:
-            if ":" not in name and (others := [o for o in self._offers[kind] if o.name == name and o is not found[0]]):
-                self._clashes[kind, name] = (found[0], others)
+            if ":" not in name and len(self._named(kind, name)) > 1:
+                self._clashes[f"{kind} {name}"] = found[0]
             return found[0]
         if len(found) > 1:
             choices = " or ".join(f"'{o.qualified}'" for o in found)
@@ -252,11 +169,14 @@ class Registry:
         known = (o.name for o in self._offers[kind])
         raise PluginError(f"no {kind} is called '{name}'{did_you_mean(name, known)}.{broken}")
 
+    def _named(self, kind: str, name: str) -> list[RegisteredPlugin]:
+        return [o for o in self._offers[kind] if o.name == name]
+
     def _matching(self, kind: str, name: str) -> list[RegisteredPlugin]:
-        offers = self._offers[kind]
         if ":" in name:
-            return [o for o in offers if o.qualified == name]
-        return [o for o in offers if o.name == name and o.bundled] or [o for o in offers if o.name == name]
+            return [o for o in self._offers[kind] if o.qualified == name]
+        named = self._named(kind, name)
+        return [o for o in named if o.bundled] or named
 
     def short_name(self, offer: RegisteredPlugin) -> str:
         """The shortest name by which a grid can call a plugin; qualified where its bare name means another one."""
@@ -264,11 +184,18 @@ class Registry:
 
     def clashes(self) -> list[str]:
         """A line for each bare name that was looked up and that other distributions offer too."""
-        lines = []
-        for (kind, name), (taken, others) in self._clashes.items():
-            choices = " or ".join(f"'{o.qualified}'" for o in others)
-            lines.append(f"{kind} '{name}' is that of {taken.distribution}; {choices} must be written in full")
-        return lines
+        return [self.clash(offer) for offer in self._clashes.values()]
+
+    def clash(self, offer: RegisteredPlugin) -> str:
+        """What the bare name of an offer means, where several distributions offer it; else empty."""
+        kind, name = offer.kind, offer.name
+        named, meant = self._named(kind, name), self._matching(kind, name)
+        if len(named) < 2:
+            return ""
+        choices = " or ".join(f"'{o.qualified}'" for o in named if [o] != meant)
+        if len(meant) > 1:
+            return f"{kind} '{name}' is offered by several distributions; write {choices}"
+        return f"{kind} '{name}' is that of {meant[0].distribution}; {choices} must be written in full"
 
     def registered(self, plugin: Plugin) -> RegisteredPlugin:
         """The offer that an instance was made from; of several, the one that fixes most of its fields.
@@ -288,25 +215,6 @@ def load_local_files(files: Iterable[Path]) -> None:
     for file in files:
         if local.module_name(file) not in sys.modules:
             Registry().load_file(file)
-
-
-def _classes_of(module: ModuleType) -> list[type[Plugin]]:
-    """Plugin classes that a module without hooks defines itself."""
-    own = (value for value in vars(module).values() if isinstance(value, type) and value.__module__ == module.__name__)
-    return [c for c in own if issubclass(c, Plugin) and "name" in vars(c)]
-
-
-def _first_line(plugin: type[Plugin]) -> str:
-    documentation = plugin.__doc__ or ""
-    generated = documentation.startswith(f"{plugin.__name__}(")
-    return "" if generated else documentation.strip().partition("\n")[0]
-
-
-def cause_of(error: BaseException) -> str:
-    """One line: the error and the line of the plugin's own code it came from."""
-    text = f"{type(error).__name__}: {error}" if not isinstance(error, PluginError) else str(error)
-    line = "" if isinstance(error, PluginError) else own_line(error)
-    return " ".join(text.split()) + (f" ({line})" if line else "")
 
 
 def _owner(point: importlib.metadata.EntryPoint) -> tuple[str, str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
-import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
@@ -16,10 +15,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from ..contracts import BudgetSpec, DerivedAttack, Length, Plugin, cumulative_field
 from ..errors import MedrobustError, PluginError, did_you_mean
-from .naming import field_types, name_of, table_of
-from .registry import RegisteredPlugin, Registry, cause_of
+from .explaining import explain
+from .hints import alternatives, hints_of
+from .libraries import libraries_of, library_version
+from .naming import name_of, table_of
+from .registered import RegisteredPlugin, cause_of
+from .registry import Registry
 from .source import source_hash
-from .validation import libraries_of, library_version
 
 _to_json = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
@@ -115,7 +117,7 @@ def build(offer: RegisteredPlugin, table: Mapping[str, Any], registry: Registry,
         text = json.dumps({**table, **preset}, default=_encode)
         plugin = _adapter(offer.plugin).validate_json(text, strict=True, context={"resolve": resolve})
     except ValidationError as error:
-        raise PluginError(f"{offer.kind} '{offer.name}': {_explain(error)}") from None
+        raise PluginError(f"{offer.kind} '{offer.name}': {explain(error, offer.plugin)}") from None
     except MedrobustError:
         raise
     except Exception as error:
@@ -154,7 +156,7 @@ def sweeps(offer: RegisteredPlugin, table: Mapping[str, Any], registry: Registry
 
     A list sweeps unless the field's type is a sequence; then a list of lists sweeps. Nested specs sweep too.
     """
-    hints = field_types(offer.plugin)
+    hints = hints_of(offer.plugin)
     choices: list[list[Any]] = []
     for key, value in table.items():
         hint = hints.get(key, Any)
@@ -165,15 +167,15 @@ def sweeps(offer: RegisteredPlugin, table: Mapping[str, Any], registry: Registry
 
 
 def _nested_sweeps(hint: Any, value: Any, registry: Registry) -> Iterator[Any]:
-    contract = next((t for t in _alternatives(hint) if isinstance(t, type) and issubclass(t, Plugin)), None)
+    contract = next((t for t in alternatives(hint) if isinstance(t, type) and issubclass(t, Plugin)), None)
     if contract is not None and isinstance(value, Mapping) and isinstance(value.get("name"), str):
         inner = {k: v for k, v in value.items() if k != "name"}
         for table in sweeps(registry.find(contract.kind, value["name"]), inner, registry):
             yield {"name": value["name"], **table}
         return
-    inner_class: Any = next((t for t in _alternatives(hint) if dataclasses.is_dataclass(t) and t is not Length), None)
+    inner_class: Any = next((t for t in alternatives(hint) if dataclasses.is_dataclass(t) and t is not Length), None)
     if inner_class is not None and contract is None and isinstance(value, Mapping):
-        hints = field_types(inner_class)
+        hints = hints_of(inner_class)
         choices = [v if isinstance(v, list) and _sweeps(hints.get(k, Any), v) else [v] for k, v in value.items()]
         for combination in itertools.product(*choices):
             yield dict(zip(value, combination, strict=True))
@@ -181,12 +183,8 @@ def _nested_sweeps(hint: Any, value: Any, registry: Registry) -> Iterator[Any]:
     yield value
 
 
-def _alternatives(hint: Any) -> tuple[Any, ...]:
-    return typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
-
-
 def _sweeps(hint: Any, value: list[Any]) -> bool:
-    is_sequence = any((typing.get_origin(t) or t) in (tuple, list) for t in _alternatives(hint))
+    is_sequence = any((typing.get_origin(t) or t) in (tuple, list) for t in alternatives(hint))
     return not is_sequence or any(isinstance(item, list) for item in value)
 
 
@@ -199,16 +197,6 @@ def _encode(value: Any) -> Any:
     if isinstance(value, Plugin):
         raise PluginError(f"{value!r} cannot be given here; write its table")
     return str(value)
-
-
-def _explain(error: ValidationError) -> str:
-    parts = []
-    for item in error.errors(include_url=False):
-        place = ".".join(str(p) for p in item["loc"] if not (isinstance(p, str) and p[:1].isupper()))
-        message = item["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
-        given = "" if item["type"] in ("value_error", "missing") else f", got {item['input']!r}"
-        parts.append(f"{place}: {message}{given}" if place else message)
-    return "; ".join(parts)
 
 
 def article(kind: str) -> str:
@@ -240,8 +228,12 @@ def _code(plugin: type[Plugin]) -> dict[str, Any]:
     """
     versions = {name: library_version(name) for name in libraries_of(plugin)}
     named = {"libraries": versions} if versions else {}
-    owner = plugin.__module__.partition(".")[0]
-    return {"class": f"{owner}.{plugin.__qualname__}", "source": source_hash(plugin), **named}
+    return {"class": class_name(plugin), "source": source_hash(plugin), **named}
+
+
+def class_name(plugin: type[Plugin]) -> str:
+    """What identities call the class of a plugin: its top-level package and its own name."""
+    return f"{plugin.__module__.partition('.')[0]}.{plugin.__qualname__}"
 
 
 CONTENT = frozenset({"source", "checkpoint", "content", "fingerprint", "libraries", "revision"})

@@ -90,6 +90,7 @@ PARTS = pa.schema(
         pa.field("class", pa.string()),
         pa.field("images", pa.int64()),
         pa.field("groups", pa.int64()),  # null where groups are unknown
+        pa.field("shared_groups", pa.string()),  # in words: groups that other splits have too, by the data's own say
     ]
 )
 

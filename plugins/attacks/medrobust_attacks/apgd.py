@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
-from medrobust import Budget, Classifier, Goal, Gradient, IterativeAttack, Loss, SampleRNG, ThreatModel, cumulative
+from medrobust import (
+    Budget,
+    Classifier,
+    Count,
+    Goal,
+    Gradient,
+    IterativeAttack,
+    Loss,
+    Reference,
+    SampleRNG,
+    ThreatModel,
+    Whole,
+    cumulative,
+)
 
 from .geometry import NORMS, laid_out_as, project, radius, random_point, steepest
-from .gradient import Draws, Steps
+from .gradient import Steps
 from .margin import dlr_loss, rival_classes
+from .references import AUTOATTACK
 
 _MOMENTUM = 0.25
 """Share of the previous move in the next (1 - alpha in the paper)."""
@@ -41,13 +54,14 @@ class APGD(IterativeAttack):
 
     name: ClassVar[str] = "apgd"
     revision: ClassVar[int] = 1
+    references: ClassVar[tuple[Reference, ...]] = (AUTOATTACK,)
     threat: ClassVar[ThreatModel] = ThreatModel(norms=NORMS, tasks=frozenset({"multiclass"}))
     sees_result: ClassVar[bool] = True
-    steps: Annotated[int, Field(ge=1)] = cumulative(100)
+    steps: Count = cumulative(100)
     loss: Literal["ce", "dlr"] = "ce"
-    rank: Annotated[int, Field(ge=0)] = 0
-    schedule: Annotated[int, Field(ge=1)] = 100
-    draws: Draws = 1
+    rank: Whole = 0
+    schedule: Count = 100
+    draws: Count = 1
 
     def __post_init__(self) -> None:
         if self.rank and self.loss != "dlr":

@@ -7,7 +7,9 @@ from typing import ClassVar, Literal, get_args
 
 from torch import Tensor
 
-from medrobust import AnyAttack, Budget, DerivedAttack, Goal, Norm, SampleRNG, ThreatModel
+from medrobust import AnyAttack, Budget, DerivedAttack, Goal, Norm, Reference, SampleRNG, ThreatModel
+
+from .references import WETSTEIN
 
 _ANY = ThreatModel(norms=frozenset(get_args(Norm)), minimal=True)
 
@@ -25,6 +27,7 @@ class Shuffled(DerivedAttack):
 
     name: ClassVar[str] = "shuffled"
     revision: ClassVar[int] = 1
+    references: ClassVar[tuple[Reference, ...]] = (WETSTEIN,)
     threat: ClassVar[ThreatModel] = _ANY
     of: AnyAttack
 

@@ -8,10 +8,11 @@ from typing import Annotated, ClassVar, get_args
 
 from pydantic import Field
 
-from medrobust import AnyAttack, Attack, Ensemble, Norm, ThreatModel, cumulative_field
+from medrobust import AnyAttack, Attack, Count, Ensemble, Norm, Reference, ThreatModel, cumulative_field
 
 from .apgd import APGD
 from .fab import FAB
+from .references import AUTOATTACK, FAB_ATTACK, SQUARE
 from .square import Square
 
 
@@ -55,12 +56,13 @@ class AutoAttack(Ensemble):
 
     name: ClassVar[str] = "autoattack"
     revision: ClassVar[int] = 1
+    references: ClassVar[tuple[Reference, ...]] = (AUTOATTACK, FAB_ATTACK, SQUARE)
     threat: ClassVar[ThreatModel] = ThreatModel(
         norms=frozenset({"linf"}), goals=frozenset({"untargeted"}), tasks=frozenset({"multiclass"})
     )
-    steps: Annotated[int, Field(ge=1)] = 100
-    queries: Annotated[int, Field(ge=1)] = 5000
-    targets: Annotated[int, Field(ge=1)] = 9
+    steps: Count = 100
+    queries: Count = 5000
+    targets: Count = 9
 
     def members(self, classes: int) -> Sequence[Attack]:
         ranks = range(1, min(self.targets, classes - 1) + 1)

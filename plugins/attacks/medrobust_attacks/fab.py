@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
-from medrobust import Budget, Classifier, Goal, IterativeAttack, Norm, SampleRNG, ThreatModel, cumulative
+from medrobust import (
+    Budget,
+    Classifier,
+    Count,
+    Goal,
+    IterativeAttack,
+    Norm,
+    Reference,
+    SampleRNG,
+    ThreatModel,
+    cumulative,
+)
 
 from .geometry import NORMS, laid_out_as
 from .gradient import Steps
 from .margin import lead, rival_classes
+from .references import FAB_ATTACK
 
 _BIAS = 0.1
 """Largest weight of the image's own projection in a step (alpha_max)."""
@@ -42,12 +53,13 @@ class FAB(IterativeAttack):
 
     name: ClassVar[str] = "fab-t"
     revision: ClassVar[int] = 1
+    references: ClassVar[tuple[Reference, ...]] = (FAB_ATTACK,)
     threat: ClassVar[ThreatModel] = ThreatModel(
         norms=NORMS, goals=frozenset({"untargeted"}), tasks=frozenset({"multiclass"}), minimal=True
     )
     sees_result: ClassVar[bool] = True
-    steps: Annotated[int, Field(ge=1)] = cumulative(100)
-    rank: Annotated[int, Field(ge=1)] = 1
+    steps: Count = cumulative(100)
+    rank: Count = 1
 
     def iterates(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Steps:
         rivals = rival_classes(classifier.logits(images), goal, self.rank)

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
-from pydantic import Field
 from torch import Tensor
 
 from medrobust import (
     Attack,
     Budget,
     Classifier,
+    Count,
     Goal,
     IterativeAttack,
     Length,
     Loss,
+    Reference,
     SampleRNG,
     ThreatModel,
     cumulative,
 )
 
 from .geometry import NORMS, corners, laid_out_as, project, radius, random_point, steepest
-
-Draws = Annotated[int, Field(ge=1)]
-"""Number of draws of a random model over which a gradient is averaged."""
+from .references import GOODFELLOW, KURAKIN, MADRY
 
 Steps = Generator[Tensor, Tensor | None, None]
 """Points after each step; the answer is a mask of the images that are left, or nothing."""
@@ -81,8 +80,9 @@ class FGSM(Attack):
 
     name: ClassVar[str] = "fgsm"
     revision: ClassVar[int] = 1
+    references: ClassVar[tuple[Reference, ...]] = (GOODFELLOW,)
     threat: ClassVar[ThreatModel] = ThreatModel(norms=NORMS)
-    draws: Draws = 1
+    draws: Count = 1
 
     def perturb(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Tensor:
         eps = radius(budget)
@@ -104,10 +104,11 @@ class BIM(IterativeAttack):
 
     name: ClassVar[str] = "bim"
     revision: ClassVar[int] = 1
+    references: ClassVar[tuple[Reference, ...]] = (KURAKIN,)
     threat: ClassVar[ThreatModel] = ThreatModel(norms=NORMS)
-    steps: int = cumulative(40)
+    steps: Count = cumulative(40)
     step_size: Length = Length.parse("eps/40")
-    draws: Draws = 1
+    draws: Count = 1
 
     def iterates(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Steps:
         step = self.step_size.resolve(eps=radius(budget))
@@ -130,11 +131,12 @@ class PGD(IterativeAttack):
 
     name: ClassVar[str] = "pgd"
     revision: ClassVar[int] = 1
+    references: ClassVar[tuple[Reference, ...]] = (MADRY,)
     threat: ClassVar[ThreatModel] = ThreatModel(norms=NORMS)
-    steps: int = cumulative(20)
+    steps: Count = cumulative(20)
     step_size: Length = Length.parse("eps/10")
     random_start: bool = True
-    draws: Draws = 1
+    draws: Count = 1
 
     def iterates(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Steps:
         start = random_point(images, budget, rng) if self.random_start else images

@@ -12,11 +12,14 @@ from torch import Tensor
 from medrobust import (
     Budget,
     Classifier,
+    Count,
     Goal,
     IterativeAttack,
     Length,
     Loss,
+    NonNegative,
     PluginError,
+    Reference,
     SampleRNG,
     Targeted,
     ThreatModel,
@@ -24,7 +27,8 @@ from medrobust import (
 )
 
 from .geometry import NORMS, radius
-from .gradient import Draws, Steps, ascend
+from .gradient import Steps, ascend
+from .references import CARLINI, MA
 
 _TINY = 1e-12
 
@@ -112,12 +116,13 @@ class CWLinf(IterativeAttack):
 
     name: ClassVar[str] = "cw-linf"
     revision: ClassVar[int] = 1
+    references: ClassVar[tuple[Reference, ...]] = (CARLINI, MA)
     threat: ClassVar[ThreatModel] = ThreatModel(norms=NORMS, tasks=frozenset({"multiclass"}))
-    steps: int = cumulative(20)
+    steps: Count = cumulative(20)
     step_size: Length = Length.parse("eps/10")
-    kappa: float = 100.0
+    kappa: NonNegative = 100.0
     zero_own: bool = False
-    draws: Draws = 1
+    draws: Count = 1
 
     def iterates(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Steps:
         step = self.step_size.resolve(eps=radius(budget))

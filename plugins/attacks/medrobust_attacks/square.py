@@ -11,11 +11,23 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from medrobust import Budget, Classifier, Goal, IterativeAttack, SampleRNG, ThreatModel, Untargeted, cumulative
+from medrobust import (
+    Budget,
+    Classifier,
+    Count,
+    Goal,
+    IterativeAttack,
+    Reference,
+    SampleRNG,
+    ThreatModel,
+    Untargeted,
+    cumulative,
+)
 
 from .geometry import corners
 from .gradient import Steps
 from .margin import margin_loss
+from .references import SQUARE
 
 _HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 """Queries, out of 10,000, after which the share of changed pixels halves (section 5 of the paper)."""
@@ -41,11 +53,12 @@ class Square(IterativeAttack):
 
     name: ClassVar[str] = "square"
     revision: ClassVar[int] = 2
+    references: ClassVar[tuple[Reference, ...]] = (SQUARE,)
     threat: ClassVar[ThreatModel] = ThreatModel(norms=frozenset({"linf"}), knowledge="score-based")
     sees_result: ClassVar[bool] = True
-    queries: Annotated[int, Field(ge=1)] = cumulative(5000)
+    queries: Count = cumulative(5000)
     start_share: Annotated[float, Field(gt=0, le=1)] = 0.8
-    schedule: Annotated[int, Field(ge=1)] = 5000
+    schedule: Count = 5000
 
     def iterates(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Steps:
         channels, _, width = images.shape[1:]

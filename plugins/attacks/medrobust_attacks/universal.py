@@ -5,30 +5,32 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from medrobust import (
     Budget,
     Classifier,
+    Count,
     DataError,
     Goal,
     IterativeUniversalAttack,
     Length,
+    Reference,
     SampleRNG,
+    Share,
     ThreatModel,
     UniversalAttack,
+    Whole,
     cumulative,
 )
 
 from .geometry import NORMS, radius
+from .references import HIRANO, MOOSAVI, TARGETED_UAP
 from .universal_crafting import Crafting, GradientFrom, common, image_orders, own_goal, shrink
 from .universal_passes import BatchedPasses, SequentialPasses
-
-Count = Annotated[int, Field(ge=1)]
 
 
 def craft(
@@ -82,12 +84,13 @@ class UAP(IterativeUniversalAttack):
 
     name: ClassVar[str] = "uap"
     revision: ClassVar[int] = 1
+    references: ClassVar[tuple[Reference, ...]] = (MOOSAVI, TARGETED_UAP, HIRANO)
     threat: ClassVar[ThreatModel] = ThreatModel(norms=NORMS)
     chunks: Count = cumulative(1)
-    chunk_size: Annotated[int, Field(ge=0)] = 0
+    chunk_size: Whole = 0
     passes: Count = 15
     step_size: Length = Length.parse("0.0024@/128")
-    delta: Annotated[float, Field(ge=0, le=1)] = 1e-6
+    delta: Share = 1e-6
     order: Literal["sequential", "batched"] = "batched"
     batch: Count = 32
     grad_from: GradientFrom = "logits"
@@ -137,6 +140,7 @@ class RandomUAP(UniversalAttack):
 
     name: ClassVar[str] = "random-uap"
     revision: ClassVar[int] = 1
+    references: ClassVar[tuple[Reference, ...]] = (HIRANO,)
     threat: ClassVar[ThreatModel] = ThreatModel(norms=NORMS, knowledge="none")
 
     def fit(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Tensor:

@@ -5,25 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from medrobust import (
     Budget,
     Classifier,
+    Count,
     Goal,
     IterativeUniversalAttack,
     Length,
     Loss,
+    Positive,
+    Reference,
     SampleRNG,
     ThreatModel,
     cumulative,
 )
 
 from .geometry import NORMS, radius, steepest
+from .references import SHAFAHI
 from .universal_crafting import Crafting, image_orders, own_goal, shrink
 
 _BETAS = (0.9, 0.999)
@@ -67,11 +70,12 @@ class StochasticUAP(IterativeUniversalAttack):
 
     name: ClassVar[str] = "sgd-uap"
     revision: ClassVar[int] = 1
+    references: ClassVar[tuple[Reference, ...]] = (SHAFAHI,)
     threat: ClassVar[ThreatModel] = ThreatModel(norms=NORMS)
-    epochs: Annotated[int, Field(ge=1)] = cumulative(10)
-    batch: Annotated[int, Field(ge=1)] = 64
+    epochs: Count = cumulative(10)
+    batch: Count = 64
     step_size: Length = Length.parse("eps/20")
-    clip: Annotated[float, Field(gt=0)] = 9.0
+    clip: Positive = 9.0
     optimizer: Literal["sgd", "adam"] = "sgd"
 
     def iterates(

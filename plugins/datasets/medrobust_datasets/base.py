@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
@@ -11,15 +12,15 @@ import numpy as np
 from PIL import Image
 from pydantic import Field
 
-from medrobust import SPLITS, DataError, DataInfo, Dataset, DataSource, ImageData, fingerprint_files
+from medrobust import SPLITS, DataError, DataInfo, Dataset, DataSource, ImageData, Members, fingerprint_files
 
 from .decoding import Decoder, OnCorrupt, Resample, decode_files
-from .samples import Survey, group_array, label_array
+from .samples import Sample, Survey, group_array, label_array
 from .splitting import assign
 from .tables import apply_split_lists
 
 Side = Annotated[int, Field(ge=8, le=4096)]
-Share = Annotated[float, Field(ge=0, lt=1)]
+HeldOut = Annotated[float, Field(ge=0, lt=1)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,16 +39,19 @@ class FileDataset(Dataset):
             `splits/hirano2021/melanoma_{split}.csv`), or one CSV with the columns file and split. Images in no list are
             left out.
         on_corrupt: `error`, or `skip` to leave unreadable images out, counted in a warning.
+        on_shared_groups: `error`, or `keep` where the published splits have images of a group (patient) in several of
+            them; results are then marked with how many.
     """
 
     size: Side = 64
     channels: Literal[1, 3] = 3
     resample: Resample = "bilinear"
     center: Annotated[float, Field(gt=0, le=1)] = 1.0
-    val: Share = 0.1
-    test: Share = 0.2
+    val: HeldOut = 0.1
+    test: HeldOut = 0.2
     splits: str = ""
     on_corrupt: OnCorrupt = "error"
+    on_shared_groups: Literal["error", "keep"] = "error"
 
     @abstractmethod
     def survey(self, source: DataSource) -> Survey:
@@ -84,7 +88,18 @@ class FileDataset(Dataset):
             task=survey.task,
             splits=_present(survey),
             grouped=any(sample.group is not None for sample in survey.samples),
+            shared_groups=self.on_shared_groups == "keep",
         )
+
+    def members(self, source: DataSource) -> Mapping[str, Members]:
+        samples: dict[str, list[Sample]] = defaultdict(list)
+        for sample in self.complete(source).samples:
+            samples[str(sample.split)].append(sample)
+        return {
+            split: Members([sample.id for sample in samples[split]], [sample.unit for sample in samples[split]])
+            for split in SPLITS
+            if split in samples
+        }
 
     def load(self, split: str, source: DataSource) -> ImageData:
         survey = self.complete(source)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from medrobust import DataError, DataSource, Task
+from medrobust import DataError, DataSource, Reference, Task
 
 from .base import FileDataset
 from .layouts import by_name, list_images, need
+from .references import CHESTXRAY14
 from .samples import Label, Sample, Survey
 from .tables import listing, read_table, require_files, require_known, require_unique
 
@@ -55,7 +56,7 @@ class ChestXray14(FileDataset):
 
     name: ClassVar[str] = "chestxray14"
     revision: ClassVar[int] = 1
-    citation: ClassVar[str] = "Wang et al., ChestX-ray8: hospital-scale chest X-ray database and benchmarks, CVPR 2017"
+    references: ClassVar[tuple[Reference, ...]] = (CHESTXRAY14,)
     licence: ClassVar[str] = "free use with attribution to the NIH Clinical Center"
 
     path: str = "chestxray14"

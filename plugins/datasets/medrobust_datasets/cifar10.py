@@ -9,11 +9,12 @@ from typing import Annotated, ClassVar
 import numpy as np
 from pydantic import Field
 
-from medrobust import SPLITS, DataError, DataInfo, Dataset, DataSource, ImageData, fingerprint_files
+from medrobust import SPLITS, DataError, DataInfo, Dataset, DataSource, ImageData, Reference, fingerprint_files
 
 from .arrays import image_data
-from .base import Share
+from .base import HeldOut
 from .decoding import Decoder
+from .references import CIFAR10
 from .splitting import hold_out
 
 
@@ -31,11 +32,11 @@ class Cifar10(Dataset):
 
     name: ClassVar[str] = "cifar10"
     revision: ClassVar[int] = 1
-    citation: ClassVar[str] = "Krizhevsky, Learning multiple layers of features from tiny images, 2009"
+    references: ClassVar[tuple[Reference, ...]] = (CIFAR10,)
     licence: ClassVar[str] = "none stated by the publisher"
 
     size: Annotated[int, Field(ge=8, le=4096)] = 32
-    val: Share = 0.1
+    val: HeldOut = 0.1
 
     def describe(self, source: DataSource) -> DataInfo:
         self._find(source)

@@ -8,11 +8,12 @@ from typing import ClassVar, Literal
 
 from PIL import Image
 
-from medrobust import DataError, DataSource
+from medrobust import DataError, DataSource, Reference
 
-from .base import FileDataset, Share
+from .base import FileDataset, HeldOut
 from .fundus import field_of_view
 from .layouts import by_name, list_images, need
+from .references import EYEPACS, KAGGLE_RETINOPATHY
 from .samples import Sample, Survey
 from .tables import read_table, require_files, require_known, require_unique
 
@@ -40,15 +41,13 @@ class EyePacs(FileDataset):
 
     name: ClassVar[str] = "eyepacs"
     revision: ClassVar[int] = 1
-    citation: ClassVar[str] = (
-        "Kaggle and EyePACS, Diabetic Retinopathy Detection, 2015; Cuadros, Bresnick, J Diabetes Sci Technol 2009"
-    )
+    references: ClassVar[tuple[Reference, ...]] = (KAGGLE_RETINOPATHY, EYEPACS)
     licence: ClassVar[str] = "Kaggle competition rules (research)"
 
     path: str = "eyepacs"
     task: Literal["referable", "5-grade"] = "referable"
     field_crop: bool = True
-    test: Share = 0.12
+    test: HeldOut = 0.12
 
     def crop(self) -> Callable[[Image.Image], Image.Image] | None:
         return field_of_view if self.field_crop else None

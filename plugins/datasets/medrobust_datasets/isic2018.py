@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from medrobust import DataError, DataSource
+from medrobust import DataError, DataSource, Reference
 
-from .base import FileDataset, Share
+from .base import FileDataset, HeldOut
 from .layouts import by_name, list_images, need
+from .references import HAM10000, ISIC2018
 from .samples import Sample, Survey
 from .tables import read_table, require_files, require_unique
 
@@ -36,15 +37,12 @@ class Isic2018(FileDataset):
 
     name: ClassVar[str] = "isic2018"
     revision: ClassVar[int] = 1
-    citation: ClassVar[str] = (
-        "Codella et al., Skin lesion analysis toward melanoma detection 2018, arXiv:1902.03368; "
-        "Tschandl, Rosendahl, Kittler, The HAM10000 dataset, Scientific Data 5, 180161, 2018"
-    )
+    references: ClassVar[tuple[Reference, ...]] = (ISIC2018, HAM10000)
     licence: ClassVar[str] = "CC BY-NC 4.0"
 
     path: str = "isic2018"
     task: Literal["7-class", "malignant"] = "7-class"
-    val: Share = 0.125
+    val: HeldOut = 0.125
 
     def survey(self, source: DataSource) -> Survey:
         root = source.find(

@@ -7,17 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from medrobust import DataError, DataSource
+from medrobust import DataError, DataSource, Reference
 
 from .base import FileDataset
 from .layouts import list_images, need, place, split_folders
+from .references import KERMANY, KERMANY_DATA
 from .samples import Sample, Survey
 
 _PAGE = "https://data.mendeley.com/datasets/rscbjbr9sj"
-_CITATION = (
-    "Kermany et al., Identifying medical diagnoses and treatable diseases by image-based deep learning, "
-    "Cell 172(5), 1122-1131, 2018; doi:10.17632/rscbjbr9sj"
-)
 
 _NAMES = (
     re.compile(r"(?P<patient>person\d+)_(?P<kind>bacteria|virus)_\d+(?:_\d+)?"),
@@ -78,12 +75,13 @@ class KermanyXray(FileDataset):
 
     name: ClassVar[str] = "kermany-cxr"
     revision: ClassVar[int] = 1
-    citation: ClassVar[str] = _CITATION
+    references: ClassVar[tuple[Reference, ...]] = (KERMANY, KERMANY_DATA)
     licence: ClassVar[str] = "CC BY 4.0"
 
     path: str = "kermany-cxr/chest_xray"
     channels: Literal[1, 3] = 1
     classes: Literal[2, 3] = 2
+    on_shared_groups: Literal["error", "keep"] = "keep"
 
     def survey(self, source: DataSource) -> Survey:
         root = source.find(self.path, what=f"Kermany's chest X-rays (the folder chest_xray of {_PAGE})")
@@ -104,11 +102,12 @@ class KermanyOct(FileDataset):
 
     name: ClassVar[str] = "kermany-oct"
     revision: ClassVar[int] = 1
-    citation: ClassVar[str] = _CITATION
+    references: ClassVar[tuple[Reference, ...]] = (KERMANY, KERMANY_DATA)
     licence: ClassVar[str] = "CC BY 4.0"
 
     path: str = "kermany-oct/OCT2017"
     channels: Literal[1, 3] = 1
+    on_shared_groups: Literal["error", "keep"] = "keep"
 
     def survey(self, source: DataSource) -> Survey:
         root = source.find(self.path, what=f"Kermany's OCT images (the folder OCT or OCT2017 of {_PAGE})")

@@ -26,17 +26,24 @@ SPLIT_FOLDERS = {
 def list_images(folder: Path) -> list[Path]:
     """Image files at any depth below `folder`, sorted; hidden files and what macOS archives add are passed over.
 
+    Links to folders are followed, but for one that leads back to a folder around it.
+
     Raises:
         DataUnavailable: if there are none.
     """
     names: list[str] = []
     # os.walk and plain strings: several times faster than Path.rglob on a hundred thousand files.
-    for parent, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if _visible(name)]
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if _visible(name) and not _leads_back(Path(parent, name))]
         names += [f"{parent}/{name}" for name in files if _visible(name) and _suffix(name) in SUFFIXES]
     if not names:
         raise DataUnavailable(f"{folder} contains no images ({', '.join(sorted(SUFFIXES))}); put them there.")
     return [Path(name) for name in sorted(names)]
+
+
+def _leads_back(folder: Path) -> bool:
+    """Whether a folder is a link to one that it lies in."""
+    return folder.is_symlink() and folder.resolve() in (parent.resolve() for parent in folder.parents)
 
 
 def _visible(name: str) -> bool:

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator
 
-from medrobust import DataError, DataInfo, Dataset, DataSource, DataUnavailable, ImageData
+from medrobust import DataError, DataInfo, Dataset, DataSource, DataUnavailable, ImageData, Reference
 
 from .arrays import fingerprint_npz, image_data, read_npz
 from .decoding import Decoder
+from .references import MEDMNIST
 
 _ORGANS = (
     *("bladder", "femur-left", "femur-right", "heart", "kidney-left", "kidney-right"),
@@ -80,7 +81,7 @@ class MedMnist(Dataset):
 
     name: ClassVar[str] = "medmnist"
     revision: ClassVar[int] = 1
-    citation: ClassVar[str] = "Yang et al., MedMNIST v2, Scientific Data 10, 41, 2023"
+    references: ClassVar[tuple[Reference, ...]] = (MEDMNIST,)
     licence: ClassVar[str] = "CC BY 4.0; DermaMNIST CC BY-NC 4.0"
 
     subset: Annotated[Name, BeforeValidator(_short)] = "pneumonia"

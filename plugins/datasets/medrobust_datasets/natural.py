@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from medrobust import DataError, DataSource
+from medrobust import DataError, DataSource, Reference
 
-from .base import FileDataset, Share
+from .base import FileDataset, HeldOut
 from .decoding import Decoder
 from .layouts import list_images, place, split_folders
+from .references import IMAGENET, OPEN_IMAGES
 from .samples import Sample, Survey
 
 _WORDNET_ID = re.compile(r"n\d{8}")
@@ -25,8 +26,8 @@ class NaturalImages(FileDataset):
     training or crafting; the two are disjoint.
     """
 
-    val: Share = 0.0
-    test: Share = 0.1
+    val: HeldOut = 0.0
+    test: HeldOut = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +46,7 @@ class ImageNetFolder(NaturalImages):
 
     name: ClassVar[str] = "imagenet-folder"
     revision: ClassVar[int] = 1
-    citation: ClassVar[str] = "Russakovsky et al., ImageNet large scale visual recognition challenge, IJCV 115, 2015"
+    references: ClassVar[tuple[Reference, ...]] = (IMAGENET,)
     licence: ClassVar[str] = "research only (ImageNet terms of access)"
 
     path: str = "natural/imagenet-sample"
@@ -92,7 +93,7 @@ class OpenImagesFolder(NaturalImages):
 
     name: ClassVar[str] = "openimages-folder"
     revision: ClassVar[int] = 1
-    citation: ClassVar[str] = "Kuznetsova et al., The Open Images dataset V4, IJCV 128, 2020"
+    references: ClassVar[tuple[Reference, ...]] = (OPEN_IMAGES,)
     licence: ClassVar[str] = "CC BY 2.0 for the images of Open Images"
 
     path: str = "natural/openimages"

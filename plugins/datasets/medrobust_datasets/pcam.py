@@ -13,10 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from medrobust import DataError, DataInfo, Dataset, DataSource, DataUnavailable, ImageData, fingerprint_files
+from medrobust import (
+    DataError,
+    DataInfo,
+    Dataset,
+    DataSource,
+    DataUnavailable,
+    ImageData,
+    Reference,
+    fingerprint_files,
+)
 
 from .arrays import image_data
 from .decoding import Decoder, allocate
+from .references import CAMELYON16, PCAM
 
 _SIDE = 96
 _PUBLISHED = {"train": "train", "val": "valid", "test": "test"}
@@ -36,7 +46,7 @@ class PCam(Dataset):
 
     name: ClassVar[str] = "pcam"
     revision: ClassVar[int] = 1
-    citation: ClassVar[str] = "Veeling et al., Rotation equivariant CNNs for digital pathology, MICCAI 2018; Camelyon16"
+    references: ClassVar[tuple[Reference, ...]] = (PCAM, CAMELYON16)
     licence: ClassVar[str] = "CC0"
 
     size: Annotated[int, Field(ge=8, le=4096)] = _SIDE

@@ -12,9 +12,11 @@ from torch import Tensor, nn
 
 from medrobust import (
     BudgetSpec,
+    Count,
     DataError,
     Goal,
-    ModelError,
+    Positive,
+    Reference,
     SampleRNG,
     Targeted,
     Training,
@@ -23,6 +25,8 @@ from medrobust import (
     Untargeted,
     cumulative,
 )
+
+from .references import HIRANO
 
 
 @dataclass(frozen=True)
@@ -47,17 +51,14 @@ class AdversarialRetraining(TrainingDefense):
 
     name: ClassVar[str] = "adversarial-retraining"
     revision: ClassVar[int] = 1
+    references: ClassVar[tuple[Reference, ...]] = (HIRANO,)
     attack: UniversalAttack
     budget: BudgetSpec
     target: str = ""
-    iterations: int = cumulative(5)
-    perturbations: int = 10
-    epochs: int = 5
-    learning_rate: float = 1e-4
-
-    def __post_init__(self) -> None:
-        if min(self.iterations, self.perturbations, self.epochs) < 1:
-            raise ModelError("adversarial-retraining: iterations, perturbations and epochs must be at least 1")
+    iterations: Count = cumulative(5)
+    perturbations: Count = 10
+    epochs: Count = 5
+    learning_rate: Positive = 1e-4
 
     def train(self, training: Training) -> Iterator[nn.Module]:
         goal = self._goal(training)

@@ -10,7 +10,20 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from medrobust import Attack, BudgetSpec, Classifier, ModelError, SampleRNG, Training, TrainingDefense, Untargeted
+from medrobust import (
+    Attack,
+    BudgetSpec,
+    Classifier,
+    Count,
+    NonNegative,
+    Reference,
+    SampleRNG,
+    Training,
+    TrainingDefense,
+    Untargeted,
+)
+
+from .references import MADRY
 
 
 @dataclass(frozen=True)
@@ -29,14 +42,11 @@ class AdversarialTraining(TrainingDefense):
 
     name: ClassVar[str] = "adversarial-training"
     revision: ClassVar[int] = 1
+    references: ClassVar[tuple[Reference, ...]] = (MADRY,)
     attack: Attack
     budget: BudgetSpec
-    epochs: int = 10
-    learning_rate: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.epochs < 1:
-            raise ModelError(f"adversarial-training: epochs must be at least 1, got {self.epochs}")
+    epochs: Count = 10
+    learning_rate: NonNegative = 0.0
 
     def train(self, training: Training) -> Iterator[nn.Module]:
         budget = training.budget(self.budget)

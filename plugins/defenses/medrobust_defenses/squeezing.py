@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
+from pydantic import Field
 from torch import Tensor, nn
 
-from medrobust import ModelError, Preprocessing
+from medrobust import Preprocessing, Reference
+
+from .references import XU
 
 
 class _Quantise(nn.Module):
@@ -36,11 +39,8 @@ class BitDepth(Preprocessing):
 
     name: ClassVar[str] = "bit-depth"
     revision: ClassVar[int] = 1
-    bits: int = 4
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.bits <= 8:
-            raise ModelError(f"bit-depth: bits must be 1 to 8, got {self.bits}")
+    references: ClassVar[tuple[Reference, ...]] = (XU,)
+    bits: Annotated[int, Field(ge=1, le=8)] = 4
 
     def wrap(self, module: nn.Module) -> nn.Module:
         return _Quantise(self.bits, module)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from medrobust import Model, Preset, hookimpl
 
 from .architectures import ARCHITECTURES
+from .references import architecture_references
 from .small import SmallCNN, SmallResNet
 from .timm_models import TimmModel
 from .torchvision_models import TorchvisionModel
@@ -14,8 +15,12 @@ __all__ = ["SmallCNN", "SmallResNet", "TimmModel", "TorchvisionModel", "medrobus
 
 @hookimpl
 def medrobust_models() -> list[type[Model] | Preset]:
-    presets = [Preset(a, TorchvisionModel, {"architecture": a}, f"torchvision's {a}.") for a in ARCHITECTURES]
+    presets = [
+        Preset(a, TorchvisionModel, {"architecture": a}, f"torchvision's {a}.", architecture_references(a))
+        for a in ARCHITECTURES
+    ]
+    name = "inception_resnet_v2"
     inception = Preset(
-        "inception_resnet_v2", TimmModel, {"architecture": "inception_resnet_v2"}, "timm's Inception-ResNet-V2."
+        name, TimmModel, {"architecture": name}, "timm's Inception-ResNet-V2.", architecture_references(name)
     )
     return [SmallCNN, SmallResNet, *presets, inception, TimmModel]

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from medrobust import ModelError, Shape
 
+Dropout = Annotated[float, Field(ge=0, lt=1)]
+"""Share of the inputs of a layer that training leaves out."""
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 

@@ -8,9 +8,10 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from medrobust import Model, Shape
+from medrobust import Count, Model, Reference, Shape
 
 from .inputs import Centre
+from .references import RESNET
 
 
 def _block(inputs: int, outputs: int) -> list[nn.Module]:
@@ -28,7 +29,7 @@ class SmallCNN(Model):
 
     name: ClassVar[str] = "small-cnn"
     revision: ClassVar[int] = 1
-    width: int = 8
+    width: Count = 8
 
     def build(self, shape: Shape) -> nn.Module:
         w = self.width
@@ -64,7 +65,8 @@ class SmallResNet(Model):
 
     name: ClassVar[str] = "small-resnet"
     revision: ClassVar[int] = 1
-    width: int = 16
+    references: ClassVar[tuple[Reference, ...]] = (RESNET,)
+    width: Count = 16
 
     def build(self, shape: Shape) -> nn.Module:
         w = self.width

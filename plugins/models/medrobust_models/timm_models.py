@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 
 from torch import nn
 
-from medrobust import DataSource, Model, ModelError, Shape
+from medrobust import DataSource, Model, ModelError, Reference, Shape
 
-from .inputs import IMAGENET_MEAN, IMAGENET_STD, Normalise, checked
+from .inputs import IMAGENET_MEAN, IMAGENET_STD, Dropout, Normalise, checked
+from .references import TIMM, WEIGHTS
 
 
 def _timm() -> Any:
@@ -33,8 +34,10 @@ class TimmModel(Model):
 
     name: ClassVar[str] = "timm"
     revision: ClassVar[int] = 1
+    references: ClassVar[tuple[Reference, ...]] = (TIMM,)
+    licence: ClassVar[str] = WEIGHTS
     architecture: str = "inception_resnet_v2"
-    dropout: float = 0.0
+    dropout: Dropout = 0.0
 
     @property
     def title(self) -> str:

@@ -12,9 +12,10 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import nn
 
-from medrobust import DataSource, Model, ModelError, Shape
+from medrobust import DataSource, Model, ModelError, Reference, Shape, Whole
 
-from .inputs import IMAGENET_MEAN, IMAGENET_STD, Normalise, checked
+from .inputs import IMAGENET_MEAN, IMAGENET_STD, Dropout, Normalise, checked
+from .references import TORCHVISION, WEIGHTS
 
 _HEADS = ("fc", "classifier", "heads", "head")
 """Attributes under which torchvision's architectures keep their last layers."""
@@ -45,10 +46,12 @@ class TorchvisionModel(Model):
 
     name: ClassVar[str] = "torchvision"
     revision: ClassVar[int] = 1
+    references: ClassVar[tuple[Reference, ...]] = (TORCHVISION,)
+    licence: ClassVar[str] = WEIGHTS
     architecture: str = "resnet18"
     head: Literal["pooled", "original"] = "pooled"
-    hidden: int = 0
-    dropout: float = 0.0
+    hidden: Whole = 0
+    dropout: Dropout = 0.0
     normalise: Literal["imagenet", "centre"] = "imagenet"
 
     @property

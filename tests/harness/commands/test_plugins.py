@@ -147,7 +147,7 @@ def test_a_page_says_all_of_a_plugin(program: Program) -> None:
         '  budget = "linf:4/255"',
     ]
     data = program("plugins", "tiny:textures").out
-    assert "  Nobody, Textures from nowhere, 2024" in data
+    assert "To cite\n  N. Nobody: Textures from nowhere. Nowhere, 2024\n" in data
     assert "Licence\n  CC0" in data
     required = program("plugins", "all-of").out
     assert "of: list of attacks, required" in required
@@ -181,3 +181,34 @@ def test_a_wrong_name_is_answered_with_the_nearest(
     done = program("plugins", *arguments)
     assert done.status == 1
     assert message in done.err
+
+
+CLASH = '''
+from dataclasses import dataclass
+from typing import ClassVar
+from medrobust import Attack, ThreatModel
+
+
+@dataclass(frozen=True)
+class Own(Attack):
+    """Somebody's own FGSM."""
+
+    name: ClassVar[str] = "fgsm"
+    threat: ClassVar[ThreatModel] = ThreatModel(norms={"linf"})
+
+    def perturb(self, classifier, images, goal, budget, rng):
+        return images
+'''
+NOTE = "note: attack 'fgsm' is that of medrobust; 'clash:fgsm' must be written in full"
+
+
+def test_a_name_that_two_offer_is_told_wherever_it_is_used(program: Program, tmp_path: Path, tiny: Path) -> None:
+    (tmp_path / "clash.py").write_text(CLASH)
+    files = (tiny, tmp_path / "clash.py")
+    for shown in (program("plugins", plugins=files), program("plugins", "fgsm", plugins=files)):
+        assert NOTE in shown.out.splitlines()
+    assert NOTE not in program("plugins", "tiny:sign", plugins=files).out
+    text = '[[grid]]\ndataset = "textures"\nmodel = "tiny-net"\nattack = NAME\nbudget = "linf:1/255"\n'
+    for name, notes in (('"fgsm"', [NOTE]), ('"clash:fgsm"', []), ('{ name = "halved", of = "fgsm" }', [NOTE])):
+        (tmp_path / "grid.toml").write_text(text.replace("NAME", name))
+        assert program("plan", "grid.toml", plugins=files).err.splitlines() == notes

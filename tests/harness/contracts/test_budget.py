@@ -76,6 +76,7 @@ def test_what_is_no_length_is_refused_with_the_accepted_forms(text: str, message
 
 
 numbers = st.fractions(min_value=0, max_value=1000, max_denominator=1000)
+shares = st.fractions(min_value=0, max_value=1, max_denominator=1000)
 
 
 @given(numbers)
@@ -85,7 +86,7 @@ def test_grey_levels_and_pixels_agree(number: Fraction) -> None:
     assert levels.value == Length.parse(f"{number.numerator}/{number.denominator}@[-1,1]").value * 2 / 255
 
 
-@given(numbers, st.sampled_from(["linf", "l2", "l1", "l0"]), st.booleans())
+@given(shares, st.sampled_from(["linf", "l2", "l1", "l0"]), st.booleans())
 def test_a_budget_reads_what_it_writes(number: Fraction, norm: str, bounded: bool) -> None:
     text = f"{norm}:{number.numerator}/{number.denominator}" + ("" if bounded else " box=none")
     budget = BudgetSpec.parse(text)
@@ -124,9 +125,17 @@ def test_budgets_differ_in_norm_radius_box_and_slack() -> None:
         ("linf:eps/2", "cannot be given as a multiple of eps"),
         ("linf:1/255 box=[0,2]", r"unknown option 'box=\[0,2\]'.*valid: box=none"),
         ("linf:1/255 slak=1", "unknown option 'slak=1'"),
+        ("linf:8", r"radius of 'linf:8' is larger than the whole range of pixels.* did you mean 'linf:8/255'\?"),
+        ("linf:0.3 slack=2", "slack of .* is larger than the whole range .* did you mean 'slack=2/255'?"),
+        ("linf:300@[0,255]", "larger than the whole range of pixels, 0 to 1$"),
         (3, "is not a valid budget"),
     ],
 )
 def test_what_is_no_budget_is_refused(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         BudgetSpec.parse(text)
+
+
+@pytest.mark.parametrize("text", ["linf:1", "linf:2@[-1,1] box=none", "l2:8", "l1:100", "linf:zeta=4%"])
+def test_a_radius_that_images_can_have_is_taken(text: str) -> None:
+    assert str(BudgetSpec.parse(text)) == text

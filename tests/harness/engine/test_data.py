@@ -28,12 +28,13 @@ class Counted(Dataset):
     fault: str = ""
 
     def describe(self, source: DataSource) -> DataInfo:
-        return DataInfo(("a", "b"), (2, 3), 1)
+        return DataInfo(("a", "b"), (2, 3), 1, shared_groups=self.fault == "published so")
 
     def load(self, split: str, source: DataSource) -> ImageData:
         self.loads.append(split)
         images: Any = np.arange(24, dtype=np.uint8).reshape(4, 2, 3, 1)
-        labels, ids = np.array([0, 1, 0, 1]), np.array(["a", "b", "c", "d"])
+        labels, ids = np.array([0, 1, 0, 1]), np.array([f"{split}-{letter}" for letter in "abcd"])
+        groups = None
         match self.fault:
             case "dtype":
                 images = images / 255
@@ -46,10 +47,18 @@ class Counted(Dataset):
             case "ids":
                 ids = np.array(["a", "a", "b", "c"])
             case "objects":
-                ids = np.array(["a", "b", "c", "d"], dtype=object)
+                ids = np.array([f"{split}-{letter}" for letter in "abcd"], dtype=object)
             case "range":
                 labels = np.array([0, 1, 2, 1])
-        return ImageData(images, labels, ids, None)
+            case "channels first":
+                images = images.transpose(0, 3, 1, 2)
+            case "size":
+                images = images[:, :, :2]
+            case "ids of two splits":
+                ids = np.array(["a", "b", "c", split])
+            case "groups of two splits" | "published so":
+                groups = np.array(["p", "q", "q", split])
+        return ImageData(images, labels, ids, groups)
 
 
 def load(dataset: Dataset, cache: Path, split: str = "train", identity: str = "x") -> ImageData:
@@ -61,7 +70,11 @@ def test_a_split_is_decoded_once(tmp_path: Path) -> None:
     first, again = load(dataset, tmp_path), load(dataset, tmp_path)
     assert dataset.loads == ["train"]
     assert np.array_equal(first.images, again.images)
-    assert (again.ids.tolist(), again.labels is not None, again.groups) == (["a", "b", "c", "d"], True, None)
+    assert (again.ids.tolist(), again.labels is not None, again.groups) == (
+        [f"train-{letter}" for letter in "abcd"],
+        True,
+        None,
+    )
     load(dataset, tmp_path, "test")
     load(dataset, tmp_path, identity="y")
     assert dataset.loads == ["train", "test", "train"]
@@ -79,9 +92,16 @@ def test_ids_are_text_and_never_pickled(tmp_path: Path) -> None:
     ("fault", "message"),
     [
         ("dtype", r"images must be uint8 \(n, h, w, c\), got float64"),
-        ("shape", r"images must be uint8 \(n, h, w, c\), got uint8 \(4, 2, 3\)"),
+        ("dtype", r".*got float64 .*\(images \* 255\)\.round\(\)\.astype\(np\.uint8\)"),
+        ("shape", r"images must be uint8 \(n, h, w, c\), got uint8 \(4, 2, 3\); grey images have one channel"),
+        (
+            "channels first",
+            r"images must be \(n, 2, 3, 1\) as describe\(\) says, got \(n, 1, 2, 3\); channels come last: "
+            r"images\.transpose\(0, 2, 3, 1\)",
+        ),
+        ("size", r"images must be \(n, 2, 3, 1\) as describe\(\) says, got \(n, 2, 2, 1\)$"),
         ("labels", "3 labels for 4 images"),
-        ("ids", "sample ids are not unique"),
+        ("ids", "sample ids are not unique: 1 of 4 ids of 'train' repeat another one, such as 'a'"),
         ("float labels", r"labels must be integers of shape \(4,\), got float64"),
         ("range", r"labels run from 0 to 2, expected 0 to 1 \(multiclass\)"),
     ],
@@ -90,6 +110,30 @@ def test_the_author_of_a_data_set_hears_what_is_wrong(tmp_path: Path, fault: str
     with pytest.raises(DataError, match=f"data set 'counted', split 'train': {message}"):
         load(Counted(fault=fault), tmp_path)
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("ids of two splits", "3 sample ids are in 'train' and in 'test', such as 'a', 'b', 'c'.*as in 'test/a'"),
+        (
+            "groups of two splits",
+            r"2 groups \(patients\) have images in 'train' and in 'test', such as 'p', 'q'; .*shared_groups=True",
+        ),
+    ],
+)
+def test_what_two_splits_share_is_found_with_the_second(tmp_path: Path, fault: str, message: str) -> None:
+    dataset = Counted(fault=fault)
+    load(dataset, tmp_path, "train")
+    for _ in range(2):  # the split is not kept, so that the next run finds it again
+        with pytest.raises(DataError, match=f"data set 'counted': {message}"):
+            load(dataset, tmp_path, "test")
+
+
+def test_groups_that_the_data_set_declares_are_counted(tmp_path: Path) -> None:
+    dataset = Counted(fault="published so")
+    load(dataset, tmp_path, "train")
+    assert len(load(dataset, tmp_path, "test")) == 4
 
 
 def test_a_damaged_cache_is_named(tmp_path: Path) -> None:

@@ -33,7 +33,8 @@ def planned(session: Session, folder: Path, init: str, *, more: str = "", alias:
 def weights(folder: Path, value: float) -> Path:
     folder.mkdir(exist_ok=True)
     file = folder / "net.safetensors"
-    save_file({"w": torch.full((3,), value)}, file)
+    shapes = {"convolution.weight": (4, 1, 3, 3), "convolution.bias": (4,), "head.weight": (2, 16), "head.bias": (2,)}
+    save_file({name: torch.full(shape, value) for name, shape in shapes.items()}, file)
     return file
 
 

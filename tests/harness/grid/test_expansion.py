@@ -344,8 +344,31 @@ def test_a_split_that_is_not_there_is_named(entries: Entries, monkeypatch: pytes
     (entry, *_) = entries(evaluate_on='["val", "test"]')
     info = dataclasses.replace(entry.cell.target.info, splits=("train", "test"))  # type: ignore[union-attr]
     monkeypatch.setattr(type(entry.cell.target.train.dataset.plugin), "describe", lambda self, source: info)  # type: ignore[union-attr]
-    (reason,) = [e.impossible for e in entries(evaluate_on='["val", "test"]') if e.impossible]
+    last = '{ name = "tiny-net", recipe = { select_on = "last" } }'
+    (reason,) = [e.impossible for e in entries(evaluate_on='["val", "test"]', model=last) if e.impossible]
     assert reason == "data set 'textures' has no split 'val'; it has train, test"
+
+
+@pytest.mark.parametrize(
+    ("select_on", "reason"),
+    [
+        ("vall", "recipe.select_on: 'vall': no split is called 'vall'; did you mean 'val'?"),
+        (
+            "val",
+            "recipe.select_on: data set 'textures' has no split 'val'; it has train, test (select_on = \"last\" keeps "
+            "the last epoch)",
+        ),
+    ],
+)
+def test_the_slice_on_which_an_epoch_is_chosen_must_be_there(
+    entries: Entries, monkeypatch: pytest.MonkeyPatch, select_on: str, reason: str
+) -> None:
+    (entry, *_) = entries()
+    info = dataclasses.replace(entry.cell.target.info, splits=("train", "test"))  # type: ignore[union-attr]
+    monkeypatch.setattr(type(entry.cell.target.train.dataset.plugin), "describe", lambda self, source: info)  # type: ignore[union-attr]
+    found = entries(model=f'{{ name = "tiny-net", recipe = {{ select_on = "{select_on}" }} }}')
+    assert {e.impossible for e in found} == {reason}
+    assert {e.impossible for e in entries(model='{ name = "tiny-net", recipe = { epochs = 0 } }')} == {""}
 
 
 def test_a_surrogate_of_other_classes_is_excluded(entries: Entries) -> None:

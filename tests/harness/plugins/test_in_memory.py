@@ -188,3 +188,28 @@ def test_splits_are_known_and_of_one_size(session: Session) -> None:
     wide = image_data(np.zeros((2, 8, 9), np.uint8), [0, 1])
     with pytest.raises(DataError, match="one size and colour"):
         session.add_dataset("bars", {"train": bars(), "test": wide}, classes=("left", "right"))
+
+
+def test_images_numbered_in_each_split_anew_are_told_apart(session: Session) -> None:
+    session.add_dataset("both", {"train": bars(), "test": bars()}, classes=("left", "right"))
+    session.add_model("mine", Sums(), shape=SHAPE)
+    plan = session.plan({"grid": [{"dataset": "both", "model": "mine"}]})
+    assert session.run(plan).complete
+    ((_, record),) = session.store.records(list(plan.cells))
+    assert record.ids[0] == "test-00"
+
+
+@pytest.mark.parametrize("declared", [False, True])
+def test_a_patient_in_two_splits_is_found_unless_that_is_declared(session: Session, declared: bool) -> None:
+    data = bars()
+    splits = {
+        split: ImageData(data.images, data.labels, np.char.add(split, data.ids), np.array(["p"] * 19 + [split]))
+        for split in ("train", "test")
+    }
+    session.add_dataset("both", splits, classes=("left", "right"), shared_groups=declared)
+    session.add_model("mine", Sums(), shape=SHAPE)
+    plan = session.plan({"grid": [{"dataset": "both", "model": "mine"}]})
+    assert bool(plan.cells) == declared
+    if not declared:
+        (entry,) = plan.entries
+        assert "1 group (patient) has images in 'train' and in 'test', such as 'p'" in entry.impossible

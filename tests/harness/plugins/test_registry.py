@@ -104,7 +104,10 @@ def test_a_strangers_entry_point_is_the_door(site: Site) -> None:
         ("def f(:", "SyntaxError"),
         (ATTACK + HOOK.replace("return [Mine]", "raise ValueError('no luck')"), "hook 'medrobust_attacks': ValueError"),
         (ATTACK + HOOK.replace("return [Mine]", "raise SystemExit(9)"), "hook 'medrobust_attacks': SystemExit: 9"),
-        (ATTACK + HOOK.replace("return [Mine]", "return None"), "TypeError: 'NoneType' object is not iterable"),
+        (
+            ATTACK + HOOK.replace("return [Mine]", "return None"),
+            "returned None; it must return a list of plugin classes",
+        ),
         (
             ATTACK + HOOK.replace("medrobust_attacks", "medrobust_atacks"),
             "no such hook; did you mean 'medrobust_attacks'?",
@@ -129,9 +132,18 @@ def test_a_strangers_entry_point_is_the_door(site: Site) -> None:
             ATTACK.replace("strength: int = 1", "libraries: ClassVar = ('no-such-library',)") + HOOK,
             "plugin Mine: needs no-such-library, which is not installed. pip install no-such-library",
         ),
-        (ATTACK.replace("strength: int = 1", "libraries: ClassVar = 'numpy'") + HOOK, "write a tuple of names"),
-        (ATTACK.replace("strength: int = 1", "revision: ClassVar = '1'") + HOOK, "which is not a whole number"),
-        (ATTACK.replace("strength: int = 1", "batch_size: ClassVar = 0") + HOOK, "a whole number of at least 1"),
+        (
+            ATTACK.replace("strength: int = 1", "libraries: ClassVar = 'numpy'") + HOOK,
+            "`libraries` is 'numpy'; it must be a tuple such as ('a', 'b')",
+        ),
+        (
+            ATTACK.replace("strength: int = 1", "revision: ClassVar = '1'") + HOOK,
+            "`revision` is '1'; it must be a whole number, or None",
+        ),
+        (
+            ATTACK.replace("strength: int = 1", "batch_size: ClassVar = 0") + HOOK,
+            "`batch_size` is 0; it must be at least 1, or None",
+        ),
         (ATTACK.replace("strength: int", "source: int") + HOOK, "has a field 'source', a name that medrobust uses"),
         (
             "from __future__ import annotations\n"
@@ -216,6 +228,34 @@ def test_a_bare_name_that_another_distribution_offers_too_is_told(site: Site) ->
     assert registry.clashes() == ["attack 'none' is that of medrobust; 'aardvark:none' must be written in full"]
 
 
+def test_what_a_bare_name_means_is_told_before_it_is_used(site: Site) -> None:
+    site.install("aardvark", ATTACK.replace('"mine"', '"none"') + HOOK)
+    site.install("first", ATTACK + HOOK)
+    site.install("second", ATTACK + HOOK)
+    registry = discover(site)
+    told = {line for offer in registry.offers("attack") if (line := registry.clash(offer))}
+    assert told == {
+        "attack 'none' is that of medrobust; 'aardvark:none' must be written in full",
+        "attack 'mine' is offered by several distributions; write 'first:mine' or 'second:mine'",
+    }
+
+
+@pytest.mark.parametrize("code", ["x = 1", "from medrobust import Attack", "def attacks():\n    return []"])
+def test_an_entry_point_without_a_hook_is_told(site: Site, code: str) -> None:
+    site.install("silent", code)
+    registry = discover(site)
+    (line,) = faults_of(registry, "silent")
+    assert line.startswith("silent 1.2: entry point 'plugins' (silent): has no hook and defines no plugin")
+    assert "@hookimpl def medrobust_attacks()" in line
+    with pytest.raises(PluginError, match="has no hook and defines no plugin"):
+        discover(site, strict=True)
+
+
+def test_a_hook_with_nothing_on_offer_is_no_mistake(site: Site) -> None:
+    site.install("modest", ATTACK + HOOK.replace("[Mine]", "[]"))
+    assert not faults_of(discover(site), "modest")
+
+
 def test_other_distributions_can_be_left_out(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.install("stranger", ATTACK + HOOK)
     monkeypatch.setenv("MEDROBUST_DISABLE_PLUGINS", "1")
@@ -292,6 +332,32 @@ def test_two_local_files_of_one_name_would_hide_each_other(tmp_path: Path) -> No
             registry.load_file(file)
     with pytest.raises(PluginError, match=r"mine\.py.*another file of this name.*[Rr]ename"):
         registry.load_file(file)
+
+
+def test_a_local_file_must_not_take_the_name_of_a_distribution(site: Site, tmp_path: Path) -> None:
+    site.install("stranger", ATTACK + HOOK)
+    registry = discover(site)
+    file = tmp_path / "stranger.py"
+    file.write_text(dedent(ATTACK))
+    with pytest.raises(PluginError, match="has the name of the distribution 'stranger'; rename the file"):
+        registry.load_file(file)
+
+
+def test_two_papers_of_one_name_are_told(site: Site) -> None:
+    hook = """
+        from pathlib import Path
+        from medrobust import hookimpl
+
+        @hookimpl
+        def medrobust_papers():
+            return [Path("PLACE/someone2030")]
+    """
+    site.install("first", hook.replace("PLACE", "a"))
+    site.install("second", hook.replace("PLACE", "b"))
+    registry = discover(site)
+    assert registry.papers()["someone2030"] == Path("a/someone2030")
+    (line,) = faults_of(registry, "second")
+    assert "paper b/someone2030: the paper 'someone2030' is that of first. Rename the folder" in line
 
 
 def test_papers_come_through_a_hook(tmp_path: Path) -> None:

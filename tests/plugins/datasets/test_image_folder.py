@@ -138,3 +138,38 @@ def test_zero_byte_image_stops_or_is_skipped(write: Write, source: DataSource, t
         "test/a/0.png",
         "test/a/2.png",
     ]
+
+
+def test_linked_class_folders_are_followed(write: Write, source: DataSource, tmp_path: Path) -> None:
+    for label in ("cat", "ape"):
+        for i in range(10):
+            write(f"elsewhere/{label}/{i}.png")
+    (tmp_path / "set").mkdir()
+    for label in ("cat", "ape"):
+        (tmp_path / "set" / label).symlink_to(tmp_path / "elsewhere" / label)
+    data = ImageFolder(path="set", size=8)
+    assert data.describe(source).classes == ("ape", "cat")
+    ids = [i for split in SPLITS for i in data.load(split, source).ids.tolist()]
+    assert sorted(ids) == sorted(f"{label}/{i}.png" for label in ("cat", "ape") for i in range(10))
+
+
+def test_a_link_that_leads_back_is_not_followed(write: Write, source: DataSource, tmp_path: Path) -> None:
+    for i in range(10):
+        write(f"set/cat/{i}.png")
+    (tmp_path / "set" / "cat" / "again").symlink_to(tmp_path / "set")
+    members = ImageFolder(path="set").members(source)
+    assert sum(len(each.ids) for each in members.values()) == 10
+
+
+def test_members_are_those_of_the_decoded_splits(write: Write, source: DataSource) -> None:
+    for split in ("train", "test"):
+        for i in range(8):
+            write(f"set/{split}/cat/p{i // 2}_{i}.png")
+    data = ImageFolder(path="set", size=8, group_pattern=r"(p\d)_", on_shared_groups="keep")
+    assert data.describe(source).shared_groups
+    members = data.members(source)
+    assert list(members) == [s for s in SPLITS if s in data.describe(source).splits]
+    for split, each in members.items():
+        loaded = data.load(split, source)
+        assert (each.ids, each.groups) == (loaded.ids.tolist(), loaded.groups.tolist())  # type: ignore[union-attr]
+    assert set(members["train"].groups or ()) & set(members["test"].groups or ())

@@ -95,6 +95,14 @@ def test_unknown_name_and_class(write: Write, source: DataSource) -> None:
         KermanyXray().describe(source)
 
 
+def test_the_published_folders_are_declared_to_share_persons(write: Write, source: DataSource) -> None:
+    for split in ("train", "test"):
+        write(f"{XRAY}/{split}/PNEUMONIA/person1_bacteria_1.jpeg")
+    data = KermanyXray(size=8, val=0)
+    assert data.describe(source).shared_groups
+    assert not KermanyXray(size=8, on_shared_groups="error").describe(source).shared_groups
+
+
 @pytest.mark.data
 def test_real_counts(real: DataSource) -> None:
     for classes, train, test in ((2, [1341, 1341], [234, 390]), (3, [1341, 870, 471], [234, 242, 148])):

@@ -29,7 +29,7 @@ def test_names_are_unique() -> None:
 @pytest.mark.parametrize("plugin", FILES, ids=lambda plugin: plugin.name)
 def test_documented(plugin: type[Dataset]) -> None:
     assert plugin.licence
-    assert plugin.citation or plugin.name == "image-folder"
+    assert plugin.references or plugin.name == "image-folder"
     assert plugin.revision == 1
     documentation = "\n".join(base.__doc__ or "" for base in plugin.__mro__)
     for field in dataclasses.fields(plugin):  # type: ignore[arg-type]

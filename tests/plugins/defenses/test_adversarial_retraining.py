@@ -15,7 +15,6 @@ from medrobust import (
     Classifier,
     DataError,
     Goal,
-    ModelError,
     Recipe,
     SampleRNG,
     Targeted,
@@ -165,9 +164,3 @@ def test_progress_counts_perturbations() -> None:
 def test_an_unknown_target_is_named_with_the_classes_there_are() -> None:
     with pytest.raises(DataError, match="adversarial-retraining: no class is called 'd'; the data set has a, b, c"):
         ran(target="d")
-
-
-@pytest.mark.parametrize("field", ["iterations", "perturbations", "epochs"])
-def test_nothing_to_do_is_a_mistake(field: str) -> None:
-    with pytest.raises(ModelError, match="iterations, perturbations and epochs must be at least 1"):
-        AdversarialRetraining(Numbered(), SPEC, **{field: 0})

@@ -16,7 +16,6 @@ from medrobust import (
     BudgetSpec,
     Classifier,
     Goal,
-    ModelError,
     Recipe,
     SampleRNG,
     ThreatModel,
@@ -123,8 +122,3 @@ def test_the_recipe_carries_over_but_for_length_and_rate() -> None:
 
 def test_progress_counts_epochs() -> None:
     assert ran().told == [(n, 4, f"adversarial epoch {n}") for n in (1, 2, 3, 4)]
-
-
-def test_nothing_to_do_is_a_mistake() -> None:
-    with pytest.raises(ModelError, match="adversarial-training: epochs must be at least 1, got 0"):
-        AdversarialTraining(Jitter(), SPEC, epochs=0)

@@ -3,42 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...errors import ModelError, did_you_mean
-
-GEOMETRIC = {"hflip": 0.5, "vflip": 0.5, "shift": 0.05, "rotate": 5.0, "scale": 0.1, "shear": 0.1}
-PHOTOMETRIC = {"brightness": 0.1, "contrast": 0.1}
-"""Names with their default amounts: probabilities (flips), shares of the side (shift), degrees (rotate), ratios."""
-
-
-def parse(names: Sequence[str]) -> dict[str, float]:
-    """`("hflip", "rotate:10")` as {"hflip": 0.5, "rotate": 10.0}.
-
-    Raises:
-        ModelError: for an unknown name or an amount that is no number.
-    """
-    valid = {**GEOMETRIC, **PHOTOMETRIC}
-    amounts = {}
-    for text in names:
-        name, _, amount = text.partition(":")
-        if name not in valid:
-            raise ModelError(f"augment: unknown augmentation '{name}'{did_you_mean(name, valid)}")
-        try:
-            amounts[name] = float(amount) if amount else valid[name]
-        except ValueError:
-            raise ModelError(
-                f"augment: '{text}': the amount must be a number, such as '{name}:{valid[name]:g}'"
-            ) from None
-    return amounts
+from ...contracts.augmentation import GEOMETRIC
 
 
 def augment(images: Tensor, amounts: dict[str, float], generator: torch.Generator) -> Tensor:
-    """Augmented images (n, c, h, w) in [0, 1]; borders repeat the edge."""
+    """Augmented images (n, c, h, w) in [0, 1] by amounts of augmentations; borders repeat the edge."""
     n = len(images)
 
     def draw(name: str) -> Tensor:

@@ -15,7 +15,7 @@ from ...grid.targets import Target
 from ...lru import Kept
 from ...results.store import Store
 from ..context import RunContext
-from ..data import LoadedPart, load_part, mean_norm
+from ..data import LoadedPart, groups_elsewhere, load_part, mean_norm
 from . import weights as models
 from .classifier import TorchClassifier
 from .training import Progress
@@ -105,6 +105,7 @@ def write_part(part: Part, store: Store, context: RunContext) -> None:
         "dataset": part.dataset.name,
         "fingerprint": loaded.fingerprint,
         "slice": str(part.slice),
+        "shared_groups": groups_elsewhere(part, loaded, context),
     }
     store.write_rows("parts", part.id, [{**common, **row} for row in rows])
 

@@ -12,9 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...contracts import Recipe, Task, TransformImages, cross_entropy, decide
+from ...contracts.augmentation import parse_augmentation
 from ...errors import DataError, ModelError
 from ..data import LoadedPart
-from .augment import augment, parse
+from .augment import augment
 
 Epoch = dict[str, float]
 Progress = Callable[[int, int, str], None]
@@ -58,7 +59,7 @@ def train(
         module.eval()
         return []
     generator = torch.Generator().manual_seed(seed)
-    amounts = parse(recipe.augment)
+    amounts = dict(map(parse_augmentation, recipe.augment))
     criterion = _criterion(recipe, labels, len(part.info.classes), part.info.task, device)
     # Channels-last is what CPU and CUDA convolutions prefer; it changes no value that a recipe speaks of.
     module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]

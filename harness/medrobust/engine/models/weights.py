@@ -6,22 +6,20 @@ import json
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from pathlib import Path
 
-import safetensors.torch
 import torch
 from torch import Tensor, nn
 
 from ...contracts import Model, Preprocessing, RandomPreprocessing, Shape
-from ...errors import LostError, ModelError
-from ...grid.parts import Part
-from ...grid.slices import Slice
+from ...errors import LostError
+from ...grid.builder import selection_part
 from ...grid.targets import Target
 from ...results.lost import made_from
 from ...results.store import Store
 from ..context import RunContext, hardware, versions
 from ..data import load_part
 from . import training
+from .checkpoints import load_checkpoint
 from .random_models import RandomInput
 
 
@@ -65,44 +63,6 @@ def _adopt(module: nn.Module, state: dict[str, Tensor]) -> None:
     module.load_state_dict({k: v for k, v in state.items() if not k.startswith(f"{last}.")}, strict=False)
 
 
-def load_checkpoint(module: nn.Module, file: Path) -> None:
-    """Load all weights of a checkpoint into a module.
-
-    Raises:
-        ModelError: naming the first differences between checkpoint and module.
-    """
-    try:
-        if file.suffix == ".safetensors":
-            state = safetensors.torch.load_file(file)
-        else:
-            state = torch.load(file, map_location="cpu", weights_only=True)
-            state = state.get("state_dict", state)
-        if strange := sorted(str(k) for k, v in state.items() if not isinstance(v, Tensor)):
-            raise ValueError(f"{_some(strange)} hold no tensors")
-    except Exception as error:  # noqa: BLE001 - a damaged file can raise anything
-        cause = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ModelError(
-            f"checkpoint {file}: cannot be read ({cause}); give .safetensors or a torch file of weights"
-        ) from None
-    own = module.state_dict()
-    missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
-    misfit = [k for k in own.keys() & state.keys() if own[k].shape != state[k].shape]
-    if missing or unknown or misfit:
-        parts = [f"misses {_some(missing)}"] if missing else []
-        parts += [f"has unknown {_some(unknown)}"] if unknown else []
-        parts += [
-            f"'{k}' has shape {tuple(state[k].shape)}, the model {tuple(own[k].shape)}" for k in sorted(misfit)[:2]
-        ]
-        raise ModelError(f"checkpoint {file} does not fit the model: it {'; '.join(parts)}. Check model and classes")
-    if bad := sorted(k for k, v in state.items() if not torch.isfinite(v).all()):
-        raise ModelError(f"checkpoint {file}: holds NaN or infinite weights in {_some(bad)}; take another checkpoint")
-    module.load_state_dict(state)
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(f"'{n}'" for n in names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
-
-
 def fit(target: Target, store: Store, context: RunContext, progress: training.Progress | None = None) -> None:
     """Train the model of a target and keep its weights and history in the store."""
     begun = time.perf_counter()
@@ -116,9 +76,8 @@ def fit(target: Target, store: Store, context: RunContext, progress: training.Pr
             progress(done, total, "decoding")
 
     part = load_part(target.train, context, size, decoding)
-    validation = None
-    if model.recipe.select_on != "last" and model.recipe.epochs:
-        validation = load_part(selection_part(target, model.recipe.select_on), context, size, decoding)
+    selection = selection_part(target)
+    validation = load_part(selection, context, size, decoding) if selection else None
     module = build(target, store, context)
     history = training.train(
         module, part, validation, model.recipe, seed_of(target), device=context.device, progress=progress
@@ -151,24 +110,6 @@ def made_from_weights(targets: Iterable[Target | None], store: Store) -> list[st
     """The column `made_from` of what is about to be computed with the weights of these targets."""
     identities = dict.fromkeys(target.weights_id() for target in targets if target is not None)
     return made_from({each: content for each in identities if (content := store.weights_of(each))})
-
-
-def selection_part(target: Target, text: str) -> Part:
-    """The slice on which the epoch is selected.
-
-    Raises:
-        ModelError: if the data set has no such split.
-    """
-    try:
-        part = Slice.parse(text)
-    except ValueError as error:
-        raise ModelError(f"recipe.select_on: {error}") from None
-    if part.split not in target.info.splits:
-        raise ModelError(
-            f"recipe.select_on: data set '{target.train.dataset.label}' has no split '{part.split}'; "
-            f'it has {", ".join(target.info.splits)} (select_on = "last" keeps the last epoch)'
-        )
-    return Part(target.train.dataset, target.train.data, part, target.train.split_seed)
 
 
 def load(target: Target, store: Store, context: RunContext) -> nn.Module:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
-from medrobust import SPLITS, DataError, DataInfo, Dataset, DataSource, ImageData, Task
+from medrobust import SPLITS, Count, DataError, DataInfo, Dataset, DataSource, ImageData, Task, Whole
 
 from .drawing import Array, Canvas
 from .streams import Batch, Roster
@@ -36,20 +37,11 @@ class Phantom(Dataset):
     licence: ClassVar[str] = "CC0-1.0"
     channels: ClassVar[int] = 3
 
-    size: int = 32
-    seed: int = 0
-    train: int = 1200
-    val: int = 200
-    test: int = 400
-
-    def __post_init__(self) -> None:
-        if not 28 <= self.size <= 256:
-            raise ValueError(f"{self.name}: size = {self.size} is not supported; give a side of 28 to 256 pixels")
-        if self.seed < 0:
-            raise ValueError(f"{self.name}: seed = {self.seed} must be 0 or more")
-        for split in SPLITS:
-            if (count := getattr(self, split)) < 1:
-                raise ValueError(f"{self.name}: {split} = {count} must be 1 or more images")
+    size: Annotated[int, Field(ge=28, le=256)] = 32
+    seed: Whole = 0
+    train: Count = 1200
+    val: Count = 200
+    test: Count = 400
 
     @property
     @abstractmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ class PhantomDerm(Phantom):
     """Dermatoscopic images, drawn: one lesion on skin, sometimes with hairs, bubbles or a dark rim.
 
     Images of a group show one lesion, so they share the label. A lesion may look in part like one of another class.
+    They imitate ISIC 2018 task 3 (HAM10000).
 
     Attributes:
         classes: 2 (benign, malignant; equally frequent) or 7 (the classes of ISIC 2018 task 3 in about its
@@ -29,19 +30,8 @@ class PhantomDerm(Phantom):
 
     name: ClassVar[str] = "phantom-derm"
     revision: ClassVar[int] = 1
-    citation: ClassVar[str] = (
-        "Procedural phantom, this project; imitates ISIC 2018 task 3 (HAM10000, Tschandl et al., Sci Data 2018)"
-    )
 
-    classes: int = 2
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.classes not in (2, 7):
-            raise ValueError(
-                f"{self.name}: classes = {self.classes} is not supported; "
-                f"give 2 (benign, malignant) or 7 ({', '.join(ISIC)})"
-            )
+    classes: Literal[2, 7] = 2
 
     @property
     def traits(self) -> dict[str, Looks]:

@@ -24,14 +24,12 @@ class PhantomFundus(Phantom):
     """Colour fundus photographs, drawn: referable diabetic retinopathy against none or mild.
 
     Referable eyes have haemorrhages and may have hard exudates and cotton-wool spots. Others may have one to three
-    microaneurysms (mild retinopathy), drusen or reflections of the lens, so that the classes have a soft border.
+    microaneurysms (mild retinopathy), drusen or reflections of the lens, so that the classes have a soft border. They
+    imitate the referable task on EyePACS images.
     """
 
     name: ClassVar[str] = "phantom-fundus"
     revision: ClassVar[int] = 1
-    citation: ClassVar[str] = (
-        "Procedural phantom, this project; imitates the referable task on EyePACS images (Gulshan et al., JAMA 2016)"
-    )
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -8,6 +8,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from medrobust import Count
+
 from .base import Phantom
 from .drawing import Array, Canvas, clouds, field, mix, ramp
 from .streams import Batch
@@ -20,14 +22,14 @@ SHAPES = ("disc", "square", "triangle", "star", "cross")
 class PhantomNatural(Phantom):
     """Textures and shapes in any colour, size and orientation, on mottled backgrounds with other objects.
 
-    Ten classes: five textures that fill the image and five shapes. Groups are views of one object, not patients.
+    Ten classes: five textures that fill the image and five shapes. Groups are views of one object, not patients. They
+    stand in for ImageNet.
     """
 
     name: ClassVar[str] = "phantom-natural"
     revision: ClassVar[int] = 1
-    citation: ClassVar[str] = "Procedural phantom, this project; replaces ImageNet (Deng et al., CVPR 2009)"
 
-    train: int = 1600
+    train: Count = 1600
 
     @property
     def class_names(self) -> tuple[str, ...]:

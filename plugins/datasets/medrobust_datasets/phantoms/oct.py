@@ -28,12 +28,12 @@ class PhantomOCT(Phantom):
 
     Choroidal neovascularisation (CNV) lifts the pigment epithelium over bright tissue and fluid, diabetic macular
     oedema (DME) fills the pit and leaves dark cysts, drusen are small bumps under the pigment epithelium; NM is normal.
-    Normal eyes may have a tiny druse, and every eye has shadows of vessels.
+    Normal eyes may have a tiny druse, and every eye has shadows of vessels. They imitate the OCT set of Kermany et
+    al.
     """
 
     name: ClassVar[str] = "phantom-oct"
     revision: ClassVar[int] = 1
-    citation: ClassVar[str] = "Procedural phantom, this project; imitates the OCT set of Kermany et al. (Cell 2018)"
     channels: ClassVar[int] = 1
 
     @property

@@ -124,7 +124,6 @@ class Narrow(Dataset):
     """Two channels, and a single split."""
     name: ClassVar[str] = "narrow"
     revision: ClassVar[int] = 1
-    citation: ClassVar[str] = "Nobody"
     licence: ClassVar[str] = "CC0"
     split: str = "train"
 

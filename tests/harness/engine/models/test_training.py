@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from medrobust import DataError, DataInfo, ImageData, ModelError, Recipe
+from medrobust.contracts.augmentation import parse_augmentation
 from medrobust.engine.data import LoadedPart
-from medrobust.engine.models.augment import affine_grid, augment, parse
+from medrobust.engine.models.augment import affine_grid, augment
 from medrobust.engine.models.training import Epoch, predict, train
 
 pytestmark = pytest.mark.numerical
@@ -178,7 +179,9 @@ def test_flips_flip() -> None:
 
 @pytest.mark.parametrize("name", ["shift", "rotate", "scale", "shear", "brightness", "contrast"])
 def test_each_image_gets_its_own_change_inside_the_box(name: str) -> None:
-    changed = augment(IMAGES[:1].expand(6, -1, -1, -1), parse([name]), torch.Generator().manual_seed(0))
+    changed = augment(
+        IMAGES[:1].expand(6, -1, -1, -1), dict([parse_augmentation(name)]), torch.Generator().manual_seed(0)
+    )
     assert changed.shape == IMAGES.shape
     assert 0 <= float(changed.min()) <= float(changed.max()) <= 1
     assert len({tuple(c.flatten().tolist()) for c in changed}) == 6
@@ -188,11 +191,3 @@ def test_pixels_come_from_where_torch_takes_them() -> None:
     theta = torch.randn(5, 2, 3, generator=torch.Generator().manual_seed(0))
     expected = torch.nn.functional.affine_grid(theta, [5, 1, 6, 9], align_corners=False)
     torch.testing.assert_close(affine_grid(theta, 6, 9), expected, atol=1e-6, rtol=0)
-
-
-def test_augmentations_are_read_with_their_amounts() -> None:
-    assert parse(["hflip", "rotate:10"]) == {"hflip": 0.5, "rotate": 10.0}
-    with pytest.raises(ModelError, match=r"unknown augmentation 'rotat'; did you mean 'rotate'\?"):
-        parse(["rotat"])
-    with pytest.raises(ModelError, match="'rotate:much': the amount must be a number, such as 'rotate:5'"):
-        parse(["rotate:much"])

@@ -1,0 +1,226 @@
+"""Checkpoints that other programs have written: their weights under a module's names, or why they do not fit."""
+
+from __future__ import annotations
+
+import pickle
+import pickletools
+import zipfile
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from ...errors import ModelError
+
+PLACES: Final = (
+    *("state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "params"),
+    *("ema", "model_ema", "ema_state_dict", "state_dict_ema"),
+)
+"""Where training programs keep the weights in a checkpoint, the likeliest first."""
+PREFIXES: Final = ("module.", "model.", "net.", "network.", "_orig_mod.")
+"""What DataParallel, Lightning, torch.compile and the like put before the names of weights."""
+DEEPEST: Final = 4
+"""Places, or prefixes, within one another."""
+COUNTER: Final = "num_batches_tracked"
+"""A buffer of batch norms that no prediction depends on; older checkpoints have none."""
+State = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The weights of a file under the names that a module has for them.
+
+    Attributes:
+        state: by name.
+        notes: what was done to find them.
+    """
+
+    state: State
+    notes: tuple[str, ...] = ()
+
+
+def load_checkpoint(module: nn.Module, file: Path) -> None:
+    """Load all weights of a checkpoint into a module.
+
+    Raises:
+        ModelError: saying why the file cannot be read, or in what it does not fit the module.
+    """
+    own = module.state_dict()
+    state = fitted(file, own).state
+    if bad := sorted(k for k, v in state.items() if not torch.isfinite(v).all()):
+        raise ModelError(f"checkpoint {file}: holds NaN or infinite weights in {_some(bad)}; take another checkpoint")
+    module.load_state_dict({**{k: v for k, v in own.items() if k.endswith(COUNTER)}, **state})
+
+
+def fitted(file: Path, own: Mapping[str, Tensor]) -> Checkpoint:
+    """The weights of a checkpoint for a module whose own are given.
+
+    Raises:
+        ModelError: saying why the file cannot be read, or in what it does not fit the module.
+    """
+    state, notes = _weights_of(_content(file), file)
+    state, renamed = _renamed(state, own)
+    if wrong := _misfit(state, own):
+        raise ModelError(f"checkpoint {file} does not fit the model: {wrong}")
+    return Checkpoint(state, (*notes, *renamed))
+
+
+# Reading -------------------------------------------------------------------------------------------------------------
+
+
+def _content(file: Path) -> Any:
+    """What a file holds; no code of it is ever run."""
+    try:
+        if file.suffix == ".safetensors":
+            return safetensors.torch.load_file(file)
+        return torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # noqa: BLE001 - a damaged file can raise anything
+        raise ModelError(f"checkpoint {file}: {_unreadable(file, error)}") from None
+
+
+def _unreadable(file: Path, error: Exception) -> str:
+    how = "Where the model is at hand, save its weights alone: torch.save(model.state_dict(), 'weights.pt')"
+    if _is_torchscript(file):
+        return f"is a TorchScript program, which is not run. {how}"
+    if classes := _classes_in(file):
+        return (
+            f"holds more than weights: objects of {_some(classes)}, as a pickled model does. It was not opened, since "
+            f"that would run code from the file. {how}"
+        )
+    if isinstance(error, pickle.UnpicklingError) and zipfile.is_zipfile(file):
+        return f"holds more than weights, and was not opened, since that could run code from the file. {how}"
+    cause = next((line for line in str(error).splitlines() if line.isprintable()), type(error).__name__)
+    return f"cannot be read ({cause}); give .safetensors or a torch file of weights"
+
+
+def _is_torchscript(file: Path) -> bool:
+    if not zipfile.is_zipfile(file):
+        return False
+    with zipfile.ZipFile(file) as archive:
+        return any("/code/" in name for name in archive.namelist())
+
+
+def _classes_in(file: Path) -> list[str]:
+    """Classes and functions that a pickle names, those of torch itself last; reads the pickle without following it."""
+    try:
+        if zipfile.is_zipfile(file):
+            with zipfile.ZipFile(file) as archive:
+                text = archive.read(next(name for name in archive.namelist() if name.endswith("data.pkl")))
+        else:
+            text = file.read_bytes()
+        named = {str(value).replace(" ", ".") for code, value, _ in pickletools.genops(text) if code.name == "GLOBAL"}
+    except (OSError, ValueError, StopIteration, zipfile.BadZipFile):
+        return []
+    plain = ("torch._utils.", "torch.storage.", "collections.OrderedDict", "__builtin__.set")
+    odd = {n for n in named if not n.startswith(plain) and not (n.startswith("torch.") and n.endswith("Storage"))}
+    return sorted(odd, key=lambda name: (name.startswith("torch."), name))
+
+
+def _weights_of(content: Any, file: Path) -> tuple[State, list[str]]:
+    """The weights in a checkpoint, wherever they are kept, and what was left out."""
+    path: list[str] = []
+    left: list[str] = []
+    while isinstance(content, Mapping) and len(path) < DEEPEST and (place := _place(content, file)):
+        left += [str(key) for key in content if key != place]
+        path.append(place)
+        content = content[place]
+    if not isinstance(content, Mapping):
+        raise ModelError(f"checkpoint {file}: holds {type(content).__name__}, not weights by name")
+    state = {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
+    if not state:
+        entries = _some([str(key) for key in content])
+        raise ModelError(f"checkpoint {file}: holds no weights; {entries or 'nothing'} hold no tensors")
+    left += [str(key) for key in content if str(key) not in state]
+    notes = [f"weights found under '{'.'.join(path)}'"] if path else []
+    return state, notes + ([f"{_some(left)} left out"] if left else [])
+
+
+def _place(content: Mapping[Any, Any], file: Path) -> str:
+    """The entry that holds the weights; empty if they are not within an entry."""
+    within = [key for key, value in content.items() if isinstance(key, str) and _holds_weights(value)]
+    known = [key for key in PLACES if key in within]
+    if known:
+        return known[0]
+    if any(isinstance(value, Tensor) for value in content.values()) or not within:
+        return ""
+    if len(within) > 1:
+        raise ModelError(f"checkpoint {file}: {_some(within)} may each be the weights; save those that are meant alone")
+    return within[0]
+
+
+def _holds_weights(value: Any, depth: int = DEEPEST) -> bool:
+    if not isinstance(value, Mapping) or not depth:
+        return False
+    if any(isinstance(key, str) and isinstance(each, Tensor) for key, each in value.items()):
+        return True
+    return any(_holds_weights(value[key], depth - 1) for key in PLACES if key in value)
+
+
+# Names ---------------------------------------------------------------------------------------------------------------
+
+
+def _renamed(state: State, own: Collection[str]) -> tuple[State, list[str]]:
+    """The weights under the names that fit best, with known prefixes taken away or the module's own one added."""
+    first = next(iter(own), "").partition(".")[0] + "."
+    common = first if all(name.startswith(first) for name in own) else ""
+    removed, best = "", (-1, state, "", "")
+    for _ in range(DEEPEST):
+        for added in dict.fromkeys(("", common)):
+            score = sum(added + name in own for name in state)
+            if score > best[0]:
+                best = (score, {added + name: value for name, value in state.items()}, removed, added)
+        counts = {prefix: sum(name.startswith(prefix) for name in state) for prefix in PREFIXES}
+        prefix = max(PREFIXES, key=lambda p: counts[p])
+        if not counts[prefix]:
+            break
+        state = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+        removed += prefix
+    _, found, removed, added = best
+    notes = [f"prefix '{removed}' removed"] if removed else []
+    return found, notes + ([f"prefix '{added}' added"] if added else [])
+
+
+def _misfit(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> str:
+    """In what weights and module differ, and the likely cause; empty if they fit."""
+    missing = [name for name in own if name not in state and not name.endswith(COUNTER)]
+    unknown = [name for name in state if name not in own]
+    shapes = [name for name in own if name in state and own[name].shape != state[name].shape]
+    if not (missing or unknown or shapes):
+        return ""
+    told = [f"it lacks {len(missing)} of {len(own)} weights ({_some(missing)})"] if missing else []
+    told += (
+        [f"{len(unknown)} of its {len(state)} weights are unknown to the model ({_some(unknown)})"] if unknown else []
+    )
+    if shapes:
+        name = shapes[0]
+        pair = f"'{name}': {tuple(state[name].shape)} in the file, {tuple(own[name].shape)} in the model"
+        told.append(f"{len(shapes)} {'has' if len(shapes) == 1 else 'have'} another shape ({pair})")
+    return f"{'; '.join(told)}. {_cause(state, own, shapes, [*missing, *unknown])}"
+
+
+def _cause(state: Mapping[str, Tensor], own: Mapping[str, Tensor], shapes: Sequence[str], others: Sequence[str]) -> str:
+    matrices = [name for name in own if own[name].ndim >= 2]
+    last = matrices[-1] if matrices else ""
+    layer = last.rpartition(".")[0]
+    if last in shapes and not others and all(name.startswith(f"{layer}.") for name in shapes):
+        outputs, classes = state[last].shape[0], own[last].shape[0]
+        return (
+            f"Likely cause: it was trained for {outputs} outputs, and the data set has {classes} classes. Take the "
+            "data set, with the parameters, that it was trained on"
+        )
+    first = matrices[0] if matrices else ""
+    if first in shapes and own[first].ndim == 4 and own[first].shape[1] != state[first].shape[1]:
+        theirs, ours = state[first].shape[1], own[first].shape[1]
+        return f"Likely cause: it takes images of {theirs} channels, and the data set has {ours}"
+    if sum(name in state for name in own) < len(own) / 2:
+        return "Likely cause: another architecture, or another naming of its layers"
+    return "Likely cause: a variant of this architecture, with another head, width or version"
+
+
+def _some(names: Iterable[str]) -> str:
+    names = list(names)
+    return ", ".join(f"'{n}'" for n in names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

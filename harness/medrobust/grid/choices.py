@@ -1,0 +1,144 @@
+"""The values of an axis: from what a grid says to choices, each with its label."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import Any, get_args
+
+from ..contracts import BudgetSpec, Precision
+from ..errors import GridError, MedrobustError, did_you_mean
+from ..plugins.registry import Registry
+from ..plugins.specs import article, build, sweeps
+from .blocks import Choice, DetectorSpec, GoalSpec, PartSpec, SurrogatePatch
+from .definitions import Definitions
+from .slices import Slice
+from .values import known_keys, list_of, table_of, text_of, whole_number
+
+_SURROGATE_KEYS = ("dataset", "train_set", "model", "defense", "seed", "instance")
+
+
+class Choices:
+    """Reads the axes of one grid.
+
+    Args:
+        definitions: its names.
+        registry: where plugins are looked up.
+    """
+
+    def __init__(self, definitions: Definitions, registry: Registry) -> None:
+        self._definitions = definitions
+        self._registry = registry
+
+    def axis(self, axis: str, raw: Any, where: str) -> Iterator[Choice]:
+        """The choices of one axis, definitions spliced in.
+
+        Raises:
+            GridError: naming the place and what was expected there.
+        """
+        for item in list_of(raw):
+            for value, alias in self._definitions.resolve(item, where):
+                try:
+                    yield from self._choices(axis, value, alias, where)
+                except GridError:
+                    raise
+                except (MedrobustError, ValueError) as error:
+                    shown = f" (@{alias})" if alias else ""
+                    raise GridError(f"{where}{shown}: {error}") from None
+
+    def _choices(self, axis: str, value: Any, alias: str, where: str) -> Iterator[Choice]:
+        if axis in ("dataset", "model", "defense", "attack", "probe"):
+            yield from self._plugins(axis, value, alias)
+        elif axis == "train_set":
+            yield _choice(Slice.parse(text_of(value)), alias)
+        elif axis in ("craft_on", "evaluate_on"):
+            yield from self._parts(axis, value, alias, where)
+        elif axis == "goal":
+            yield _choice(GoalSpec.parse(text_of(value)), alias)
+        elif axis == "budget":
+            yield _choice(BudgetSpec.parse(text_of(value)), alias)
+        elif axis == "precision":
+            yield _choice(_precision(text_of(value)), alias)
+        elif axis == "surrogate":
+            yield from self._surrogates(value, alias, where)
+        elif axis == "detector":
+            yield from self._detectors(value, alias)
+        elif axis == "seed":
+            yield _choice(whole_number(value, 0), alias)
+
+    def _plugins(self, kind: str, value: Any, alias: str) -> Iterator[Choice]:
+        table = {"name": value} if isinstance(value, str) else dict(value) if isinstance(value, Mapping) else {}
+        name = table.pop("name", None)
+        if not isinstance(name, str):
+            raise ValueError(f"expected the name of {article(kind)} or a table with `name`, got {value!r}")
+        offer = self._registry.find(kind, name)
+        variants = list(sweeps(offer, table, self._registry))
+        if not variants:
+            raise ValueError(f"{', '.join(k for k, v in table.items() if v == []) or name}: the list is empty")
+        swept = [k for k in table if len({repr(v.get(k)) for v in variants}) > 1]
+        for variant in variants:
+            label = alias
+            if alias and swept:
+                label = f"{alias}[{', '.join(f'{k}={_show(variant[k])}' for k in swept)}]"
+            spec = build(offer, variant, self._registry, label)
+            yield Choice(spec, spec.label)
+
+    def _parts(self, axis: str, value: Any, alias: str, where: str) -> Iterator[Choice]:
+        default = "test" if axis == "evaluate_on" else "train"
+        if isinstance(value, str):
+            yield _choice(PartSpec(Slice.parse(value)), alias)
+            return
+        if not isinstance(value, Mapping):
+            raise ValueError(f"expected a slice or a data set, got {value!r}")
+        table = dict(value)
+        if "dataset" in table:
+            known_keys(table, ("dataset", "slice"), where)
+            dataset, text = table["dataset"], table.get("slice", default)
+        else:
+            text = table.pop("slice", default)
+            dataset = table
+        for choice in self._plugins("dataset", dataset, ""):
+            yield _choice(PartSpec(Slice.parse(text_of(text)), choice.value), alias)
+
+    def _surrogates(self, value: Any, alias: str, where: str) -> Iterator[Choice]:
+        table = table_of(value, where)
+        known_keys(table, _SURROGATE_KEYS, where)
+        instance = table.get("instance")
+        if instance not in (None, "other"):
+            try:
+                whole_number(instance, 0)
+            except ValueError:
+                raise ValueError(f"instance: expected a number (0 or more) or 'other', got {instance!r}") from None
+        keys = [k for k in table if k != "instance"]
+        choices = [list(self.axis(k, table[k], f"{where}.{k}")) for k in keys]
+        for combination in itertools.product(*choices):
+            parts = [f"{k}={c.label}" for k, c in zip(keys, combination, strict=True)]
+            parts += [f"instance={instance}"] if instance is not None else []
+            patch = tuple((k, c.value) for k, c in zip(keys, combination, strict=True))
+            yield Choice(SurrogatePatch(patch, instance), alias or ", ".join(parts) or "target")
+
+    def _detectors(self, value: Any, alias: str) -> Iterator[Choice]:
+        table = {"name": value} if isinstance(value, str) else dict(table_of(value, "detector"))
+        sources = table.pop("source", "same")
+        fit_on = Slice.parse(text_of(table.pop("fit_on", "train")))
+        for choice in self._plugins("detector", table, alias):
+            for source in list_of(sources):
+                attacks = [None] if source == "same" else [c.value for c in self._plugins("attack", source, "")]
+                for attack in attacks:
+                    label = f"{choice.label}<{attack.label if attack else 'same'}"
+                    yield Choice(DetectorSpec(choice.value, attack, fit_on), label)
+
+
+def _precision(text: str) -> Precision:
+    valid = get_args(Precision)
+    if text not in valid:
+        raise ValueError(f"no precision is called '{text}'{did_you_mean(text, valid)}")
+    return text  # type: ignore[return-value]
+
+
+def _choice(value: Any, alias: str) -> Choice:
+    return Choice(value, alias or str(value))
+
+
+def _show(value: Any) -> str:
+    return str(value.get("name", value)) if isinstance(value, Mapping) else str(value)

@@ -1,0 +1,54 @@
+"""The names of `[define]`: what an item of a grid such as `"@skin"` stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..errors import GridError, did_you_mean
+
+
+class Definitions:
+    """Resolves the names that a grid defines.
+
+    Args:
+        define: values by name.
+    """
+
+    def __init__(self, define: Mapping[str, Any]) -> None:
+        self._define = define
+
+    def resolve(self, item: Any, where: str, seen: tuple[str, ...] = ()) -> Iterator[tuple[Any, str]]:
+        """What an item stands for, with the name it was called by: itself, or the definition that it names.
+
+        A definition that is a list is spliced in; of a chain of names the outermost one counts.
+
+        Raises:
+            GridError: for a name that is not defined, or that refers to itself.
+        """
+        if not (isinstance(item, str) and item.startswith("@")):
+            yield self._inside(item, where, seen), ""
+            return
+        name = item[1:]
+        if name in seen:
+            raise GridError(f"{where}: definition '@{name}' refers to itself")
+        if name not in self._define:
+            raise GridError(f"{where}: '@{name}' is not defined{did_you_mean(name, self._define)}")
+        definition = self._define[name]
+        if isinstance(definition, list):
+            for each in definition:
+                yield from self.resolve(each, where, (*seen, name))
+            return
+        for value, _ in self.resolve(definition, where, (*seen, name)):
+            yield value, name
+
+    def _inside(self, item: Any, where: str, seen: tuple[str, ...]) -> Any:
+        """The item with the names inside a table resolved; one that stands for a list becomes a sweep."""
+        if isinstance(item, Mapping):
+            return {k: self._inside(v, where, seen) for k, v in item.items()}
+        if isinstance(item, list):
+            return [self._inside(v, where, seen) for v in item]
+        if isinstance(item, str) and item.startswith("@"):
+            values = [value for value, _ in self.resolve(item, where, seen)]
+            return values[0] if len(values) == 1 else values
+        return item

@@ -1,0 +1,37 @@
+"""The plugins that a record names, as far as they are installed here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from .registered import RegisteredPlugin
+from .registry import Registry
+from .specs import class_name, plain
+
+
+def recorded_plugins(fields: Any, registry: Registry) -> Iterator[RegisteredPlugin | str]:
+    """Every plugin in the fields of an identity, nested ones too; of one that is not here, its name.
+
+    Args:
+        fields: of an identity, as a record keeps them.
+        registry: where plugins are looked up.
+    """
+    if isinstance(fields, list):
+        for each in fields:
+            yield from recorded_plugins(each, registry)
+    if not isinstance(fields, Mapping):
+        return
+    if "class" in fields:
+        yield _registered(fields, registry) or str(fields.get("plugin") or fields["class"])
+    for value in fields.values():
+        yield from recorded_plugins(value, registry)
+
+
+def _registered(fields: Mapping[str, Any], registry: Registry) -> RegisteredPlugin | None:
+    """The plugin that was recorded: by its qualified name, or inside another one by its class and what it fixes."""
+    mine = [o for o in registry.offers() if class_name(o.plugin) == fields["class"]]
+    if "plugin" in fields:
+        return next((o for o in mine if o.qualified == fields["plugin"]), None)
+    fitting = [o for o in mine if all(fields.get(name) == plain(value) for name, value in o.preset)]
+    return max(fitting, key=lambda o: len(o.preset), default=None)

@@ -1,0 +1,84 @@
+"""What to cite for the attacks."""
+
+from __future__ import annotations
+
+from medrobust import Reference
+
+GOODFELLOW = Reference(
+    ("I. J. Goodfellow", "J. Shlens", "C. Szegedy"), "Explaining and harnessing adversarial examples", "ICLR", 2015
+)
+KURAKIN = Reference(
+    ("A. Kurakin", "I. J. Goodfellow", "S. Bengio"),
+    "Adversarial examples in the physical world",
+    "ICLR workshop",
+    2017,
+)
+MADRY = Reference(
+    ("A. Madry", "A. Makelov", "L. Schmidt", "D. Tsipras", "A. Vladu"),
+    "Towards deep learning models resistant to adversarial attacks",
+    "ICLR",
+    2018,
+)
+CARLINI = Reference(
+    ("N. Carlini", "D. Wagner"),
+    "Towards evaluating the robustness of neural networks",
+    "IEEE Symposium on Security and Privacy",
+    2017,
+)
+MA = Reference(
+    ("X. Ma", "Y. Niu", "L. Gu", "Y. Wang", "Y. Zhao", "J. Bailey", "F. Lu"),
+    "Understanding adversarial attacks on deep learning based medical image analysis systems",
+    "Pattern Recognition 110:107332",
+    2021,
+    "10.1016/j.patcog.2020.107332",
+)
+AUTOATTACK = Reference(
+    ("F. Croce", "M. Hein"),
+    "Reliable evaluation of adversarial robustness with an ensemble of diverse parameter-free attacks",
+    "ICML",
+    2020,
+)
+FAB_ATTACK = Reference(
+    ("F. Croce", "M. Hein"),
+    "Minimally distorted adversarial examples with a fast adaptive boundary attack",
+    "ICML",
+    2020,
+)
+SQUARE = Reference(
+    ("M. Andriushchenko", "F. Croce", "N. Flammarion", "M. Hein"),
+    "Square attack: A query-efficient black-box adversarial attack via random search",
+    "ECCV",
+    2020,
+)
+MOOSAVI = Reference(
+    ("S.-M. Moosavi-Dezfooli", "A. Fawzi", "O. Fawzi", "P. Frossard"),
+    "Universal adversarial perturbations",
+    "CVPR",
+    2017,
+)
+TARGETED_UAP = Reference(
+    ("H. Hirano", "K. Takemoto"),
+    "Simple iterative method for generating targeted universal adversarial perturbations",
+    "Algorithms 13(11):268",
+    2020,
+    "10.3390/a13110268",
+)
+HIRANO = Reference(
+    ("H. Hirano", "A. Minagi", "K. Takemoto"),
+    "Universal adversarial attacks on deep neural networks for medical image classification",
+    "BMC Medical Imaging 21:9",
+    2021,
+    "10.1186/s12880-020-00530-y",
+)
+SHAFAHI = Reference(
+    ("A. Shafahi", "M. Najibi", "Z. Xu", "J. Dickerson", "L. S. Davis", "T. Goldstein"),
+    "Universal adversarial training",
+    "AAAI",
+    2020,
+)
+WETSTEIN = Reference(
+    ("S. C. Wetstein", "C. González-Gonzalo", "G. Bortsova", "others"),
+    "Adversarial attack vulnerability of medical image analysis systems: Unexplored factors",
+    "arXiv:2006.06356",
+    2020,
+)
