@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -50,10 +51,12 @@ def damage_lines(damaged: Sequence[Damaged]) -> Iterator[str]:
 def loss_lines(found: Losses) -> Iterator[str]:
     """What is lost, and what it costs to make it again."""
     for cells in found.cells[:SHOWN]:
-        yield f"lost: {_cells(cells)}"
+        what = f"{counted(cells.count, 'cell')} of {cells.attack} on {cells.dataset}"
+        yield f"lost: {what} must be computed again{_time([cells])}"
     if len(found.cells) > SHOWN:
-        rest = sum(cells.count for cells in found.cells[SHOWN:])
-        yield f"lost: {counted(rest, 'cell')} of {counted(len(found.cells) - SHOWN, 'more attack')}"
+        yield f"lost: {_count(found.cells[SHOWN:])} of {counted(len(found.cells) - SHOWN, 'more attack')}"
+    if len(found.cells) > 1:
+        yield f"lost in all: {_count(found.cells)}{_time(found.cells)}"
     for model in found.weights[:SHOWN]:
         yield f"lost: weights of {model}, which must be trained again"
     if len(found.weights) > SHOWN:
@@ -69,12 +72,16 @@ def loss_lines(found: Losses) -> Iterator[str]:
             yield f"lost: {counted(count, noun)} ({cost})"
 
 
-def _cells(cells: LostCells) -> str:
+def _count(cells: Sequence[LostCells]) -> str:
+    return counted(sum(each.count for each in cells), "cell")
+
+
+def _time(cells: Sequence[LostCells]) -> str:
+    """How long they took, if that is known of all."""
     from ..engine.running.progress import human_time
 
-    time = "" if cells.seconds is None else f", about {human_time(cells.seconds)}"
-    what = f"{counted(cells.count, 'cell')} of {cells.attack} on {cells.dataset}"
-    return f"{what} must be computed again{time}"
+    known = [each.seconds for each in cells if each.seconds is not None]
+    return f", about {human_time(sum(known))}" if len(known) == len(cells) else ""
 
 
 def advice_lines(found: Losses, store: Store) -> Iterator[str]:
@@ -83,11 +90,12 @@ def advice_lines(found: Losses, store: Store) -> Iterator[str]:
         return
     commands = [text for text in found.asked_by if text.startswith("medrobust ")]
     grids = [text for text in found.asked_by if text not in commands]
+    where = shlex.quote(os.path.relpath(store.path))
     for command in commands:
-        yield f"Next: {command}"
+        yield f"Next: {command} --store {where}"
     if grids or not commands:
         which = f" (grids: {', '.join(_grid(name) for name in grids)})" if grids else ""
-        yield f"Next: medrobust run GRID --store {os.path.relpath(store.path)}{which}"
+        yield f"Next: medrobust run GRID --store {where}{which}"
 
 
 def _grid(name: str) -> str:

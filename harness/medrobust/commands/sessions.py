@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shlex
 import sys
 from collections.abc import Sequence
@@ -45,8 +46,12 @@ def open_session(
 
 
 def this_command() -> str:
-    """The command as it was typed."""
-    return shlex.join(["medrobust", *sys.argv[1:]])
+    """The command as it was typed, without `--store`: a store may be moved."""
+    words = ["medrobust", *sys.argv[1:]]
+    kept = [
+        w for before, w in itertools.pairwise(["", *words]) if before != "--store" and w.partition("=")[0] != "--store"
+    ]
+    return shlex.join(kept)
 
 
 def print_notes(session: Session) -> None:

@@ -126,7 +126,7 @@ REQUESTS = pa.schema(
         pa.field("request", pa.string(), nullable=False),  # hash of what was asked for; asked again, its time is new
         pa.field("position", pa.int32()),  # place in the grid
         pa.field("grid", pa.string()),  # name of the grid, with its profile
-        pa.field("command", pa.string()),  # as somebody typed it; null where a program asked
+        pa.field("command", pa.string()),  # as it was typed, without --store; null where a program asked
         pa.field("cell", pa.string()),  # null where the combination is impossible here
         pa.field("reason", pa.string()),  # why it is impossible
         pa.field("slot", pa.string()),
