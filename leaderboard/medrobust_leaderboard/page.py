@@ -27,6 +27,7 @@ VERDICTS: Final[Mapping[str, str]] = {
     "holds": "good",
     "does not hold": "bad",
     "undecided": "unsure",
+    "by construction": "stand-in",
     "cannot be tested here": "absent",
 }
 """The verdicts on a claim, in the order of summaries, with their tone."""
@@ -39,7 +40,7 @@ OUTCOMES: Final[Mapping[str, str]] = {
 }
 """The outcomes of a check of evidence, with their tone."""
 
-OPTIONAL: Final = ("section", "effect", "interval", "n", "missing", "detail", "advice")
+OPTIONAL: Final = ("section", "effect", "interval", "n", "missing", "construction", "detail", "advice")
 """What an entry may leave out."""
 
 
@@ -81,7 +82,8 @@ def render_page(
         intro: plain text; a blank line begins a paragraph.
         substitutions: what replaces the paper's data and models: keys `paper`, `here` and, if given, `reason`.
         claims: keys `id`, `text`, `section`, `verdict` (one of `VERDICTS`), and where they exist `effect` (number or
-            text), `interval` ((low, high) or text), `n` and `missing` (what a test would need).
+            text), `interval` ((low, high) or text), `n`, `missing` (what a test would need) and `construction` (why the
+            answer follows from how the profile was made).
         evidence: keys `subject`, `check`, `outcome` (one of `OUTCOMES`) and, if given, `detail` and `advice`.
         provenance: versions, hardware, store, date and the like, shown in this order.
     """

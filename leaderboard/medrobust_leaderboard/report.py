@@ -8,14 +8,15 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from medrobust import MedrobustError
-from medrobust.api import AXES, Plan, Store, Value, metric
+from medrobust.api import AXES, Plan, Store, Value, did_you_mean, metric
 
 from .claims import Finding, read_claims, verdicts_on
 from .labels import Row, Where, agree, is_clean, matches, ordered, tables
 from .machines import machine_note, precision_note
 from .overlap import together
+from .profiles import Substitution
 from .selection import Numbers, Selected, check_unique, each_once, rows_of, rule_for, spread
-from .specs import BarsSpec, ConfusionSpec, CurvesSpec, ImagesSpec, Paper, Rule, Substitution, TableSpec
+from .specs import BarsSpec, ConfusionSpec, CurvesSpec, ImagesSpec, Paper, Rule, TableSpec
 from .table import LABELS, State, Table, TableCell, Unit, joined
 
 
@@ -61,7 +62,7 @@ class PaperReport:
         selected = [s for s in self.rows if matches(s.row, spec.where)]
         for axis in ("class", "bin"):
             if axis in axes:
-                selected = spread(selected, axis)
+                selected = spread(selected, axis, self.substitutions)
         labels = {axis: labels_of(axis, spec.where, selected, spec.value) for axis in axes}
         reference = self.paper.reference(spec)
         rows = list(itertools.product(*(labels[a] for a in spec.rows)))
@@ -174,10 +175,19 @@ class PaperReport:
     # Claims ----------------------------------------------------------------------------------------------------------
 
     def claims(self) -> list[Finding]:
-        """The verdicts on the paper's claims."""
-        return verdicts_on(
-            read_claims(self.paper.folder), self.rows, self.store, lambda row: bool(self.substitutions(row))
-        )
+        """The verdicts on the paper's claims.
+
+        Raises:
+            MedrobustError: if the profile names a claim that does not exist.
+        """
+        claims, reasons = read_claims(self.paper.folder), self.profile.by_construction
+        ids = [claim.id for claim in claims]
+        if strange := [id_ for id_ in reasons if id_ not in ids]:
+            raise MedrobustError(
+                f"{self.paper.folder / 'paper.toml'}: by_construction: {self.paper.name} has no claim "
+                f"'{strange[0]}'{did_you_mean(strange[0], ids)}"
+            )
+        return verdicts_on(claims, self.rows, self.store, self.substitutions, reasons)
 
 
 def _metrics(spec: TableSpec | CurvesSpec | BarsSpec, row: Row, *, counterpart: bool) -> set[str]:

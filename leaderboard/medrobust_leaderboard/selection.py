@@ -6,7 +6,7 @@ missing or substituted is known from the plan.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from medrobust import MedrobustError, cumulative_field
@@ -15,6 +15,7 @@ from medrobust.api import CONFIDENCE_BINS, Entry, Plan, Store, Value, distinguis
 from .labels import Row, is_free, matches
 from .machines import machines_of
 from .overlap import shared_groups_of
+from .profiles import Substitution, class_names
 from .specs import Rule
 
 
@@ -62,15 +63,18 @@ def _row(entry: Entry) -> dict[str, str]:
     return row
 
 
-def spread(selected: Iterable[Selected], axis: str) -> list[Selected]:
+def spread(
+    selected: Iterable[Selected], axis: str, substitutions: Callable[[Row], Sequence[Substitution]] = lambda row: ()
+) -> list[Selected]:
     """Entries of a metric with the axis `class` or `bin`, one for each class or bin, labelled so."""
     bins = tuple(f"{edge:.2f}" for edge in CONFIDENCE_BINS[:-1])
-    return [
-        replace(each, row={**each.row, axis: label}, index=index)
-        for each in selected
-        if each.entry.cell is not None
-        for index, label in enumerate(bins if axis == "bin" else each.entry.cell.target.info.classes)
-    ]
+    entries = []
+    for each in selected:
+        if each.entry.cell is not None:
+            classes = class_names(each.entry.cell.target.info.classes, substitutions(each.row))
+            labels = bins if axis == "bin" else classes
+            entries += [replace(each, row={**each.row, axis: label}, index=n) for n, label in enumerate(labels)]
+    return entries
 
 
 def each_once(selected: Iterable[Selected]) -> list[Selected]:

@@ -15,9 +15,8 @@ from medrobust import GridError, MedrobustError
 from medrobust.api import did_you_mean
 
 from .labels import Labels, Where
+from .profiles import FORBID, Profile
 from .table import Key, Unit
-
-FORBID = ConfigDict(extra="forbid")
 
 
 @dataclass(frozen=True)
@@ -101,6 +100,7 @@ class CurvesSpec(View):
         x: `eps` (in grey levels of 255), `zeta` (in percent), or a cumulative field such as `defense.iterations`; the
             cells without attack (or defense) are at 0.
         value: the rules that say which metric is shown.
+        origin: the value at 0 where the metric has it by definition, such as 1 for the images correct when clean.
         control: labels of the series that are controls, drawn dashed in the colour of the series that they differ from
             in these labels alone.
     """
@@ -113,6 +113,7 @@ class CurvesSpec(View):
     x_label: str
     y_label: str
     x_scale: Literal["linear", "log", "even"] = "linear"
+    origin: float | None = None
     control: dict[str, str] = field(default_factory=dict)
     columns: int = 3
 
@@ -163,35 +164,6 @@ class ImagesSpec(View):
 
 FigureSpec = CurvesSpec | BarsSpec | ConfusionSpec | ImagesSpec
 AnyFigure = Annotated[FigureSpec, Field(discriminator="kind")]
-
-
-@dataclass(frozen=True)
-class Substitution:
-    """Data or a model that replaces the paper's: every number that depends on it is marked.
-
-    Attributes:
-        axis: axis of the grid.
-        label: label on that axis; `*` and `?` are wildcards.
-        paper: what the paper has.
-        here: what is used instead.
-        reason: why.
-    """
-
-    axis: str
-    label: str
-    paper: str
-    here: str
-    reason: str = ""
-    __pydantic_config__: ClassVar[ConfigDict] = FORBID
-
-
-@dataclass(frozen=True)
-class Profile:
-    """One way of running a paper's grid."""
-
-    description: str
-    substitutions: list[Substitution] = field(default_factory=list)
-    __pydantic_config__: ClassVar[ConfigDict] = FORBID
 
 
 @dataclass(frozen=True)
@@ -258,6 +230,8 @@ def read_paper(folder: Path) -> Paper:
         MedrobustError: naming file and key.
     """
     facts = _validated(PaperFacts, _toml(folder / "paper.toml"), folder / "paper.toml")
+    for name, profile in facts.profiles.items():
+        profile.check(f"{folder / 'paper.toml'}: profile {name}")
     tables = _toml(folder / "tables.toml").get("table", [])
     figures = _toml(folder / "figures.toml").get("figure", []) if (folder / "figures.toml").exists() else []
     return Paper(

@@ -11,8 +11,10 @@ import pytest
 
 import medrobust_leaderboard
 from medrobust.api import Plan, Session
+from medrobust_leaderboard.claims import read_claims
 from medrobust_leaderboard.figure_data import label_combinations
-from medrobust_leaderboard.labels import matches
+from medrobust_leaderboard.labels import matches, tables
+from medrobust_leaderboard.profiles import class_names
 from medrobust_leaderboard.report import labels_of
 from medrobust_leaderboard.selection import Selected, rows_of, spread
 from medrobust_leaderboard.specs import BarsSpec, CurvesSpec, FigureSpec, ImagesSpec, Paper, TableSpec, read_paper
@@ -23,7 +25,7 @@ PAPERS = Path(medrobust_leaderboard.__file__).parent / "papers"
 TABLES = {
     "ma2020": ["table2", "table3"],
     "hirano2021": ["table1", "table2", *(f"tableS{n}" for n in range(1, 9))],
-    "minagi2022": ["table1", "table2", "tableS1", "tableS2", "tableS3"],
+    "minagi2022": ["table1", "table2", "accuracy", "tableS1", "tableS2", "tableS3"],
 }
 FIGURES = {
     "ma2020": ["fig4", "fig5"],
@@ -40,6 +42,7 @@ REFERENCES = {
     ("hirano2021", "table2"): 42,
     ("minagi2022", "table1"): 72,
     ("minagi2022", "table2"): 9,
+    ("minagi2022", "accuracy"): 6,
 }
 NAMES = tuple(TABLES)
 
@@ -129,6 +132,40 @@ def test_every_value_of_the_paper_has_a_place(smoke: dict[str, list[Selected]], 
 def test_every_substitution_names_a_label_of_the_grid(smoke: dict[str, list[Selected]], name: str) -> None:
     for substitution in paper(name).profile("smoke").substitutions:
         assert any(fnmatchcase(s.row[substitution.axis], substitution.label) for s in smoke[name]), substitution
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_classes_that_claims_and_goals_name_are_those_of_the_substitutes(
+    smoke: dict[str, list[Selected]], name: str
+) -> None:
+    report = paper(name)
+    renamed = [s for s in report.profile("smoke").substitutions if s.classes]
+    for claim in read_claims(PAPERS / name):
+        for where in tables(claim.where):
+            if "class" in where:
+                datasets = [s for s in smoke[name] if s.entry.cell and matches(s.row, {"dataset": where["dataset"]})]
+                assert datasets
+                for each in datasets:
+                    assert each.entry.cell is not None
+                    stands = [s for s in renamed if fnmatchcase(each.row["dataset"], s.label)]
+                    assert where["class"] in class_names(each.entry.cell.target.info.classes, stands), claim.id
+    for substitution in renamed:
+        goals = {
+            s.row["goal"].removeprefix("target:"): s.entry.cell.goal.target
+            for s in smoke[name]
+            if s.entry.cell
+            and s.entry.cell.goal
+            and s.row["dataset"] == substitution.label
+            and s.entry.cell.goal.target
+        }
+        assert goals == substitution.classes
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_answers_by_construction_are_those_of_claims(name: str) -> None:
+    ids = {claim.id for claim in read_claims(PAPERS / name)}
+    for profile in paper(name).facts.profiles.values():
+        assert set(profile.by_construction) <= ids
 
 
 @pytest.mark.parametrize("name", NAMES)

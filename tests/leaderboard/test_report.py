@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from medrobust import MedrobustError
 from medrobust.api import Record, Session, measure
 from medrobust_leaderboard.figure_data import bar_panels, confusion_matrices, curve_panels, draw_figures, image_tiles
 from medrobust_leaderboard.report import PaperReport
+from medrobust_leaderboard.selection import Numbers
 from medrobust_leaderboard.specs import BarsSpec, ConfusionSpec, CurvesSpec, ImagesSpec, Rule, TableSpec, read_paper
 
 GRID = """
@@ -265,6 +268,28 @@ def test_controls_are_dashed_and_follow_their_series(report: PaperReport) -> Non
     ]
     assert panel.series[0].x == (8.0, 16.0)
     assert panel.series[0].y[1] == rate(report, attack="uap", budget="linf:16/255", evaluate_on="test")
+
+
+@pytest.mark.parametrize(("panels", "series"), [("dataset", "attack"), ("attack", "dataset")])
+def test_every_curve_of_an_attack_begins_with_the_clean_record(report: PaperReport, panels: str, series: str) -> None:
+    given = spec(report, "rounds")
+    assert isinstance(given, CurvesSpec)
+    where = {"attack": ["none", "uap", "control"], "defense": "none", "evaluate_on": "test"}
+    changed = replace(given, panels=[panels], series=[series], x="eps", where=where, value=[Rule("fooling_rate")])
+    report = copy(report)
+    report.numbers = Numbers(report.store, [(s.cell, "fooling_rate") for s in report.rows if s.cell])
+    found = curve_panels(report, changed)
+    titles = [panel.title for panel in found] if panels == "attack" else [s.label for s in found[0].series]
+    assert titles == ["uap", "control"]
+    for curve in (s for panel in found for s in panel.series):
+        assert (curve.x, curve.y[0]) == ((0.0, 8.0, 16.0), 0.0)
+    # Where clean records are not asked for, curves begin with the smallest radius, or with what is so by definition.
+    bare = replace(changed, where={**where, "attack": ["uap"]})
+    ((curve,),) = [panel.series for panel in curve_panels(report, bare)]
+    assert curve.x == (8.0, 16.0)
+    ((from_origin,),) = [panel.series for panel in curve_panels(report, replace(bare, origin=0.5))]
+    assert (from_origin.x, from_origin.y) == ((0.0, 8.0, 16.0), (0.5, *curve.y))
+    assert (from_origin.low[0], from_origin.high[0]) == (None, None)
 
 
 def test_iterations_begin_at_zero_with_the_model_as_it_was(report: PaperReport) -> None:

@@ -50,7 +50,7 @@ def table(**keys: object) -> TableSpec:
 
 
 def findings(report: PaperReport, claim: BoundClaim | ComparisonClaim | TrendClaim) -> Finding:
-    (finding,) = verdicts_on([claim], report.rows, report.store, lambda row: False)
+    (finding,) = verdicts_on([claim], report.rows, report.store, lambda row: [])
     return finding
 
 
@@ -80,7 +80,7 @@ def test_a_table_that_names_no_budget_needs_no_choice_between_names(report: Pape
 def test_a_curve_has_one_point_for_a_radius(report: PaperReport) -> None:
     keys = {"panels": ["model"], "series": ["attack"], "x": "eps", "x_label": "", "y_label": "", "value": ACCURACY}
     (panel,) = curve_panels(report, CurvesSpec(id="f", title="F", kind="curves", **keys))  # type: ignore[arg-type]
-    assert [s.x for s in panel.series] == [(20.4, 51.0)] * 3
+    assert [s.x for s in panel.series] == [(0.0, 20.4, 51.0)] * 3
 
 
 def test_claims_count_a_cell_once(report: PaperReport) -> None:

@@ -1,7 +1,8 @@
 """The findings of a paper as checks over records.
 
 `specs` is the form of `claims.toml`; `members` finds the cells and what is missing of them; `estimates` gives effects
-with intervals and p values, `effects` those of a claim's members; `verdicts` decides; `wording` and `terminal` show it.
+with intervals, `effects` those of a claim's members; `borders` says on which side of a claim's border an effect is, and
+whether beyond chance; `verdicts` decides; `wording` and `terminal` show it.
 """
 
 from .specs import BoundClaim, Claim, ComparisonClaim, TrendClaim, read_claims

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -38,7 +39,7 @@ class Gathered:
     """Everything that could be said on a claim.
 
     Attributes:
-        members: those with an interval.
+        members: those with a number, and with an interval where the claim needs one.
         used: the items behind them.
         missing: what there should be, in words.
         undefined: why members have no number or no interval, one reason for each.
@@ -55,12 +56,13 @@ class Gathered:
         found: EffectEstimate,
         used: Iterable[Item],
         steps: Sequence[EffectEstimate] = (),
-        label: str = "",
+        *,
+        interval: bool = True,
     ) -> None:
-        """Take a member in, or note why it says nothing."""
-        unusable = [each for each in (found, *steps) if not each.testable]
+        """Take a member in, or note why it says nothing; a bound can do without an interval."""
+        unusable = [each for each in (found, *steps) if not (each.testable if interval else each.effect is not None)]
         if unusable:
-            self.undefined.append(unusable[0].reason or f"no interval{label}")
+            self.undefined.append(unusable[0].reason or "no interval")
             return
         self.members.append(Member(row, found, tuple(steps)))
         self.used.extend(used)
@@ -77,12 +79,12 @@ def gather(claim: Claim, items: Sequence[Item]) -> Gathered:
 
 
 def _limits(claim: Claim, *, differences: bool) -> tuple[float, float]:
-    low, high = METRICS[claim.metric].bounds
+    low, high = METRICS[claim.metric].bounds if claim.metric in METRICS else (-math.inf, math.inf)
     return (low - high, high - low) if differences else (low, high)
 
 
 def _complete(*families: Family) -> bool:
-    return all(item.record is not None for family in families for item in family.values())
+    return all(item.measured for family in families for item in family.values())
 
 
 def _bound(claim: BoundClaim, items: Sequence[Item]) -> Gathered:
@@ -93,7 +95,8 @@ def _bound(claim: BoundClaim, items: Sequence[Item]) -> Gathered:
         if _complete(family):
             found = [effect_of(claim.metric, item) for item in family.values()]
             first = next(iter(family.values()))
-            result.add(first.row, over_repetitions(found, _limits(claim, differences=False)), family.values())
+            mean = over_repetitions(found, _limits(claim, differences=False))
+            result.add(first.row, mean, family.values(), interval=False)
     return result
 
 
@@ -114,7 +117,7 @@ def _comparison(claim: ComparisonClaim, items: Sequence[Item]) -> Gathered:
         bases = [
             _base(claim, family[seed], side) for family, side in ((one, sides[0]), (other, sides[1])) for seed in seeds
         ]
-        if not _complete(one, other) or any(base is None or base.record is None for base in bases):
+        if not _complete(one, other) or any(base is None or not base.measured for base in bases):
             continue
         found = [_difference(claim, one[seed], other[seed], names, sides, resamples) for seed in seeds]
         used = [family[seed] for family in (one, other) for seed in seeds]

@@ -1,11 +1,14 @@
-"""Effects with intervals, and how far they are from a border."""
+"""Effects with intervals: of one cell, of a pair, and over seeds."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
+
+import numpy as np
+from scipy import special
 
 from medrobust.api import (
     METRICS,
@@ -16,15 +19,13 @@ from medrobust.api import (
     compare,
     mean_of,
     measure,
-    over_seeds,
     paired_bootstrap,
     paired_rates,
 )
 
 from .members import Item
+from .specs import LEVEL
 
-Z: Final = 1.959963984540054
-"""Half width of a 95 % interval in standard errors."""
 RESAMPLES: Final = 1000
 
 
@@ -38,6 +39,8 @@ class EffectEstimate:
         p: two-sided p value of an effect of 0 from a test better than the interval, where there is one.
         n: images behind it.
         reason: why effect or interval is missing.
+        seeds: repetitions of which this is the mean.
+        spread: standard error of that mean from how the repetitions differ; 0 for a single one.
     """
 
     effect: float | None
@@ -46,10 +49,12 @@ class EffectEstimate:
     p: float | None = None
     n: int = 0
     reason: str = ""
+    seeds: int = 1
+    spread: float = 0.0
 
     @property
     def testable(self) -> bool:
-        """Whether it can be held against a border."""
+        """Whether it has the interval that says what is beyond chance."""
         return self.effect is not None and self.low is not None and self.high is not None
 
     @property
@@ -79,8 +84,11 @@ def scalar_of(name: str, item: Item) -> Callable[[Record], Value]:
 
 
 def effect_of(name: str, item: Item) -> EffectEstimate:
-    """A metric of one item, which has a record."""
-    assert item.record is not None
+    """A metric of one item, from its record or as it was given."""
+    if name in item.values:
+        return of_value(item.values[name])
+    if item.record is None:
+        return EffectEstimate(None, reason=item.absent)
     return of_value(scalar_of(name, item)(item.record))
 
 
@@ -93,8 +101,8 @@ def difference(
     comparison of that metric. Otherwise both count as independent (see `apart`), which is too cautious where images are
     shared.
     """
-    assert left.record is not None
-    assert right.record is not None
+    if left.record is None or right.record is None:
+        return apart(effect_of(names[0], left), effect_of(names[1], right), factor)
     one, other = scalar_of(names[0], left), scalar_of(names[1], right)
     hits = [METRICS[name].hits for name in names]
     if left.cell == right.cell and hits[0] and hits[1] and factor == 1:
@@ -138,71 +146,32 @@ def apart(left: EffectEstimate, right: EffectEstimate, factor: float = 1.0) -> E
 
 
 def over_repetitions(estimates: Sequence[EffectEstimate], bounds: tuple[float, float]) -> EffectEstimate:
-    """Mean over seeds; the interval holds both that of the seeds and that of the images, as either may mislead."""
-    if len(estimates) == 1:
-        return estimates[0]
-    values = [each.value for each in estimates]
-    across, within = of_value(over_seeds(values, bounds)), of_value(mean_of(values))
-    if not (across.testable and within.testable):
-        return EffectEstimate(across.effect, n=across.n, reason=across.reason or within.reason)
-    assert across.low is not None
-    assert across.high is not None
-    assert within.low is not None
-    assert within.high is not None
-    return EffectEstimate(across.effect, min(across.low, within.low), max(across.high, within.high), n=across.n)
+    """Mean over seeds, with an interval for both the seeds and the images, cut at `bounds`.
+
+    How the seeds differ says nothing of another test set, and an interval over images nothing of another training, so
+    both variances add up: the half width is the root of the sum of squares of that of the t interval over seeds and
+    that of the mean interval over images. It covers 95 % or a little more, whichever of the two is the larger; the
+    wider of both alone covers less (91 % for five seeds).
+    """
+    known = [each for each in estimates if each.effect is not None]
+    if len(known) < 2:
+        return known[0] if known else estimates[0]
+    effects = np.array([each.effect for each in known], dtype=np.float64)
+    effect, spread = float(effects.mean()), float(effects.std(ddof=1)) / len(effects) ** 0.5
+    images = of_value(mean_of([each.value for each in known]))
+    found = EffectEstimate(effect, n=images.n, reason=images.reason, seeds=len(known), spread=spread)
+    if images.low is None or images.high is None:
+        return found
+    seeds = student(LEVEL, len(known) - 1) * spread
+    low, high = effect - math.hypot(seeds, effect - images.low), effect + math.hypot(seeds, images.high - effect)
+    return replace(found, low=max(bounds[0], low), high=min(bounds[1], high))
+
+
+def student(level: float, degrees: int) -> float:
+    """Two-sided quantile of Student's t: what it exceeds in size with a probability of `level`."""
+    return -float(special.stdtrit(degrees, level / 2))
 
 
 def average(estimates: Sequence[EffectEstimate]) -> EffectEstimate:
     """Mean over the members of a claim; its interval is the mean of theirs, the widest their correlation allows."""
     return of_value(mean_of([each.value for each in estimates]))
-
-
-@dataclass(frozen=True)
-class Tested:
-    """P values of the two ways a member can speak; at most one is below 1.
-
-    Attributes:
-        supports: small where the effect is significantly on the claim's side of the border.
-        contradicts: small where it is significantly on the other.
-    """
-
-    supports: float
-    contradicts: float
-
-
-def above(found: EffectEstimate, border: float) -> Tested:
-    """Whether an effect lies above a border."""
-    assert found.effect is not None
-    if found.effect == border:
-        return Tested(1.0, 1.0)
-    p = _p(found, border)
-    return Tested(p, 1.0) if found.effect > border else Tested(1.0, p)
-
-
-def below(found: EffectEstimate, border: float) -> Tested:
-    """Whether an effect lies below a border."""
-    mirrored = above(found, border)
-    return Tested(mirrored.contradicts, mirrored.supports)
-
-
-def within(found: EffectEstimate, margin: float) -> Tested:
-    """Whether an effect lies within a margin of 0, by two one-sided tests (Schuirmann 1987)."""
-    over, under = above(found, -margin), below(found, margin)
-    return Tested(max(over.supports, under.supports), min(over.contradicts, under.contradicts))
-
-
-def _p(found: EffectEstimate, border: float) -> float:
-    """The level at which the interval's end meets the border, which is under 5 % where the interval leaves it out.
-
-    The side of the interval towards the border is taken as that of a normal distribution.
-    """
-    assert found.effect is not None
-    assert found.low is not None
-    assert found.high is not None
-    if border == 0 and found.p is not None:
-        return found.p
-    half = found.effect - found.low if found.effect > border else found.high - found.effect
-    if half <= 0:
-        # An interval without width says nothing of chance; a test of 0, where there was one, does.
-        return 0.0 if found.p is None else found.p
-    return math.erfc(Z * abs(found.effect - border) / half / math.sqrt(2))

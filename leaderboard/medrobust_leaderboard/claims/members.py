@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Final
 
-from medrobust.api import CONFIDENCE_BINS, METRICS, Record, Store
+from medrobust.api import CONFIDENCE_BINS, METRICS, Record, Store, Value
 
 from ..labels import CLEAN, Labels, Row, Where, is_clean, is_free, matches, tables
+from ..profiles import Substitution, class_names
 from ..selection import Selected
 from .specs import PENDING, Claim, ComparisonClaim, TrendClaim
 
@@ -26,12 +27,13 @@ class Item:
         row: its labels.
         cell: its identity.
         images: equal for items evaluated on the same images.
-        classes: the classes of its data set.
+        classes: the classes of its data set, under the paper's names where the profile gives them.
         record: its record, or None.
         absent: why there is no record.
         excluded: why the grid has no such cell; empty for a cell that was planned.
         substituted: whether data or model replace the paper's.
         index: position in a metric with an axis.
+        values: numbers that are known without a record, by metric.
     """
 
     row: Row
@@ -43,19 +45,26 @@ class Item:
     excluded: str = ""
     substituted: bool = False
     index: int | None = None
+    values: Mapping[str, Value] = field(default_factory=dict)
+
+    @property
+    def measured(self) -> bool:
+        """Whether there is anything to read numbers from."""
+        return self.record is not None or bool(self.values)
 
 
-def items_of(rows: Iterable[Selected], substituted: Callable[[Row], bool]) -> list[Item]:
-    """Every entry of a plan, without records."""
+def items_of(rows: Iterable[Selected], substitutions: Callable[[Row], Sequence[Substitution]]) -> list[Item]:
+    """Every entry of a plan, without records; `substitutions` gives those that concern an entry."""
     items = []
     for selected in rows:
         entry, cell = selected.entry, selected.entry.cell
-        stands = substituted(selected.row)
+        replaced = substitutions(selected.row)
         if cell is None:
-            items.append(Item(selected.row, absent=entry.impossible, excluded=entry.excluded, substituted=stands))
+            absent = Item(selected.row, absent=entry.impossible, excluded=entry.excluded, substituted=bool(replaced))
+            items.append(absent)
         else:
-            classes = tuple(cell.target.info.classes)
-            items.append(Item(selected.row, cell.id, cell.part.id, classes, substituted=stands))
+            classes = class_names(cell.target.info.classes, replaced)
+            items.append(Item(selected.row, cell.id, cell.part.id, classes, substituted=bool(replaced)))
     return items
 
 
@@ -132,8 +141,13 @@ def missing_labels(claim: Claim, items: Sequence[Item]) -> list[str]:
     texts = texts or list(apart)
     if not items:
         return [f"the paper's grid ({'; '.join(texts)})"] if texts else ["the paper's grid"]
-    needs = dict.fromkeys(PENDING[name] for name in claim.metrics.values() if name in PENDING)
-    return [*texts, *needs]
+    return [*texts, *(PENDING[name] for name in pending(claim, items))]
+
+
+def pending(claim: Claim, items: Iterable[Item]) -> list[str]:
+    """The metrics of a claim that no record gives and no item brings along."""
+    given = {name for item in items for name in item.values}
+    return [name for name in dict.fromkeys(claim.metrics.values()) if name in PENDING and name not in given]
 
 
 def _labels(table: Labels) -> Iterator[tuple[str, str]]:
@@ -168,7 +182,7 @@ def _either(labels: str | Sequence[str]) -> str:
 def missing_records(items: Iterable[Item]) -> str:
     """How many cells have no record and why; empty if all have one."""
     cells = {item.cell or str(sorted(item.row.items())): item for item in items}
-    reasons = Counter(item.absent for item in cells.values() if item.record is None)
+    reasons = Counter(item.absent for item in cells.values() if not item.measured)
     if not reasons:
         return ""
     why = "; ".join(reason for reason, _ in reasons.most_common(3))

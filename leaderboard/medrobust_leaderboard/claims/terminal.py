@@ -17,6 +17,7 @@ STYLES: Final[Mapping[Verdict, str]] = {
     "holds": "green",
     "does not hold": "red",
     "undecided": "yellow",
+    "by construction": "cyan",
     "cannot be tested here": "dim",
 }
 INDENT: Final = 4

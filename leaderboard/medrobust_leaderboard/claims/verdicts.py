@@ -1,7 +1,9 @@
 """The verdict on a claim.
 
-Every member is tested against the claim's border at level 0.05, two-sided: a 95 % interval that covers the border
-leaves it undecided. Then, by quantifier:
+A bound ("at most 1 %") is a statement about the number: a member supports it if its estimate satisfies it, contradicts
+it if the estimate violates it significantly, and leaves it undecided between. Comparisons and trends state differences:
+a member supports or contradicts them if its difference is significant; a 95 % interval that covers the border leaves
+them undecided. Tests are two-sided at level 0.05. Then, by quantifier:
 
 - `all` holds if every member supports it. Each member alone is tested at the full level, as all of them must pass (an
   intersection-union test: Berger 1982, Technometrics 24:295). It does not hold if any member contradicts it, where a
@@ -10,25 +12,30 @@ leaves it undecided. Then, by quantifier:
   correction.
 - `average` is one test of the mean.
 
-A claim of which a part is missing cannot hold; only a contradiction of `all` needs no other part.
+Cells that differ in the seed alone are one member: the mean over the seeds, whose interval includes how they differ.
+A claim of which a part is missing cannot hold; only a contradiction of `all` needs no other part. Where the answer
+follows from how a profile was made, the verdict is "by construction", whatever the numbers are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Literal
 
 from medrobust.api import Store, holm
 
 from ..labels import Row, tables
+from ..profiles import Substitution
 from ..selection import Selected
+from .borders import Tested, against_border, clearance
 from .effects import Gathered, Member, gather
-from .estimates import EffectEstimate, Tested, above, average, below, within
-from .members import Item, items_of, missing_labels, planned_matches, problems_of, spread, wanted, with_records
-from .specs import LEVEL, PENDING, BoundClaim, Claim, ComparisonClaim, TrendClaim
+from .estimates import EffectEstimate, average
+from .members import Item, items_of, missing_labels, pending, planned_matches, problems_of, spread, wanted, with_records
+from .specs import LEVEL, Claim, TrendClaim
 
-Verdict = Literal["holds", "does not hold", "undecided", "cannot be tested here"]
+Verdict = Literal["holds", "does not hold", "undecided", "by construction", "cannot be tested here"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +47,12 @@ class Finding:
             supported one (`all`), or the middle one (`most`). A number, a difference, or for a series last minus first.
         decisive: the labels of that member, as far as they vary.
         members: how many were tested.
-        supported, contradicted: how many of them are so significantly.
+        supported, contradicted: how many of them speak for the claim and against it.
         n: smallest number of images behind a member.
         missing: what a test would need; empty if nothing.
         undefined: how many members have no number, and why.
         substituted: whether any record is of data or models that replace the paper's.
+        construction: why the answer follows from how the profile was made; empty where it does not.
     """
 
     claim: Claim
@@ -57,6 +65,7 @@ class Finding:
     missing: str = ""
     undefined: str = ""
     substituted: bool = False
+    construction: str = ""
 
     @property
     def n(self) -> int | None:
@@ -64,20 +73,32 @@ class Finding:
 
 
 def verdicts_on(
-    claims: Iterable[Claim], rows: Iterable[Selected], store: Store, substituted: Callable[[Row], bool]
+    claims: Iterable[Claim],
+    rows: Iterable[Selected],
+    store: Store,
+    substitutions: Callable[[Row], Sequence[Substitution]],
+    by_construction: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Finding]:
     """The verdicts on all claims of a paper, from the entries of a plan and a store.
 
     Records are read claim by claim, so that no more than one claim's are in memory.
+
+    Args:
+        substitutions: those that concern an entry with these labels.
+        by_construction: ids of claims whose answer follows from how the profile was made, with the reason.
     """
-    items, problems = items_of(rows, substituted), problems_of(store)
+    items, problems = items_of(rows, substitutions), problems_of(store)
     findings = []
     for claim in claims:
         concerned = _concerned(claim, items)
         loaded = {
             id(item): full for item, full in zip(concerned, with_records(concerned, store, problems), strict=True)
         }
-        findings.append(verdict_on(claim, [loaded.get(id(item), item) for item in items]))
+        found = verdict_on(claim, [loaded.get(id(item), item) for item in items])
+        reason = by_construction.get(claim.id, "")
+        if reason and found.verdict != "cannot be tested here":
+            found = replace(found, verdict="by construction", construction=reason)
+        findings.append(found)
     return findings
 
 
@@ -89,7 +110,7 @@ def unplanned(claims: Iterable[Claim]) -> list[Finding]:
 def verdict_on(claim: Claim, items: Sequence[Item]) -> Finding:
     """The verdict on one claim, from the items of a plan with their records."""
     missing = missing_labels(claim, items)
-    if any(name in PENDING for name in claim.metrics.values()):
+    if pending(claim, items):
         return Finding(claim=claim, verdict="cannot be tested here", missing="; ".join(missing))
     gathered = gather(claim, items)
     finding = Finding(
@@ -148,21 +169,6 @@ def _below_level(p_values: Sequence[float], *, family: bool) -> list[bool]:
     return [p is not None and p < LEVEL for p in adjusted]
 
 
-def against_border(claim: Claim, found: EffectEstimate) -> Tested:
-    """One effect against the border of a claim."""
-    if isinstance(claim, BoundClaim):
-        if claim.at_most is not None:
-            return below(found, claim.at_most)
-        assert claim.at_least is not None
-        return above(found, claim.at_least)
-    if isinstance(claim, TrendClaim):
-        return above(found, 0.0) if claim.direction == "increasing" else below(found, 0.0)
-    assert isinstance(claim, ComparisonClaim)
-    if claim.direction == "equal":
-        return within(found, claim.margin)
-    return above(found, claim.margin) if claim.direction == "greater" else below(found, -claim.margin)
-
-
 def _tested(claim: Claim, member: Member) -> Tested:
     ends = against_border(claim, member.found)
     if not member.steps:
@@ -175,19 +181,6 @@ def _tested(claim: Claim, member: Member) -> Tested:
 def _deciding_step(claim: Claim, member: Member) -> EffectEstimate:
     candidates = (member.found, *member.steps)
     return min(candidates, key=lambda found: against_border(claim, found).contradicts)
-
-
-def clearance(claim: Claim, found: EffectEstimate) -> float:
-    """How far an effect is on the claim's side of its border; negative on the other."""
-    assert found.effect is not None
-    if isinstance(claim, BoundClaim):
-        return claim.at_most - found.effect if claim.at_most is not None else found.effect - (claim.at_least or 0.0)
-    if isinstance(claim, TrendClaim):
-        return found.effect if claim.direction == "increasing" else -found.effect
-    assert isinstance(claim, ComparisonClaim)
-    if claim.direction == "equal":
-        return claim.margin - abs(found.effect)
-    return (found.effect if claim.direction == "greater" else -found.effect) - claim.margin
 
 
 def _labels(claim: Claim, members: Sequence[Member], place: int) -> str:

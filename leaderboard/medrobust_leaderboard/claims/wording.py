@@ -18,6 +18,7 @@ _FORMS: Final[Mapping[Verdict, tuple[str, str]]] = {
     "holds": ("holds", "hold"),
     "does not hold": ("does not hold", "do not hold"),
     "undecided": ("undecided", "undecided"),
+    "by construction": ("by construction", "by construction"),
     "cannot be tested here": ("cannot be tested here", "cannot be tested here"),
 }
 
@@ -40,10 +41,12 @@ def describe(finding: Finding) -> list[str]:
         against = f", contradicted by {finding.contradicted}" if finding.contradicted else ""
         parts.append(f"supported by {finding.supported} of {finding.members}{against}")
     if finding.n is not None:
-        parts.append(f"n = {finding.n}")
+        parts.append(size_text(finding))
     parts.append(section_text(finding))
     if finding.undefined and finding.effect is not None:
         parts.append(finding.undefined)
+    if finding.construction:
+        parts.append(f"counts neither way: {finding.construction}")
     if finding.missing:
         parts.append(f"needs {finding.missing}")
     if finding.claim.reading and finding.effect is not None:
@@ -77,6 +80,12 @@ def interval_text(finding: Finding) -> str:
     return f"[{low}, {high}]"
 
 
+def size_text(finding: Finding) -> str:
+    """Images and, where there are several, seeds."""
+    seeds = finding.effect.seeds if finding.effect else 1
+    return f"n = {finding.n}" + (f", {seeds} seeds" if seeds > 1 else "")
+
+
 def border_text(claim: Claim) -> str:
     """What a claim says about its effect."""
     if isinstance(claim, BoundClaim):
@@ -101,8 +110,8 @@ def section_text(finding: Finding) -> str:
 
 def as_facts(finding: Finding) -> dict[str, object]:
     """A finding as the page takes it."""
-    number = finding.n
-    several = f"{number} (supported by {finding.supported} of {finding.members})" if finding.members > 1 else number
+    size = size_text(finding).removeprefix("n = ") if finding.n is not None else None
+    several = f"{size} (supported by {finding.supported} of {finding.members})" if finding.members > 1 else size
     effect = effect_text(finding)
     return {
         "id": finding.claim.id,
@@ -113,6 +122,7 @@ def as_facts(finding: Finding) -> dict[str, object]:
         "interval": f"{interval_text(finding)}, {border_text(finding.claim)}" if effect else "",
         "n": several,
         "missing": finding.missing,
+        "construction": finding.construction,
     }
 
 

@@ -17,10 +17,12 @@ from .combinations import classes_of, label_combinations, title_of
 
 
 def curve_panels(report: PaperReport, spec: CurvesSpec) -> list[figures.CurvePanel]:
-    """The panels of a figure of curves; entries without attack (or defense) are at 0."""
+    """The panels of a figure of curves; entries without attack (or defense) are at 0 of every curve."""
     selected = [s for s in report.rows if matches(s.row, spec.where)]
     panels = []
     for panel in label_combinations(spec.panels, spec, selected):
+        if is_clean(panel):
+            continue
         series = [
             _series(report, spec, panel, key, selected)
             for key in label_combinations(spec.series, spec, selected)
@@ -41,7 +43,7 @@ def _series(
 ) -> figures.Series | None:
     places: dict[float, list[Selected]] = {}
     measured = [each for each in selected if rule_for(each.row, spec.value, key.get("value")) is not None]
-    for each in cells_at({**panel, **key}, measured):
+    for each in (*_unattacked(spec.x, {**panel, **key}, measured), *cells_at({**panel, **key}, measured)):
         if (x := _abscissa(spec.x, each)) is not None:
             places.setdefault(x, []).append(each)
     points: list[tuple[float, Value | None]] = []
@@ -52,6 +54,8 @@ def _series(
         points.append((x, report.numbers.combined(cells, rule.metric) if rule else None))
     if not any(value is not None and value.scalar is not None for _, value in points):
         return None
+    if spec.origin is not None:
+        points = [(0.0, Value(spec.origin)), *(point for point in points if point[0] != 0)]
     control = bool(spec.control) and all(key.get(axis) == label for axis, label in spec.control.items())
     return figures.Series(
         label=title_of(spec, key),
@@ -62,6 +66,14 @@ def _series(
         style="control" if control else "line",
         like=_partner(spec, key, selected) if control else "",
     )
+
+
+def _unattacked(x: str, key: Mapping[str, str], selected: Sequence[Selected]) -> list[Selected]:
+    """The clean records with which the curve of one attack begins, if the figure selects them."""
+    if "attack" not in key or x.startswith("defense."):
+        return []
+    others = {axis: label for axis, label in key.items() if axis != "attack"}
+    return cells_at(others, [s for s in selected if is_clean(s.row)])
 
 
 def _abscissa(x: str, selected: Selected) -> float | None:

@@ -230,13 +230,28 @@ class TestComparison:
         first = noisy(240, seed=11, strength=3.0, patients=patients)
         jitter = np.random.default_rng(12).normal(scale=0.7, size=first.adversarial.shape).astype(np.float32)
         second = replace(first, adversarial=first.adversarial + jitter)
-        for name in ("accuracy", "auc"):
+        for name in ("accuracy", "asr", "accuracy_on_clean_correct", "auc"):
             closed = compare(name, first, second)
             resampled = paired_bootstrap(METRICS[name], first, second, resamples=400)
             assert closed.difference == pytest.approx(resampled.difference)
             assert closed.low == pytest.approx(resampled.low, abs=0.02)
             assert closed.high == pytest.approx(resampled.high, abs=0.02)
-            assert closed.groups == resampled.groups
+            # A rate over a part of the images knows the patients of that part.
+            assert closed.groups == measure(name, first).groups
+
+    def test_rates_over_the_same_part_of_the_images_are_compared_image_by_image(self) -> None:
+        # Ten of sixty images are wrong when clean; of the others, one attack leaves 20, the other 5 of these.
+        base = record([0] * 60, [0] * 60)
+        clean = base.clean[:, ::-1].copy()
+        clean[:50] = base.clean[:50]
+        weak, strong = (replace(record([0] * 60, ~hits(kept, 60) * 1), clean=clean) for kept in (20, 5))
+        found = compare("asr", strong, weak)
+        assert (found.difference, found.n, found.test) == (15 / 50, 50, "mcnemar exact")
+        assert found.p == 2 * 0.5**15
+        assert compare("accuracy_on_clean_correct", strong, weak).difference == -15 / 50
+        # Another model is right on other images: nothing pairs, and the bootstrap remains.
+        elsewhere = replace(weak, clean=base.clean)
+        assert compare("asr", strong, elsewhere).test == "paired bootstrap"
 
     @pytest.mark.parametrize(("wins", "losses"), [(0, 0), (0, 7), (7, 0), (5, 5), (3, 9), (9, 3), (1, 0), (40, 60)])
     def test_the_sign_test_is_scipys(self, wins: int, losses: int) -> None:
@@ -250,7 +265,7 @@ class TestComparison:
 
     def test_the_bootstrap_repeats_itself(self) -> None:
         first, second = noisy(seed=1), replace(noisy(seed=1), adversarial=noisy(seed=2).adversarial)
-        once, again, other = (compare("asr", first, second, resamples=100, seed=seed) for seed in (0, 0, 1))
+        once, again, other = (compare("sensitivity", first, second, resamples=100, seed=seed) for seed in (0, 0, 1))
         assert once == again
         assert once != other
 

@@ -55,8 +55,18 @@ def models(*right: int) -> list[Item]:
     return [item(count, model=f"net{n}") for n, count in enumerate(right)]
 
 
+def seeds(*right: int, **labels: str) -> list[Item]:
+    return [item(count, seed=str(n), **labels) for n, count in enumerate(right)]
+
+
+def pairs(count: int, right: int) -> list[Item]:
+    """PGD and FGSM on several models, on images of their own; FGSM leaves 20 of 200."""
+    sides = (("PGD", right), ("FGSM", 20))
+    return [item(n, model=f"net{m}", attack=a, images=f"{m}{a}") for m in range(count) for a, n in sides]
+
+
 @pytest.fixture
 def make() -> SimpleNamespace:
     """The functions of this file."""
-    functions = (record, item, bound, comparison, trend, series, models)
+    functions = (record, item, bound, comparison, trend, series, models, seeds, pairs)
     return SimpleNamespace(**{function.__name__: function for function in functions})

@@ -32,7 +32,7 @@ def findings(make: Make) -> list[Finding]:
         verdict_on(make.bound(at_most=0.05), make.models(0)),
         verdict_on(make.bound(id="c2", at_most=0.05), make.models(1)),
         verdict_on(make.bound(id="c3", at_most=0.05, where=where), make.models(0, 100)),
-        verdict_on(make.bound(id="c4", at_most=0.05), make.models(8)),
+        verdict_on(make.bound(id="c4", at_most=0.05), make.models(12)),
         verdict_on(make.bound(id="c5", at_most=0.05, text="ζ " * 60), []),
     ]
 

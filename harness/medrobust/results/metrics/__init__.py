@@ -22,7 +22,12 @@ METRICS: dict[str, Metric] = {
         Metric(
             "label_accuracy", accuracy.label_accuracy, higher_is_robust=True, full_strength=True, tasks=("multilabel",)
         ),
-        Metric("accuracy_on_clean_correct", accuracy.accuracy_on_clean_correct, higher_is_robust=True),
+        Metric(
+            "accuracy_on_clean_correct",
+            accuracy.accuracy_on_clean_correct,
+            higher_is_robust=True,
+            part=accuracy.stays_correct,
+        ),
         Metric("balanced_accuracy", accuracy.balanced_accuracy, higher_is_robust=True, tasks=("multiclass",)),
         Metric(
             "balanced_accuracy_on_clean_correct",
@@ -52,7 +57,7 @@ METRICS: dict[str, Metric] = {
         ),
         Metric("mean_auc", ranking.mean_auc, unit="AUC", higher_is_robust=True, full_strength=True),
         Metric("relative_auc", ranking.relative_auc, unit="ratio", higher_is_robust=True, full_strength=True),
-        Metric("asr", success.asr, higher_is_robust=False),
+        Metric("asr", success.asr, higher_is_robust=False, part=success.loses_correct),
         Metric("asr_all", success.asr_all, higher_is_robust=False, hits=success.broken),
         Metric(
             "asr_by_confidence", success.asr_by_confidence, higher_is_robust=False, axis=("bin",), tasks=("multiclass",)

@@ -45,8 +45,13 @@ def accuracy_on_clean_correct(record: Record) -> Value:
 
     What ma2020 (Table 2) prints as accuracy in its adversarial rows; its clean row is `clean_accuracy`.
     """
-    kept = correct(record, record.clean)
-    return rate(correct(record, record.adversarial)[kept], select(record, kept), empty=NONE_CORRECT)
+    kept, stay = stays_correct(record)
+    return rate(stay[kept], select(record, kept), empty=NONE_CORRECT)
+
+
+def stays_correct(record: Record) -> tuple[Mask, Mask]:
+    """Which images are classified correctly when clean, and which under attack (n,)."""
+    return correct(record, record.clean), correct(record, record.adversarial)
 
 
 def balanced_accuracy(record: Record) -> Value:

@@ -35,6 +35,8 @@ class Metric:
         axis: the axes of its value: none for a scalar.
         hits: for a rate over all images, which of them count (n,); pairs of rates are compared image by image (of
             random models, by their first draw).
+        part: for a rate over some of the images: which are counted, and which of all count as hits, (n,) each; where
+            two records count the same images, pairs of rates are compared image by image.
         tasks: the tasks it is defined for.
     """
 
@@ -46,6 +48,7 @@ class Metric:
     full_strength: bool = False
     axis: tuple[Axis, ...] = ()
     hits: Callable[[Record], NDArray[np.bool_]] | None = None
+    part: Callable[[Record], tuple[NDArray[np.bool_], NDArray[np.bool_]]] | None = None
     tasks: tuple[Task, ...] = TASKS
 
     @property

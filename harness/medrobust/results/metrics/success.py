@@ -19,8 +19,13 @@ def asr(record: Record) -> Value:
 
     Native misclassifications are not counted (kovalev2019, section 4, as we understand its denominator).
     """
-    kept = correct(record, record.clean)
-    return rate(~correct(record, record.adversarial)[kept], select(record, kept), empty=NONE_CORRECT)
+    kept, lost = loses_correct(record)
+    return rate(lost[kept], select(record, kept), empty=NONE_CORRECT)
+
+
+def loses_correct(record: Record) -> tuple[Mask, Mask]:
+    """Which images are classified correctly when clean, and which are not under attack (n,)."""
+    return correct(record, record.clean), ~correct(record, record.adversarial)
 
 
 def asr_all(record: Record) -> Value:
