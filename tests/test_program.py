@@ -289,10 +289,7 @@ def test_the_core_runs_and_its_tests_pass_with_the_plugin_folders_gone(
         '[[grid]]\ndataset = "textures"\nmodel = "tiny-net"\nattack = "sign"\nbudget = "linf:8/255"\n'
     )
     # What needs real networks or attacks is tested with the bundled ones, and is not the core's own.
-    engine = [
-        f"engine/{name}.py"
-        for name in ("test_data", "test_planner", "test_session", "models/test_weights", "models/test_training")
-    ]
+    engine = [f"engine/{name}.py" for name in ("test_data", "test_planner", "test_session", "models/test_training")]
     grid = [f"grid/test_{name}.py" for name in ("expansion", "reader", "slices")]
     results = [f"results/test_{name}.py" for name in ("store", "verdict")]
     tests = [str(TESTS / "harness" / room) for room in ("contracts", "plugins", *grid, *engine, *results)]
