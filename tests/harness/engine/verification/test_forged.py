@@ -104,7 +104,8 @@ def test_a_record_under_another_identity_is_found_by_its_logits(
 ) -> None:
     """All that names a cell is that of another one; only its logits are its own."""
     weak, strong = pick(ran, attack="steps(steps=1)", model="tiny-net"), pick(ran, **SIGN)
-    found = verify(forge(ran, "samples", weak, lambda row: row.update(cell=strong)), [strong])[strong]
+    without = forge(ran, "samples", strong, lambda row: row.update(cell="nobody"))
+    found = verify(forge(without, "samples", weak, lambda row: row.update(cell=strong)), [strong])[strong]
     assert found.outcome == "different"
 
 
