@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from medrobust.api import Outcome, Record, Session, Store
+from medrobust.engine import computing
 from medrobust.engine.running.arrivals import Arrivals
 from medrobust.results.leases import FOLDER, Leases
 from medrobust.results.objects import LocalObjects
@@ -49,7 +50,7 @@ class Watched(Attack):
     revision: ClassVar[int] = 1
     threat: ClassVar[ThreatModel] = ThreatModel(norms={"linf"})
 
-    def perturb(self, classifier, images, goal, budget, random):
+    def perturb(self, classifier, images, goal, budget, rng):
         folder = Path(os.environ["WATCHED"])
         with (folder / "log").open("a") as log:
             log.write(f"{os.getpid()} {float(budget.eps):.6f} {classifier.logits(images).sum():.6f}\\n")
@@ -197,17 +198,18 @@ def test_work_done_twice_counts_once(
     steps_of = second.steps(plan)
     outcomes.append(first.run(first.plan(folder / "grid.toml")))
     # The second has planned before the first one did anything.
-    monkeypatch.setattr(second, "_left", lambda plan, tally: [] if tally.steps else steps_of)
+    monkeypatch.setattr(computing, "remaining", lambda plan, store, tally: [] if tally.steps else steps_of)
     outcomes.append(second.run(plan))
     assert [outcome.steps for outcome in outcomes] == [STEPS, STEPS]
     assert all(outcome.complete for outcome in outcomes)
     store = Store(folder / "store")
     found = records(store)
     assert len(store.cells([])) == len(found) == 2 + 4 * 3 * 2
+    monkeypatch.undo()
     assert_equal(found, alone())
     store.compact(above=0)
     assert_equal(records(Store(folder / "store")), found)
-    assert Session.done(second).cells == set(found)
+    assert second.done().cells == set(found)
 
 
 def test_a_run_computes_what_another_one_leaves_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,9 +224,9 @@ def test_a_run_computes_what_another_one_leaves_it(folder: Path, monkeypatch: py
     lookout = Arrivals(session.store)
     done = other.run(other.plan(folder / "small.toml"))
     assert done.steps == 1 + 1 + 3 + 3 * 2
-    monkeypatch.setattr("medrobust.engine.session.Arrivals", lambda store: lookout)
+    monkeypatch.setattr(computing, "Arrivals", lambda store: lookout)
     rounds = iter([planned])
-    monkeypatch.setattr(session, "_left", lambda plan, tally: next(rounds, []))
+    monkeypatch.setattr(computing, "remaining", lambda plan, store, tally: next(rounds, []))
     outcome = session.run(plan)
     assert outcome.complete
     # Three steps of the sweep are there in part; those count for this run.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,9 @@ from ..grid.plan import Done, Plan
 from ..grid.reader import parse_grid, read_grid
 from ..plugins.in_memory import offer_dataset, offer_model
 from ..plugins.registry import Registry
-from ..results.leases import Leases
 from ..results.store import Store
 from .acceleration import Acceleration
+from .computing import compute, done_in
 from .context import (
     RunContext,
     checked_data_root,
@@ -36,14 +36,9 @@ from .evidence import collect
 from .planner import steps_of
 from .preflight import check_checkpoints
 from .requests import write_request
-from .running.arrivals import Arrivals
 from .running.executors import GivenExecutor, Processes, ThisProcess, Workers
 from .running.progress import Silent, Watcher
-from .running.schedule import Schedule, Tally
 from .steps import Step
-
-ROUNDS = 3
-"""How often a run looks for what is left: what turned out to be lost is made again, and what rests on it after that."""
 
 
 @dataclass(frozen=True)
@@ -227,7 +222,7 @@ class Session:
 
     def done(self) -> Done:
         """What the store has already."""
-        return Done(self.store.finished(), self.store.fitted().keys(), self.store.artifacts(), self.store.parts())
+        return done_in(self.store)
 
     def steps(self, plan: Plan) -> list[Step]:
         """The steps that compute what the store lacks of a plan."""
@@ -264,7 +259,7 @@ class Session:
         # First of all, so that a store also knows what a run that was stopped did not come to.
         write_request(plan, self.store, command)
         finished = self.store.finished() & plan.cells.keys()
-        tally = self._compute(plan, watcher or Silent())
+        tally = compute(plan, self.store, self.context, self._workers, watcher or Silent())
         cached = len(finished - tally.cells - tally.cells_elsewhere)
         elsewhere = len(tally.cells_elsewhere - tally.cells)
         frame = self.store.cells(["reason"])
@@ -288,28 +283,3 @@ class Session:
             impossible=tuple(dict.fromkeys(e.impossible for e in plan.impossible)),
             seconds=time.perf_counter() - begun,
         )
-
-    def _compute(self, plan: Plan, watcher: Watcher) -> Tally:
-        """Run the steps of a plan; repeated where these found files damaged that they needed."""
-        tally = Tally()
-        for _ in range(ROUNDS):
-            arrivals = Arrivals(self.store)
-            steps = self._left(plan, tally)
-            if not steps:
-                break
-            watcher.begin(steps)
-            try:
-                with Leases(self.store.objects) as leases:
-                    workers = self._workers(steps)
-                    Schedule(steps, workers, self.store, self.context, watcher, leases, arrivals, tally).run()
-            finally:
-                watcher.end()
-            self.store.compact()
-        return tally
-
-    def _left(self, plan: Plan, tally: Tally) -> list[Step]:
-        """The steps that remain of a plan, without those that failed in this run."""
-        done = self.done()
-        before = set(done.cells) - tally.cells
-        steps = steps_of(plan, replace(done, cells={*done.cells, *tally.failed_cells}), restore=before)
-        return [step for step in steps if step.id not in tally.failed]
