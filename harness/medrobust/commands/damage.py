@@ -63,7 +63,7 @@ def loss_lines(found: Losses) -> Iterator[str]:
         (found.probes, "probe", "must be measured again"),
         (found.parts, "description of images", "takes seconds to make again"),
         (found.evidence, "model without its evidence", "a run with --evidence collects it from the records"),
-        (found.unnamed, "cell that no run asked for", "its labels come back when its grid is run again"),
+        (found.unnamed, "cell that no run asked for", "a run of its grid restores its labels"),
     ):
         if count:
             yield f"lost: {counted(count, noun)} ({cost})"

@@ -50,7 +50,7 @@ class Files:
 
     Attributes:
         objects: where they lie.
-        damaged: those that this process found damaged; from then on they count as absent.
+        damaged: those that this process found damaged; they count as absent from then on.
     """
 
     def __init__(self, objects: Objects) -> None:
@@ -69,7 +69,7 @@ class Files:
         if not expected or name in self._sound:
             return data
         if content_hash(data) != expected:
-            # Once more, before a file is blamed for what happened on the way.
+            # Read once more: the error may lie in the transfer and not in the file.
             data = self.objects.read(name)
             if content_hash(data) != expected:
                 raise self.set_aside(name, "its content does not match the hash in its name")

@@ -1,8 +1,8 @@
-"""Telling which rows of a store still mean something: those whose samples are there, and were made from what is there.
+"""Which rows of a store are valid: those whose samples are there and were computed with the weights that are there.
 
-Weights and perturbations have an identity, which says what they should be, and content. Lost ones are made again, on
-another machine perhaps with other content in the last digits. What was computed from the old content then counts as
-lost, so that no number ever compares records of two models.
+Weights and perturbations have an identity, which determines how they are made, and a content. If they are lost and made
+again, on another machine for instance, their content may differ in the last digits. What was computed with the old
+content then counts as lost, so that no number compares records of two models.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def made_from(contents: Mapping[str, str]) -> list[str]:
 
 
 def outdated(column: pa.ChunkedArray, contents: Mapping[str, str]) -> pa.Array:
-    """Which rows were made from other content than is there now; what is not there at all is held against none.
+    """Which rows were made from other content than is there now. Content that is not there at all does not count.
 
     Args:
         column: the column `made_from`.

@@ -83,9 +83,9 @@ def _says_so(data: bytes, expected: str) -> bool:
 
 def _write_again(files: Files, text: str | None) -> None:
     if text is None:
-        files.damaged.append(Damaged(MARKER, "it was gone; it is there again", ""))
+        files.damaged.append(Damaged(MARKER, "missing; written again", ""))
     else:
-        files.set_aside(MARKER, "it does not say what the tables say; it is written anew")
+        files.set_aside(MARKER, "its content is wrong; written again")
     try:
         files.objects.write(MARKER, CONTENT.encode())
     except StoreError:

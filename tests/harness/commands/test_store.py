@@ -159,7 +159,7 @@ def test_a_damaged_marker_is_written_anew(damaged: Program, tmp_path: Path) -> N
     for text in ("\0\0\0", '{"schema": 9}'):
         (tmp_path / "medrobust-store" / "store.json").write_text(text)
         told = damaged("store", "check", "medrobust-store", plugins=())
-        assert "damaged: store.json: it does not say what the tables say; it is written anew" in told.out
+        assert "damaged: store.json: its content is wrong; written again" in told.out
         assert "store.json" not in damaged("store", "check", "medrobust-store", plugins=()).out
 
 

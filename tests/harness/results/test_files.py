@@ -57,13 +57,13 @@ def test_a_damaged_file_is_set_aside_and_from_then_on_absent(files: Files) -> No
     assert [files.objects.read(found.name) for found in kept] == [b"whale", b"whale"]
 
 
-def test_a_file_without_a_hash_is_not_held_against_anybody(files: Files) -> None:
+def test_a_file_without_a_hash_is_read_unchecked(files: Files) -> None:
     files.objects.write("cells/mine.parquet", b"anything")
     assert files.read("cells/mine.parquet") == b"anything"
     assert files.damaged == []
 
 
-def test_a_reading_that_went_wrong_once_blames_no_file(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_read_twice_before_it_counts_as_damaged(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     name = written(files)
     answers = [b"noise"]
     read = files.objects.read

@@ -34,7 +34,7 @@ def test_what_was_made_from_other_weights_is_missing_whatever_the_verdict() -> N
     assert marked["reason"].to_pylist()[:2] == [OTHER_CONTENT, OTHER_CONTENT]
 
 
-def test_weights_that_are_not_there_at_all_are_held_against_none() -> None:
+def test_weights_that_are_not_there_at_all_make_no_cell_missing() -> None:
     assert mark_lost(cells(("ok", "a", {"fit": "old"})), {"a"}, {})["status"].to_pylist() == ["ok"]
 
 
