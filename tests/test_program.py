@@ -291,7 +291,7 @@ def test_the_core_runs_and_its_tests_pass_with_the_plugin_folders_gone(
     # What needs real networks or attacks is tested with the bundled ones, and is not the core's own.
     engine = [
         f"engine/{name}.py"
-        for name in ("test_data", "test_planner", "test_session", "models/test_weights", "models/test_training")
+        for name in ("test_data", "test_planner", "test_session", "models/test_checkpoints", "models/test_training")
     ]
     grid = [f"grid/test_{name}.py" for name in ("expansion", "reader", "slices")]
     results = [f"results/test_{name}.py" for name in ("store", "verdict")]
