@@ -115,14 +115,14 @@ def test_check_names_the_damage_its_cost_and_the_command_which_then_works(damage
     assert told.status == 1
     assert ": 1 damaged.\n" in told.out
     assert "its content does not match the hash in its name; set aside as damaged/samples/" in told.out
-    assert re.search(r"lost: 1 cell \(about \d+ s\) of sign on textures\n", told.out)
+    assert re.search(r"lost: 1 cell of sign on textures must be computed again, about \d+ s\n", told.out)
     (advice,) = [line for line in told.out.splitlines() if line.startswith("Next: medrobust run grid.toml --plugin ")]
     facts = json.loads(damaged("store", "check", "medrobust-store", "--json", plugins=()).out)
     assert facts["damaged"] == []
     assert facts["lost"]["cells"][0]["count"] == 1
     ls = damaged("store", "ls", "medrobust-store", plugins=())
     assert "2 cells: 1 current, 0 superseded, 0 failed, 1 missing; " in ls.out
-    assert "of sign on textures\n" in ls.err
+    assert "lost: 1 cell of sign on textures must be computed again" in ls.err
     # As printed, with the plugins and options of the run before.
     again = damaged("run", *shlex.split(advice)[3:], plugins=())
     assert "2 cells: 1 already in the store, 1 computed in" in again.out
@@ -135,7 +135,7 @@ def test_a_table_of_a_damaged_store_shows_what_is_missing_and_why(damaged: Progr
     assert told.status == 0
     assert "its samples were in a file that is damaged or gone; run its grid again" in told.out
     assert "damaged: samples/" in told.err
-    assert "of sign on textures\n" in told.err
+    assert "lost: 1 cell of sign on textures must be computed again" in told.err
     tidy = damaged("leaderboard", "medrobust-store", "--format", "json")
     rows = {row["attack"]: row for row in json.loads(tidy.out)}
     assert (rows["sign"]["value"], rows["sign"]["state"]) == (None, "missing")
