@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from pathlib import Path
 from typing import Any
@@ -177,15 +178,15 @@ def test_what_cells_that_were_not_computed_yet_need_stays(tmp_path: Path) -> Non
 def test_a_kill_at_any_moment_loses_nothing_that_stays(
     used: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def killed_after(steps: int, place: Path) -> bool:
-        """Prune, and stop before the given file operation; whether there were so many."""
-        left = steps
+    def operations(place: Path, most: float = np.inf) -> int:
+        """Prune, and stop before another file operation than the first `most`; how many there were."""
+        done = 0
 
         def step() -> None:
-            nonlocal left
-            if left == 0:
+            nonlocal done
+            if done >= most:
                 raise KeyboardInterrupt
-            left -= 1
+            done += 1
 
         original, unlink = LocalObjects.write, LocalObjects.remove
 
@@ -200,20 +201,19 @@ def test_a_kill_at_any_moment_loses_nothing_that_stays(
         with monkeypatch.context() as patch:
             patch.setattr(LocalObjects, "write", write)
             patch.setattr(LocalObjects, "remove", remove)
-            try:
+            with contextlib.suppress(KeyboardInterrupt):
                 prune(Store(place))
-            except KeyboardInterrupt:
-                return True
-        return False
+        return done
 
     shutil.copytree(used, tmp_path / "whole")
-    prune(Store(tmp_path / "whole"))
+    steps = operations(tmp_path / "whole")
     wanted = contents(Store(tmp_path / "whole"))
-    steps = 0
-    while True:
-        place = tmp_path / f"store{steps}"
+    assert steps > 10
+    # The first and the last operations, and some in between: each costs half a second.
+    for most in sorted({*range(4), *range(4, steps, max(steps // 8, 1)), steps - 1}):
+        place = tmp_path / f"store{most}"
         shutil.copytree(used, place)
-        was_killed = killed_after(steps, place)
+        assert operations(place, most) == most
         left = contents(Store(place))
         assert left["records"] == wanted["records"]
         assert left["weights"] == wanted["weights"]
@@ -221,10 +221,6 @@ def test_a_kill_at_any_moment_loses_nothing_that_stays(
         prune(Store(place), grace=-1.0)
         assert contents(Store(place)) == wanted
         assert len(list((place / "tensors").iterdir())) == 6
-        if not was_killed:
-            break
-        steps += 1
-    assert steps > 10
 
 
 def test_files_that_keep_some_rows_keep_them_as_they_were(store: Store) -> None:
