@@ -27,7 +27,8 @@ from rich.table import Table
 
 from medrobust.api import Session, Store, parse_grid
 from medrobust.engine.requests import write_request
-from medrobust.results.store import Samples, StepRecord
+from medrobust.results.samples import Samples
+from medrobust.results.store import StepRecord
 
 CELLS_WANTED, IMAGES = 10_000, 1_000
 BARS = {"plan": (5.0, 500), "table": (30.0, 2000), "leaderboard": (30.0, 2000)}

@@ -49,7 +49,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In another precision than the usual one, the tests that do not depend on it would only be repeated."""
+    """Order and selection.
+
+    Tests of whole programs take longest and come first, so that no worker is left alone with them in the end. In
+    another precision than the usual one, the tests that do not depend on it would only be repeated.
+    """
+    items.sort(key=lambda item: item.path.parent != HERE)
     if config.getoption("--precision") == "float32":
         return
     taken = [item for item in items if "precision" in getattr(item, "fixturenames", ())]

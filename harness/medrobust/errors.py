@@ -38,6 +38,10 @@ class StoreError(MedrobustError):
     """A store cannot be read or written."""
 
 
+class LostError(StoreError):
+    """What a store should hold is damaged or gone; running its grid again makes it anew."""
+
+
 def did_you_mean(name: str, valid: Iterable[str]) -> str:
     """A hint that ends an error message: the nearest valid name, or a few of them.
 

@@ -25,9 +25,11 @@ from medrobust.commands import (
     WorkersOption,
     console,
     open_session,
+    print_damage,
     print_evidence,
     print_notes,
     print_outcome,
+    this_command,
 )
 
 if TYPE_CHECKING:
@@ -87,7 +89,7 @@ def reproduce(
         spec.folder / "grid.toml", profile=profile, images=images, precision=precision or "", evidence=True
     )
     print_notes(session)
-    outcome = session.run(plan, Terminal(console))
+    outcome = session.run(plan, Terminal(console), command=this_command())
     evidence = session.evidence(plan)
     report = PaperReport(spec, profile, plan, session.store)
     tables = report.tables()
@@ -115,8 +117,9 @@ def reproduce(
     console.print()
     page = write_report(report, tables, session, profile, findings, evidence)
     print_outcome(outcome, session.store.path)
+    lost = print_damage(session.store)
     console.print(f"Page with tables and figures: {page}", markup=False, highlight=False, soft_wrap=True)
-    if not outcome.complete:
+    if lost or not outcome.complete:
         raise typer.Exit(1)
 
 
@@ -159,6 +162,7 @@ def leaderboard(
         tables = tables_of(results)
         evidence = evidence_on(results, session)
         rows, columns, line = tidy_store(results), STORE_COLUMNS, superseded_line(results, str(store))
+    print_damage(session.store)
     if not tables and not rows:
         raise MedrobustError(f"{store} has no finished cells; 'medrobust run GRID --store {store}' computes some")
     if output in ("csv", "json"):

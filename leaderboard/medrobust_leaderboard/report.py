@@ -172,6 +172,8 @@ class PaperReport:
             status, reason = self.numbers.status.get(selected.cell or "", ("", ""))
             if status in ("failed", "invalid"):
                 return "failed", f"{status}: {reason}"
+            if status == "missing":
+                return "missing", reason
         return "missing", ""
 
     def substitutions(self, row: Row) -> list[Substitution]:

@@ -10,7 +10,19 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from medrobust import MedrobustError, cumulative_field
-from medrobust.api import CONFIDENCE_BINS, Entry, Plan, Store, Value, distinguish, mean_of, measure, metric, over_seeds
+from medrobust.api import (
+    CONFIDENCE_BINS,
+    NO_RECORD,
+    Entry,
+    Plan,
+    Store,
+    Value,
+    distinguish,
+    mean_of,
+    measure,
+    metric,
+    over_seeds,
+)
 
 from .labels import Row, is_free, matches
 from .machines import machines_of
@@ -118,9 +130,14 @@ class Numbers:
             self.machines = machines_of(mine)
             self.shared_groups = shared_groups_of(store, mine)
         self._values: dict[tuple[str, str], Value] = {}
+        records: set[str] = set()
         for cell, record in store.records(list(by_cell)) if store.exists else ():
+            records.add(cell)
             for name in by_cell[cell]:
                 self._values[cell, name] = measure(name, record)
+        # Whether a record can be read is known once it is read.
+        gone = {c for c, (status, _) in self.status.items() if status == "ok"} - records
+        self.status |= dict.fromkeys(gone, ("missing", NO_RECORD))
 
     def get(self, cell: str, name: str) -> Value | None:
         """The value of a metric, or None if the cell has no record."""

@@ -14,7 +14,18 @@ from typing import Any
 
 import pandas as pd
 
-from medrobust.api import AXES, Inventory, Store, Value, distinguish, measure, metric, over_seeds, superseded_reasons
+from medrobust.api import (
+    AXES,
+    NO_RECORD,
+    Inventory,
+    Store,
+    Value,
+    distinguish,
+    measure,
+    metric,
+    over_seeds,
+    superseded_reasons,
+)
 
 from .machines import machines_of
 from .overlap import shared_groups_of, together
@@ -235,7 +246,8 @@ def _number(
 ) -> StoreNumber:
     first = members[0]
     # A record that does not join its clean record counts as missing.
-    members = [replace(r, status="missing") if r.status == "ok" and r.cell not in values else r for r in members]
+    gone = {r.cell for r in members if r.status == "ok" and r.cell not in values}
+    members = [replace(r, status="missing", reason=NO_RECORD) if r.cell in gone else r for r in members]
     good = [r for r in members if r.status == "ok"]
     bad = [r for r in members if r.status != "ok"]
     earlier = any(r.key(AXES) in replaced for r in bad if not r.superseded)
@@ -255,5 +267,5 @@ def _number(
 def _without(result: Result) -> str:
     seed = result.labels["seed"]
     if result.status == "missing":
-        return f"without seed {seed} (not computed)"
+        return f"without seed {seed} ({result.reason or 'not computed'})"
     return f"without seed {seed} ({result.status}: {result.reason})"

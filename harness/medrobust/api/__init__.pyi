@@ -25,6 +25,8 @@ from ..grid.reader import parse_grid, read_grid
 from ..plugins.in_memory import image_data
 from ..plugins.registry import Registry
 from ..results.inventory import Inventory
+from ..results.losses import Losses, check_files, losses
+from ..results.lost import NO_RECORD
 from ..results.metrics import CONFIDENCE_BINS, METRICS, compare, measure, metric
 from ..results.record import Record
 from ..results.statistics import (
@@ -43,12 +45,14 @@ __all__ = [
     "AXES",
     "CONFIDENCE_BINS",
     "METRICS",
+    "NO_RECORD",
     "Acceleration",
     "Cell",
     "Comparison",
     "Entry",
     "Grid",
     "Inventory",
+    "Losses",
     "Outcome",
     "Plan",
     "Record",
@@ -60,6 +64,7 @@ __all__ = [
     "Verification",
     "Workers",
     "bootstrap",
+    "check_files",
     "compare",
     "did_you_mean",
     "distinguish",
@@ -67,6 +72,7 @@ __all__ = [
     "holm",
     "human_time",
     "image_data",
+    "losses",
     "mean_of",
     "measure",
     "metric",

@@ -12,6 +12,7 @@ The module is imported at every start, also of `medrobust --help`; import what t
 inside the commands that need it.
 """
 
+from .damage import print_damage
 from .next_command import next_command
 from .options import (
     AccelerationOption,
@@ -28,7 +29,7 @@ from .options import (
     WorkersOption,
 )
 from .printing import console, errors, print_evidence, print_outcome
-from .sessions import open_session, print_notes
+from .sessions import open_session, print_notes, this_command
 
 __all__ = [
     "AccelerationOption",
@@ -47,7 +48,9 @@ __all__ = [
     "errors",
     "next_command",
     "open_session",
+    "print_damage",
     "print_evidence",
     "print_notes",
     "print_outcome",
+    "this_command",
 ]

@@ -17,8 +17,6 @@ from .store import StoreArgument, opened_store
 if TYPE_CHECKING:
     import pandas as pd
 
-WHEELS = "https://download.pytorch.org/whl"
-"""Where builds of torch are that PyPI does not have."""
 _PLUGIN = re.compile(r'"plugin": "([^":]+):')
 
 
@@ -86,7 +84,7 @@ def requirements(found: Sequence[Environment], chosen: int, store: str) -> Itera
         yield f"# {device} ({_counted(count, 'cell')})"
     version, _, build = mine.versions.get("torch", "").partition("+")
     if build:
-        yield f"# torch {version} as built for {build}: pip install torch=={version} --index-url {WHEELS}/{build}"
+        yield f"# torch {version} as built for {build} (previous versions on pytorch.org have the command)"
     if mine.local:
         yield f"# Plugins of no distribution (local files, or handed in by a program): {', '.join(sorted(mine.local))}"
     yield from (f"{name}=={pinned}" for name, pinned in mine.pins.items())

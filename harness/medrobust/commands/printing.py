@@ -30,7 +30,7 @@ def print_outcome(outcome: Outcome, store: Path) -> None:
     console.print(_summary(outcome), highlight=False, soft_wrap=True)
     for status, reason, cells in _grouped(outcome.problems):
         named = ", ".join(cells[:CELLS]) + (f" and {len(cells) - CELLS} more" if len(cells) > CELLS else "")
-        _print_problem(f"{status} ({_counted(len(cells), 'cell')}: {named})", reason)
+        _print_problem(f"{status} ({counted(len(cells), 'cell')}: {named})", reason)
     for reason in outcome.impossible:
         _print_problem("impossible here", reason)
     console.print(f"Records: {store}", markup=False, highlight=False, soft_wrap=True)
@@ -45,7 +45,7 @@ def _grouped(problems: Sequence[tuple[str, str, str]]) -> Iterator[tuple[str, st
     for (status, text), found in groups.items():
         cells = list(dict.fromkeys(cell for cell, _ in found))
         steps = list(dict.fromkeys(what for _, what in found if what))
-        others = f" and {_counted(len(steps) - 1, 'other')}" if len(steps) > 1 else ""
+        others = f" and {counted(len(steps) - 1, 'other')}" if len(steps) > 1 else ""
         yield status, f"{steps[0]}{others}{RAISED}{text}" if steps else text, cells
 
 
@@ -55,15 +55,30 @@ def _summary(outcome: Outcome) -> str:
     status_of = {cell: status for cell, status, _ in outcome.problems}
     computed = max(outcome.made - len(status_of), 0)
     parts = [f"{outcome.cached} already in the store", f"{computed} computed in {human_time(outcome.seconds)}"]
+    if outcome.elsewhere:
+        parts.append(f"{outcome.elsewhere} computed by other runs meanwhile")
     parts += [f"{count} {status}" for status, count in Counter(status_of.values()).items()]
-    text = f"{_counted(outcome.made + outcome.cached, 'cell')}: {', '.join(parts)}."
+    text = f"{counted(outcome.made + outcome.cached, 'cell')}: {', '.join(parts)}."
     if outcome.excluded:
-        text += f" {_counted(outcome.excluded, 'combination')} excluded ('medrobust plan' lists the reasons)."
+        text += f" {counted(outcome.excluded, 'combination')} excluded ('medrobust plan' lists the reasons)."
+    if outcome.steps_elsewhere:
+        text += f" {counted(outcome.steps, 'step')} run here, {outcome.steps_elsewhere} by other runs."
     return text
 
 
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+PLURALS = {
+    "line of evidence": "lines of evidence",
+    "set of weights": "sets of weights",
+    "perturbation or probe": "perturbations or probes",
+    "description of images": "descriptions of images",
+    "model without its evidence": "models without their evidence",
+    "cell that no run asked for": "cells that no run asked for",
+}
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 cell`, `2 cells`."""
+    return f"{count} {noun if count == 1 else PLURALS.get(noun, f'{noun}s')}"
 
 
 def _print_problem(what: str, reason: str) -> None:

@@ -6,6 +6,7 @@ import os
 
 import typer
 
+from .damage import print_damage
 from .next_command import next_command
 from .options import (
     DEFAULT_STORE,
@@ -23,7 +24,7 @@ from .options import (
     WorkersOption,
 )
 from .printing import console, print_evidence, print_outcome
-from .sessions import open_session, print_notes
+from .sessions import open_session, print_notes, this_command
 
 
 def run(
@@ -54,11 +55,12 @@ def run(
     )
     plan = session.plan(grid, profile=profile, images=images, precision=precision or "", evidence=evidence)
     print_notes(session)
-    outcome = session.run(plan, Terminal(console))
+    outcome = session.run(plan, Terminal(console), command=this_command())
     if evidence:
         print_evidence(session.evidence(plan))
     print_outcome(outcome, session.store.path)
+    lost = print_damage(session.store)
     if len(plan.cells) > len(outcome.problems):
         next_command("leaderboard", os.path.relpath(session.store.path), plugin=plugin, data_root=data_root)
-    if not outcome.complete:
+    if lost or not outcome.complete:
         raise typer.Exit(1)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,6 +43,15 @@ def open_session(
     for fault in session.registry.faults:
         errors.print(Text.assemble(("plugin not loaded: ", "yellow"), str(fault)), soft_wrap=True)
     return session
+
+
+def this_command() -> str:
+    """The command as it was typed, without `--store`: a store may be moved."""
+    words = ["medrobust", *sys.argv[1:]]
+    kept = [
+        w for before, w in itertools.pairwise(["", *words]) if before != "--store" and w.partition("=")[0] != "--store"
+    ]
+    return shlex.join(kept)
 
 
 def print_notes(session: Session) -> None:

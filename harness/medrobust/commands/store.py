@@ -1,10 +1,11 @@
-"""The commands `store ls` and `store prune`."""
+"""The commands `store ls`, `store check` and `store prune`."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,8 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from ..errors import MedrobustError
+from .damage import advice_lines, damage_lines, loss_lines, print_damage
 from .options import JsonOption
-from .printing import console
+from .printing import console, counted
 
 if TYPE_CHECKING:
     from ..results.prune import Removal
@@ -25,8 +27,10 @@ StoreArgument = Annotated[Path, typer.Argument(metavar="STORE", help="Folder of 
 
 def store_commands() -> typer.Typer:
     """The group `medrobust store`."""
-    group = typer.Typer(help="Show what a store contains, and remove what is no longer needed.", no_args_is_help=True)
+    about = "Show what a store contains, check that it is whole, and remove what is no longer needed."
+    group = typer.Typer(help=about, no_args_is_help=True)
     group.command(name="ls")(list_store)
+    group.command(name="check")(check_store)
     group.command(name="prune")(prune_store)
     return group
 
@@ -62,11 +66,37 @@ def list_store(store: StoreArgument, as_json: JsonOption = False) -> None:
         say(f"Superseded by: {reasons_in_words(superseded_reasons(opened, inventory.rows).values())}.")
     if orphans:
         say(f"Orphaned: {_counts(orphans)}, which no result refers to.")
+    if print_damage(opened):
+        return
     where = os.path.relpath(opened.path)
     if totals["superseded"] or totals["failed"] or orphans:
         say(f"Next: medrobust store prune {where} --dry-run")
     elif totals["current"]:
         say(f"Next: medrobust leaderboard {where}")
+
+
+def check_store(store: StoreArgument, as_json: JsonOption = False) -> None:
+    """Read every file of a store; set damaged ones aside, and say what is lost and how to compute it again."""
+    from ..results.losses import check_files, losses
+
+    opened = opened_store(store)
+    checked = check_files(opened)
+    found = losses(opened)
+    if as_json:
+        facts = {"store": str(opened.path), **asdict(checked), "damaged": list(map(asdict, opened.damaged))}
+        typer.echo(json.dumps({**facts, "lost": asdict(found)}, indent=1))
+    else:
+        say(f"Read {counted(checked.files, 'file')}, {human_bytes(checked.bytes)}: {len(opened.damaged)} damaged.")
+        for line in (*damage_lines(opened.damaged), *loss_lines(found)):
+            say(line)
+        if found.absent:
+            say(f"{counted(found.absent, 'cell')} that a run asked for left no trace: not computed yet, or lost.")
+        for line in advice_lines(found, opened):
+            say(line)
+        if found.whole:
+            say("Nothing is known to be lost.")
+    if opened.damaged or not found.whole:
+        raise typer.Exit(1)
 
 
 def prune_store(
@@ -97,12 +127,12 @@ def prune_store(
 
 def _print(removal: Removal, *, dry_run: bool) -> None:
     if removal.nothing:
-        say(f"Nothing to remove; {_counted(removal.kept, 'cell')} kept.")
+        say(f"Nothing to remove; {counted(removal.kept, 'cell')} kept.")
         return
-    parts = [_counted(count, f"{kind} cell") for kind, count in removal.cells.items() if count]
+    parts = [counted(count, f"{kind} cell") for kind, count in removal.cells.items() if count]
     parts += [text for text in (_counts(removal.orphans),) if text]
     verb = "Would remove" if dry_run else "Removed"
-    say(f"{verb} {', '.join(parts)}: about {human_bytes(removal.bytes)}. {_counted(removal.kept, 'cell')} kept.")
+    say(f"{verb} {', '.join(parts)}: about {human_bytes(removal.bytes)}. {counted(removal.kept, 'cell')} kept.")
 
 
 WORDS = {
@@ -114,20 +144,10 @@ WORDS = {
     "tensors": "tensor file",
     "temporary files": "temporary file",
 }
-PLURALS = {
-    "line of evidence": "lines of evidence",
-    "set of weights": "sets of weights",
-    "perturbation or probe": "perturbations or probes",
-    "description of images": "descriptions of images",
-}
 
 
 def _counts(orphans: Mapping[str, int]) -> str:
-    return ", ".join(_counted(count, WORDS[name]) for name, count in orphans.items() if count)
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what if count == 1 else PLURALS.get(what, f'{what}s')}"
+    return ", ".join(counted(count, WORDS[name]) for name, count in orphans.items() if count)
 
 
 def opened_store(path: Path) -> Store:

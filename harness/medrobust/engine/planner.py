@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from ..contracts import AnyAttack, TrainingDefense, UniversalAttack, cumulative_field
 from ..grid.cells import Cell
@@ -11,28 +11,39 @@ from ..grid.expansion import without_collector
 from ..grid.plan import Done, Plan
 from ..grid.targets import Target
 from ..plugins.specs import Spec
-from .steps import CraftStep, DefenseStep, FitStep, ProbeStep, Step, UniversalStep
+from .steps import CraftStep, DefenseStep, FitStep, PartStep, ProbeStep, Step, UniversalStep
 
 
-def steps_of(plan: Plan, done: Done) -> list[Step]:
-    """The steps that make every cell that is not there, with the models and perturbations they need."""
+def steps_of(plan: Plan, done: Done, *, restore: Collection[str] | None = None) -> list[Step]:
+    """The steps that compute every missing cell, with the models and perturbations they need.
+
+    Args:
+        plan: what is wanted.
+        done: what the store has.
+        restore: cells of `done` (all if not given) for which weights, perturbations and descriptions of images are made
+            again if the store has lost them.
+    """
     with without_collector():
-        return _Planner(done).steps(plan)
+        return _Planner(done, done.cells if restore is None else restore).steps(plan)
 
 
 class _Planner:
     """Builds steps; what several need is made once."""
 
-    def __init__(self, done: Done) -> None:
+    def __init__(self, done: Done, kept: Collection[str]) -> None:
         self.done = done
         self.shared: dict[str, Step] = {}
         """Trainings and perturbations by identity, each after those that it needs."""
+        self.kept = kept
+        self.restored: set[str] = set()
 
     def steps(self, plan: Plan) -> list[Step]:
         groups: dict[str, list[Cell]] = {}
         for cell in plan.cells.values():
             if cell.id not in self.done.cells:
                 groups.setdefault(cell.craft_id, []).append(cell)
+            elif cell.id in self.kept:
+                self.restore(cell)
         crafts = [self.craft(key, cells) for key, cells in groups.items()]
         probes = [
             self.probe(key, cell, probe) for key, (cell, probe) in plan.probes.items() if key not in self.done.artifacts
@@ -60,9 +71,7 @@ class _Planner:
         """Steps that a target's weights wait for; added if the weights are not there."""
         if target.weights_id() in self.done.weights:
             return
-        if target.fit_id not in self.done.weights and target.fit_id not in self.shared:
-            needs = tuple(self.weights(target.pretrained)) if target.pretrained else ()
-            self.shared[target.fit_id] = FitStep(id=target.fit_id, needs=needs, target=target)
+        self.fit(target)
         if isinstance(target.defense.plugin, TrainingDefense):
             needs = (target.fit_id,) if target.fit_id in self.shared else ()
             step = self.shared.get(target.defense_id)
@@ -71,6 +80,26 @@ class _Planner:
             yield target.defense_id
         elif target.fit_id in self.shared:
             yield target.fit_id
+
+    def fit(self, target: Target) -> None:
+        """Add the step that trains a target's model, if its weights are not there."""
+        if target.fit_id not in self.done.weights and target.fit_id not in self.shared:
+            needs = tuple(self.weights(target.pretrained)) if target.pretrained else ()
+            self.shared[target.fit_id] = FitStep(id=target.fit_id, needs=needs, target=target)
+
+    def restore(self, cell: Cell) -> None:
+        """Add the steps for what a finished cell depends on and the store has lost."""
+        for target in _models(cell):
+            if target.id not in self.restored:
+                self.restored.add(target.id)
+                for each in _stages(target):
+                    self.fit(each)
+                    # Steps are added as their names are asked for.
+                    tuple(self.weights(each))
+        if isinstance(cell.root, UniversalAttack):
+            self.perturbation(cell.root, [cell])
+        if cell.part.id not in self.done.parts and cell.part.id not in self.shared:
+            self.shared[cell.part.id] = PartStep(id=cell.part.id, part=cell.part)
 
     def perturbation(self, root: UniversalAttack, cells: list[Cell]) -> set[str]:
         """The step that perturbations wait for; one run gives every value of the attack's cumulative field."""
@@ -93,6 +122,11 @@ class _Planner:
 
 def _models(cell: Cell) -> tuple[Target, ...]:
     return (cell.source or cell.target, cell.target)
+
+
+def _stages(target: Target) -> tuple[Target, ...]:
+    """A target after those whose weights it started from."""
+    return (*_stages(target.pretrained), target) if target.pretrained else (target,)
 
 
 def _iterations(target: Target) -> int:

@@ -13,7 +13,7 @@ from ..grid.plan import Plan
 from ..results.store import Store
 
 
-def write_request(plan: Plan, store: Store) -> None:
+def write_request(plan: Plan, store: Store, command: str = "") -> None:
     """Write one file with a row for every combination of a plan that is not excluded.
 
     The file is named by its content, so that asking for the same again replaces it and only its time is new.
@@ -22,9 +22,8 @@ def write_request(plan: Plan, store: Store) -> None:
     rows = list(_rows(plan))
     request = digest(grid, [[*(row[axis] for axis in AXES), row["cell"], row["tags"]] for row in rows])
     created = datetime.now(UTC)
-    store.write_rows(
-        "requests", request, ({**row, "request": request, "grid": grid, "created": created} for row in rows)
-    )
+    common = {"request": request, "grid": grid, "command": command or None, "created": created}
+    store.write_rows("requests", request, ({**row, **common} for row in rows))
 
 
 def _rows(plan: Plan) -> list[dict[str, Any]]:
@@ -37,6 +36,7 @@ def _rows(plan: Plan) -> list[dict[str, Any]]:
             "cell": None,
             "reason": entry.impossible or None,
             **dict(zip(AXES, entry.labels, strict=True)),
+            "probes": [cell.probe_id(probe) for probe in entry.probes] if cell is not None else None,
             "tags": json.dumps(dict(entry.tags)),
         }
         if cell is not None:

@@ -22,6 +22,7 @@ from ..plugins.in_memory import offer_dataset, offer_model
 from ..plugins.registry import Registry
 from ..results.store import Store
 from .acceleration import Acceleration
+from .computing import compute, done_in
 from .context import (
     RunContext,
     checked_data_root,
@@ -37,7 +38,6 @@ from .preflight import check_checkpoints
 from .requests import write_request
 from .running.executors import GivenExecutor, Processes, ThisProcess, Workers
 from .running.progress import Silent, Watcher
-from .running.schedule import Schedule
 from .steps import Step
 
 
@@ -48,6 +48,8 @@ class Outcome:
     Attributes:
         made: cells computed by this run.
         cached: cells that were in the store already.
+        elsewhere: cells that other runs on the same store computed meanwhile.
+        steps, steps_elsewhere: steps done by this run, and by other runs meanwhile.
         problems: (cell, status, reason) of every cell without a result.
         excluded: combinations excluded by the threat model or the grid.
         impossible: reasons of combinations that lack data or weights.
@@ -56,6 +58,9 @@ class Outcome:
 
     made: int
     cached: int
+    elsewhere: int = 0
+    steps: int = 0
+    steps_elsewhere: int = 0
     problems: tuple[tuple[str, str, str], ...] = ()
     excluded: int = 0
     impossible: tuple[str, ...] = ()
@@ -217,7 +222,7 @@ class Session:
 
     def done(self) -> Done:
         """What the store has already."""
-        return Done(self.store.finished(), self.store.fitted().keys(), self.store.artifacts())
+        return done_in(self.store)
 
     def steps(self, plan: Plan) -> list[Step]:
         """The steps that compute what the store lacks of a plan."""
@@ -236,29 +241,27 @@ class Session:
         count = min(count, len(steps))
         return ThisProcess() if count == 1 else Processes(count, threads)
 
-    def run(self, plan: Plan, watcher: Watcher | None = None) -> Outcome:
-        """Compute every cell of a plan that the store lacks.
+    def run(self, plan: Plan, watcher: Watcher | None = None, *, command: str = "") -> Outcome:
+        """Compute every cell of a plan that the store lacks, and make again what it has lost.
 
-        A cell that fails does not stop the others. If the process is killed, only the steps in progress are lost.
+        A cell that fails does not stop the others. If the process is killed, only the steps in progress are lost. Runs
+        that share a store share the steps.
+
+        Args:
+            plan: what to compute.
+            watcher: receives progress.
+            command: the command line that asked for it, if any; the store keeps it, to name it should files be lost.
         """
         import time
 
         begun = time.perf_counter()
         self.store.create()
         # First of all, so that a store also knows what a run that was stopped did not come to.
-        write_request(plan, self.store)
-        watcher = watcher or Silent()
-        finished = self.store.finished()
-        cached = sum(1 for c in plan.cells if c in finished)
-        steps = self.steps(plan)
-        failed: Mapping[str, str] = {}
-        if steps:
-            watcher.begin(steps)
-            try:
-                failed = Schedule(steps, self._workers(steps), self.store, self.context, watcher).run()
-            finally:
-                watcher.end()
-            self.store.compact()
+        write_request(plan, self.store, command)
+        finished = self.store.finished() & plan.cells.keys()
+        tally = compute(plan, self.store, self.context, self._workers, watcher or Silent())
+        cached = len(finished - tally.cells - tally.cells_elsewhere)
+        elsewhere = len(tally.cells_elsewhere - tally.cells)
         frame = self.store.cells(["reason"])
         mine = frame[frame["cell"].isin(list(plan.cells))]
         bad = mine[mine["status"] != "ok"]
@@ -268,10 +271,13 @@ class Session:
         measured = self.store.artifacts()
         for key, (cell, probe) in plan.probes.items():
             if key not in measured:
-                problems.append((cell.id, "failed", f"{probe.label}: {failed.get(key, 'not measured')}"))
+                problems.append((cell.id, "failed", f"{probe.label}: {tally.failed.get(key, 'not measured')}"))
         return Outcome(
-            made=len(plan.cells) - cached,
+            made=len(plan.cells) - cached - elsewhere,
             cached=cached,
+            elsewhere=elsewhere,
+            steps=tally.steps,
+            steps_elsewhere=tally.steps_elsewhere,
             problems=tuple(problems),
             excluded=sum(1 for _ in plan.excluded),
             impossible=tuple(dict.fromkeys(e.impossible for e in plan.impossible)),

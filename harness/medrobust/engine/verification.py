@@ -18,7 +18,8 @@ from ..results.agreement import compare_samples, differing
 from ..results.inventory import Inventory
 from ..results.metrics import compare, measure
 from ..results.record import Record
-from ..results.store import Samples, Store
+from ..results.samples import Samples
+from ..results.store import Store
 from .context import hardware, versions
 from .records import ContradictionError, NotRunnableError, lend, restored
 from .running.progress import Watcher

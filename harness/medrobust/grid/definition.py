@@ -132,7 +132,7 @@ def _spec(kind: str, table: Mapping[str, Any], registry: Registry) -> Spec:
     try:
         offer = registry.find(kind, name)
     except PluginError:
-        if name.partition(":")[0] != ORIGIN:
+        if name.partition(":")[0] != ORIGIN.distribution:
             raise
         raise PluginError(
             f"{kind} '{name}' was handed in by a program, which has to hand it in again: Session.add_model or "

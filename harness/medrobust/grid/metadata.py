@@ -89,8 +89,9 @@ class MetadataCache:
         note = self.cache / "checked" / digest(fields) if self.cache and dataset.plugin.cached else None
         if note is not None and note.exists():
             return
-        if (members := dataset.plugin.members(self.source)) is not None:
-            check_splits(members, f"data set '{dataset.label}'", shared_groups=info.shared_groups)
+        if (members := dataset.plugin.members(self.source)) is None:
+            return
+        check_splits(members, f"data set '{dataset.label}'", shared_groups=info.shared_groups)
         if note is not None:
             with contextlib.suppress(OSError):
                 note.parent.mkdir(parents=True, exist_ok=True)

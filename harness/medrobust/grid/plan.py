@@ -65,8 +65,10 @@ class Done:
         cells: identities of cells with a verdict.
         weights: identities of trained weights.
         artifacts: identities of perturbations and of what probes measured.
+        parts: identities of parts of data sets that are described.
     """
 
     cells: Collection[str] = ()
     weights: Collection[str] = ()
     artifacts: Collection[str] = ()
+    parts: Collection[str] = ()

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..contracts import decide
-from .store import Samples
+from .samples import Samples
 
 TOLERANCE = 1e-4
 """How far logits and norms may be apart to be called equal within float32 rounding: absolute, and relative to the

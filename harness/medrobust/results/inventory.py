@@ -13,10 +13,11 @@ from ..contracts import AXES
 from .current import result_states
 from .schema import TABLES
 from .store import Store
+from .tensors import FOLDER as TENSORS
 
 State = Literal["current", "superseded", "failed", "missing"]
 STATES: tuple[State, ...] = ("current", "superseded", "failed", "missing")
-COLUMNS = [*AXES, "status", "reason", "slot", "clean", "target", "weights", "perturbation", "part", "created"]
+COLUMNS = [*AXES, "status", "reason", "slot", "clean", "target", "weights", "perturbation", "part", "samples"]
 
 
 @dataclass(frozen=True)
@@ -64,12 +65,12 @@ class Inventory:
 def _state(status: str, *, current: bool) -> State:
     if not current:
         return "superseded"
-    if not status:
+    if status in ("", "missing"):
         return "missing"
     return "failed" if status == "failed" else "current"
 
 
 def sizes(store: Store) -> dict[str, int]:
     """Bytes of each table and of the tensors."""
-    folders = (*TABLES, "tensors")
-    return {name: sum(f.stat().st_size for f in (store.path / name).glob("*") if f.is_file()) for name in folders}
+    folders = (*TABLES, TENSORS)
+    return {name: sum(f.size for f in store.files.listing(name)) for name in folders}

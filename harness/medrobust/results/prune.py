@@ -1,26 +1,29 @@
 """Removing from a store what is not needed: superseded and failed results, and what no result refers to.
 
-Rows are removed before what they refer to, and a file that keeps some of its rows is replaced as a whole by a rename.
-If the process is killed, nothing that is needed is lost; the next call removes the rest.
+Rows are removed before what they refer to, and where some rows of a file stay, they are written before it is removed.
+If the process is killed, nothing that is needed is lost; the next call removes the rest. Damaged files that were set
+aside are never removed.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
-from functools import partial
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from .files import TEMPORARY, write_atomic
 from .inventory import Inventory
+from .leases import FOLDER as LEASES
+from .objects import Found
 from .schema import KEYS, TABLES
 from .store import Store
+from .tables import stem_of
+from .tensors import FOLDER as TENSORS
+from .tensors import content_of
 
 GRACE = 60.0
 """Seconds for which a file is left alone that nothing refers to: a run may be about to write the row that does."""
@@ -59,6 +62,7 @@ class _Needs:
     """Keys by table that a set of cells depends on."""
 
     cells: frozenset[str]
+    samples: frozenset[str]
     fits: frozenset[str]
     artifacts: frozenset[str]
     parts: frozenset[str]
@@ -109,14 +113,14 @@ def prune(
     removal.bytes += plan.rows("cells", ["cell", "status"], failed_or_gone)[1]
     removal.bytes += plan.rows("requests", ["cell"], lambda rows, young: _is_in(rows["cell"], gone_superseded))[1]
     for table in ("samples", "evidence", "fits", "artifacts", "parts"):
-        count, size = plan.unneeded(table, removed_cells=cells)
+        count, size = plan.unneeded(table)
         removal.orphans[table] = count
         removal.bytes += size
     for name, files in (("tensors", plan.tensors()), ("temporary files", plan.leftovers() if orphaned else ())):
-        removed = [file.stat().st_size for file in files]
+        removed = [file.size for file in files]
         removal.orphans[name] = len(removed)
         removal.bytes += sum(removed)
-    plan.unlink()
+    plan.remove()
     return removal
 
 
@@ -138,6 +142,7 @@ def _needs(store: Store, inventory: Inventory, cells: Collection[str]) -> _Needs
     contents = {*fits.loc[fits["fit"].isin(weights), "weights"], *artifacts.loc[wanted, "content"]}
     return _Needs(
         cells=frozenset(cells),
+        samples=frozenset(kept["samples"].dropna()),
         fits=frozenset(weights),
         artifacts=frozenset(artifacts.loc[wanted, "artifact"]),
         parts=frozenset(kept["part"].dropna()),
@@ -159,12 +164,12 @@ class _Plan:
     orphaned: bool
     dry_run: bool
     youngest: float
-    doomed: list[Path] = field(default_factory=list)
+    doomed: list[Found] = field(default_factory=list)
 
-    def unneeded(self, table: str, removed_cells: Collection[str]) -> tuple[int, int]:
+    def unneeded(self, table: str) -> tuple[int, int]:
         """Remove the rows of a table that nothing needs; how many entries and bytes."""
         if table == "samples":
-            return self.rows(table, ["cell"], partial(self._unneeded_samples, removed_cells))
+            return self.rows(table, ["record"], self._unneeded_samples)
         key = "target" if table == "evidence" else KEYS[table]
         needed, before = getattr(self.after, table), getattr(self.before, table)
 
@@ -175,57 +180,59 @@ class _Plan:
 
         return self.rows(table, [key], gone)
 
-    def _unneeded_samples(self, removed_cells: Collection[str], rows: pa.Table, *, young: bool) -> pa.Array:
-        column = rows["cell"].cast(pa.string())
+    def _unneeded_samples(self, rows: pa.Table, *, young: bool) -> pa.Array:
+        column = rows["record"].cast(pa.string())
         if self.orphaned and not young:
-            return pc.invert(_is_in(column, self.after.cells))
-        return _is_in(column, removed_cells)
+            return pc.invert(_is_in(column, self.after.samples))
+        return _is_in(column, self.before.samples - self.after.samples)
 
     def rows(self, table: str, columns: list[str], gone: Callable[..., pa.Array]) -> tuple[int, int]:
         """Remove rows from the files of a table; how many distinct entries, and about how many bytes."""
         entries: set[str] = set()
         size = 0
-        for file in self.store.files(table):
-            young = file.stat().st_mtime > self.youngest
-            looked_at = self.store.read_file(table, file, columns)
+        tables = self.store.tables
+        for file in tables.names(table):
+            young = file.modified > self.youngest
+            looked_at = tables.read_file(table, file, columns)
             mask = gone(looked_at, young=young)
             count = pc.sum(pc.cast(mask, pa.int64())).as_py() or 0
             if not count:
                 continue
             entries |= set(looked_at[columns[0]].filter(mask).cast(pa.string()).unique().to_pylist())
-            size += file.stat().st_size * count // len(looked_at)
+            size += file.size * count // len(looked_at)
             if self.dry_run:
                 continue
             if count == len(looked_at):
-                file.unlink()
-                continue
-            rest = self.store.read_file(table, file, TABLES[table].names).filter(pc.invert(mask))
-            rest = rest.unify_dictionaries() if table == "samples" else rest
-            write_atomic(file, lambda path, rest=rest: pq.write_table(rest, path, compression="zstd"))  # type: ignore[misc]
+                self.store.objects.remove(file.name)
+            else:
+                rest = tables.read_file(table, file).filter(pc.invert(mask))
+                tables.replace(table, stem_of(file), [file], rest)
         return len(entries), size
 
-    def tensors(self) -> Iterator[Path]:
+    def tensors(self) -> Iterator[Found]:
         """Tensor files that nothing needs, which are removed in the end."""
-        for file in sorted((self.store.path / "tensors").glob("*.safetensors")):
-            if file.name.startswith(TEMPORARY) or file.stem in self.after.tensors:
+        for file in self.store.tensors.names():
+            content = content_of(file)
+            if content in self.after.tensors:
                 continue
-            if file.stem in self.tensors_known or (self.orphaned and file.stat().st_mtime <= self.youngest):
+            if content in self.tensors_known or (self.orphaned and file.modified <= self.youngest):
                 self.doomed.append(file)
                 yield file
 
-    def leftovers(self) -> Iterable[Path]:
-        """What killed writes left."""
-        for folder in (self.store.path, *(self.store.path / name for name in (*TABLES, "tensors"))):
-            for file in sorted(folder.glob(f"{TEMPORARY}*")):
-                if file.stat().st_mtime <= self.youngest:
-                    self.doomed.append(file)
-                    yield file
+    def leftovers(self) -> Iterator[Found]:
+        """What killed writes and killed runs left: a lease is renewed more often than once in the time of grace."""
+        objects = self.store.objects
+        unfinished = (objects.unfinished(folder) for folder in ("", *TABLES, TENSORS, LEASES))
+        for file in itertools.chain(*unfinished, objects.listing(LEASES)):
+            if file.modified <= self.youngest:
+                self.doomed.append(file)
+                yield file
 
-    def unlink(self) -> None:
+    def remove(self) -> None:
         """Remove the files that `tensors` and `leftovers` named."""
         if not self.dry_run:
             for file in self.doomed:
-                file.unlink(missing_ok=True)
+                self.store.objects.remove(file.name)
 
 
 def _is_in(column: pa.ChunkedArray, values: Collection[str]) -> pa.Array:

@@ -42,6 +42,8 @@ CELLS = pa.schema(
         pa.field("slot", pa.string()),  # equal for cells that a grid describes alike, whatever code and files say
         pa.field("weights", pa.list_(pa.string())),  # identities of all weights it rests on
         pa.field("perturbation", pa.string()),  # identity, of a universal attack
+        pa.field("made_from", pa.list_(pa.string())),  # identity=content of what it was computed with; see lost.py
+        pa.field("samples", pa.string()),  # the key of its samples; null where it has none
         pa.field("step", pa.string()),
         pa.field("identity", pa.string()),  # JSON of everything the identity rests on
         pa.field("definition", pa.string()),  # JSON, as a grid writes the cell: from it the cell comes back
@@ -53,7 +55,7 @@ CELLS = pa.schema(
 
 SAMPLES = pa.schema(
     [
-        pa.field("cell", pa.dictionary(pa.int32(), pa.string()), nullable=False),
+        pa.field("record", pa.dictionary(pa.int32(), pa.string()), nullable=False),  # `samples` of the cell's row
         pa.field("sample", pa.string(), nullable=False),
         pa.field("group", pa.string()),
         pa.field("label", pa.list_(pa.int32())),  # one index, a 0/1 vector (multi-label), or null
@@ -97,6 +99,7 @@ ARTIFACTS = pa.schema(
         pa.field("artifact", pa.string(), nullable=False),  # identity
         pa.field("kind", pa.string()),
         pa.field("content", pa.string()),  # content hash
+        pa.field("made_from", pa.list_(pa.string())),  # as of cells
         pa.field("description", pa.string()),
         pa.field("created", pa.timestamp("us", tz="UTC")),
     ]
@@ -123,12 +126,14 @@ REQUESTS = pa.schema(
         pa.field("request", pa.string(), nullable=False),  # hash of what was asked for; asked again, its time is new
         pa.field("position", pa.int32()),  # place in the grid
         pa.field("grid", pa.string()),  # name of the grid, with its profile
+        pa.field("command", pa.string()),  # as it was typed, without --store; null where a program asked
         pa.field("cell", pa.string()),  # null where the combination is impossible here
         pa.field("reason", pa.string()),  # why it is impossible
         pa.field("slot", pa.string()),
         pa.field("clean", pa.string()),  # identity of the clean record
         pa.field("weights", pa.list_(pa.string())),  # identities of all weights it rests on or may go on from
         pa.field("perturbation", pa.string()),  # identity, of a universal attack
+        pa.field("probes", pa.list_(pa.string())),  # identities of what is measured of the cell beside its record
         *(pa.field(axis, pa.string()) for axis in AXES),  # labels, as the grid has them
         pa.field("tags", pa.string()),  # JSON
         pa.field("created", pa.timestamp("us", tz="UTC")),
@@ -144,4 +149,4 @@ TABLES = {
     "evidence": EVIDENCE,
     "requests": REQUESTS,
 }
-KEYS = {"cells": "cell", "samples": "cell", "fits": "fit", "parts": "part", "artifacts": "artifact"}
+KEYS = {"cells": "cell", "samples": "record", "fits": "fit", "parts": "part", "artifacts": "artifact"}

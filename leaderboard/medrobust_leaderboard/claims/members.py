@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Final
 
-from medrobust.api import CONFIDENCE_BINS, METRICS, Record, Store, Value
+from medrobust.api import CONFIDENCE_BINS, METRICS, NO_RECORD, Record, Store, Value
 
 from ..labels import CLEAN, Labels, Row, Where, is_clean, is_free, matches, tables
 from ..profiles import Substitution, class_names
@@ -79,13 +79,14 @@ def with_records(items: Sequence[Item], store: Store, problems: Mapping[str, str
 
 
 def problems_of(store: Store) -> dict[str, str]:
-    """Status and reason of every cell of a store that is not ok."""
+    """Why each cell of a store has no record, should it have none."""
     if not store.exists:
         return {}
     frame = store.cells(["reason"])
-    frame = frame[frame["status"] != "ok"]
-    columns = zip(frame["cell"], frame["status"], frame["reason"], strict=True)
-    return {cell: f"{status}: {reason}" if reason else status for cell, status, reason in columns}
+    found = {}
+    for cell, status, reason in zip(frame["cell"], frame["status"], frame["reason"], strict=True):
+        found[cell] = NO_RECORD if status == "ok" else f"{status}: {reason}" if reason else status
+    return found
 
 
 def spread(items: Iterable[Item], metric: str) -> list[Item]:

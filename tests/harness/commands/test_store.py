@@ -1,8 +1,10 @@
-"""The commands `store ls` and `store prune`, and what `why` says of a record."""
+"""The commands `store ls`, `store check` and `store prune`, and what `why` says of a record."""
 
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -85,6 +87,80 @@ def test_why_names_build_hardware_and_precision(ran: Program, tmp_path: Path) ->
     told = ran("why", cell)
     versions, hardware = json.loads(frame.loc[cell, "versions"]), frame.loc[cell, "hardware"]
     assert f"  computed by torch {versions['torch']} on {hardware}, crafted in float32\n" in told.out
+
+
+@pytest.fixture
+def damaged(program: Program, tmp_path: Path) -> Program:
+    """The program, after a run of which the samples of the attack were then damaged."""
+    (tmp_path / "grid.toml").write_text(GRID.replace(', "misbehaving"', ""))
+    assert program("run", "grid.toml").status == 0
+    store = Store(tmp_path / "medrobust-store")
+    frame = store.cells()
+    row = frame[frame["attack"] == "sign"].iloc[0]
+    (file,) = (f for f in store.tables.names("samples") if f.name.startswith(f"samples/{row['step']}-"))
+    data = bytearray((store.path / file.name).read_bytes())
+    data[200:240] = bytes(40)
+    (store.path / file.name).write_bytes(bytes(data))
+    return program
+
+
+def test_check_of_a_whole_store_says_so(ran: Program) -> None:
+    told = ran("store", "check", "medrobust-store", plugins=())
+    assert told.status == 0
+    assert re.match(r"Read \d+ files, [\d.]+ kB: 0 damaged\.\nNothing is known to be lost\.\n$", told.out)
+
+
+def test_check_names_the_damage_its_cost_and_the_command_which_then_works(damaged: Program, tmp_path: Path) -> None:
+    told = damaged("store", "check", "medrobust-store", plugins=())
+    assert told.status == 1
+    assert ": 1 damaged.\n" in told.out
+    assert "its content does not match the hash in its name; set aside as damaged/samples/" in told.out
+    assert re.search(r"lost: 1 cell of sign on textures must be computed again, about \d+ s\n", told.out)
+    (advice,) = [line for line in told.out.splitlines() if line.startswith("Next: medrobust run grid.toml --plugin ")]
+    facts = json.loads(damaged("store", "check", "medrobust-store", "--json", plugins=()).out)
+    assert facts["damaged"] == []
+    assert facts["lost"]["cells"][0]["count"] == 1
+    ls = damaged("store", "ls", "medrobust-store", plugins=())
+    assert "2 cells: 1 current, 0 superseded, 0 failed, 1 missing; " in ls.out
+    assert "lost: 1 cell of sign on textures must be computed again" in ls.err
+    # As printed, with the plugins and options of the run before.
+    again = damaged("run", *shlex.split(advice)[3:], plugins=())
+    assert "2 cells: 1 already in the store, 1 computed in" in again.out
+    assert damaged("store", "check", "medrobust-store", plugins=()).status == 0
+    assert len(list((tmp_path / "medrobust-store" / "damaged" / "samples").iterdir())) == 1
+
+
+def test_a_table_of_a_damaged_store_shows_what_is_missing_and_why(damaged: Program) -> None:
+    told = damaged("leaderboard", "medrobust-store")
+    assert told.status == 0
+    assert "its samples were in a file that is damaged or gone; run its grid again" in told.out
+    assert "damaged: samples/" in told.err
+    assert "lost: 1 cell of sign on textures must be computed again" in told.err
+    tidy = damaged("leaderboard", "medrobust-store", "--format", "json")
+    rows = {row["attack"]: row for row in json.loads(tidy.out)}
+    assert (rows["sign"]["value"], rows["sign"]["state"]) == (None, "missing")
+    assert "damaged or gone" in rows["sign"]["note"]
+    assert rows["none"]["value"] is not None
+    assert damaged("run", "grid.toml").status == 0
+    mended = damaged("leaderboard", "medrobust-store", "--format", "json")
+    assert all(row["value"] is not None for row in json.loads(mended.out))
+    assert mended.err == ""
+
+
+def test_a_run_notices_damage_of_small_files_by_itself(damaged: Program) -> None:
+    told = damaged("run", "grid.toml")
+    assert told.status == 0
+    assert "2 cells: 1 already in the store, 1 computed in" in told.out
+    assert "damaged: samples/" in told.err
+    assert "lost" not in told.err
+
+
+def test_a_damaged_marker_is_written_anew(damaged: Program, tmp_path: Path) -> None:
+    for text in ("\0\0\0", '{"schema": 9}'):
+        (tmp_path / "medrobust-store" / "store.json").write_text(text)
+        told = damaged("store", "check", "medrobust-store", plugins=())
+        assert "damaged: store.json: its content is wrong; written again" in told.out
+        assert "store.json" not in damaged("store", "check", "medrobust-store", plugins=()).out
 
 
 @pytest.mark.parametrize(("count", "text"), [(0, "0 bytes"), (1500, "1.5 kB"), (2 * 10**9, "2.0 GB")])

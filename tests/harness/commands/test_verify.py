@@ -11,7 +11,9 @@ import pyarrow as pa
 import pytest
 
 from medrobust.api import Store
-from medrobust.results.schema import TABLES
+from medrobust.results.schema import KEYS, TABLES
+from medrobust.results.store import cell_of_record
+from medrobust.results.tables import stem_of
 
 Program = Callable[..., Any]
 GRID = """
@@ -25,12 +27,12 @@ budget = "linf:8/255"
 
 def change(store: Store, table: str, cell: str, change: Callable[[dict[str, Any]], None]) -> None:
     """Change the rows of one cell."""
-    for file in store.files(table):
-        rows = store.read_file(table, file).to_pylist()
+    for file in store.tables.names(table):
+        rows = store.tables.read_file(table, file).to_pylist()
         for row in rows:
-            if row["cell"] == cell:
+            if cell_of_record(row[KEYS[table]]) == cell:
                 change(row)
-        store._write(table, file.stem, pa.Table.from_pylist(rows, schema=TABLES[table]))
+        store.tables.replace(table, stem_of(file), [file], pa.Table.from_pylist(rows, schema=TABLES[table]))
 
 
 @pytest.fixture

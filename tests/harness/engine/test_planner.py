@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from medrobust import DataSource
+from medrobust import DataSource, UniversalAttack
 from medrobust.api import Grid, Plan, Registry
 from medrobust.engine.planner import steps_of
 from medrobust.engine.steps import CraftStep, FitStep, Step
@@ -106,7 +107,51 @@ def test_a_wrapping_defense_needs_no_training_of_its_own(plan: MakePlan) -> None
 
 def test_nothing_is_left_to_do_when_every_cell_is_there(plan: MakePlan) -> None:
     found = plan('attack = ["sign", "steps"]\nbudget = "linf:1/255"')
-    assert steps_of(found, Done(cells=set(found.cells))) == []
+    assert steps_of(found, everything(found)) == []
+
+
+def everything(plan: Plan) -> Done:
+    cells = plan.cells.values()
+    perturbations = {c.perturbation_id for c in cells if isinstance(c.root, UniversalAttack)}
+    weights = {w for c in cells for w in c.target.weights}
+    return Done({c.id for c in cells}, weights, perturbations | plan.probes.keys(), {c.part.id for c in cells})
+
+
+def test_what_finished_cells_rest_on_is_made_again_where_it_is_lost(plan: MakePlan) -> None:
+    found = plan(
+        'attack = ["sign", "one-for-all"]\nbudget = "linf:1/255"\nprobe = "difference"\n'
+        'defense = ["none", { name = "drilled", rounds = 2 }]'
+    )
+    done = everything(found)
+    (hardened,) = {
+        c.target.weights_id(): c.target for c in found.cells.values() if c.target.defense.name != "none"
+    }.values()
+    (part,) = {c.part.id for c in found.cells.values()}
+    perturbation = sorted(done.artifacts - found.probes.keys())[0]
+    probe = sorted(found.probes)[0]
+
+    def without(**lost: str) -> list[tuple[str, str]]:
+        left = {name: set(getattr(done, name)) - {value} for name, value in lost.items()}
+        return [(step.kind, step.id) for step in steps_of(found, replace(done, **left))]
+
+    assert without(weights=hardened.fit_id) == [("fit", hardened.fit_id)]
+    assert without(weights=hardened.weights_id()) == [("defense", hardened.defense_id)]
+    assert [kind for kind, _ in without(artifacts=perturbation)] == ["universal"]
+    assert without(artifacts=probe) == [("probe", probe)]
+    assert without(parts=part) == [("part", part)]
+
+
+def test_a_step_is_left_with_what_nobody_has_done(plan: MakePlan) -> None:
+    found = plan('attack = ["one-for-all", { name = "steps", steps = [1, 5] }]\nbudget = "linf:1/255"')
+    done = everything(found)
+    for step in steps_of(found, Done()):
+        assert step.remaining(done) is None
+        assert step.remaining(Done()) is not None
+        for cell in step.cells:
+            rest = step.remaining(replace(done, cells=set(done.cells) - {cell.id}))
+            assert rest is not None
+            assert rest.cells == (cell,)
+            assert (rest.id, rest.needs) == (step.id, step.needs)
 
 
 def test_reasons_for_what_is_not_planned_are_kept(plan: MakePlan) -> None:

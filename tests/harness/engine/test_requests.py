@@ -64,7 +64,7 @@ def test_the_same_request_again_is_one_with_a_new_time(session: MakeSession, tmp
     for each in (plan, other, plan):
         write_request(each, made.store.create())
     rows = made.store.requests()
-    assert len(made.store.files("requests")) == 2
+    assert len(made.store.tables.names("requests")) == 2
     assert rows["grid"].iloc[-1] == f"{tmp_path.name}/grid"
     made.store.compact(above=0)
     write_request(other, made.store)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medrobust.results.agreement import TOLERANCE, compare_samples, differing
-from medrobust.results.store import Samples
+from medrobust.results.samples import Samples
 
 
 def samples(count: int = 4, **more: Any) -> Samples:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,11 @@ import pytest
 import torch
 
 from medrobust.api import Session, Store
-from medrobust.results import prune as prune_module
-from medrobust.results.files import TEMPORARY
 from medrobust.results.inventory import Inventory, sizes
+from medrobust.results.objects import TEMPORARY, LocalObjects
 from medrobust.results.prune import prune
 from medrobust.results.store import StepRecord
+from medrobust.results.tables import stem_of
 
 TESTS = Path(__file__).parents[2]
 FILES = (TESTS / "tiny.py", TESTS / "misbehaving.py")
@@ -73,7 +74,7 @@ def contents(store: Store, state: str = "current") -> dict[str, Any]:
     return {
         "records": {c: r.adversarial.tobytes() for c, r in store.records(cells)},
         "weights": {w: sorted(store.load_tensors(c)) for w in weights if (c := store.weights_of(w))},
-        "artifacts": {a: c for a, c in zip(artifacts["artifact"], artifacts["content"], strict=True) if store.blob(c)},
+        "artifacts": dict(zip(artifacts["artifact"], artifacts["content"], strict=True)),
         "parts": store.rows("parts").to_dict("list"),
     }
 
@@ -148,13 +149,15 @@ def test_orphans_go_once_they_are_old_enough_to_belong_to_no_run(store: Store) -
     frame = store.cells()
     clean = frame[frame["attack"] == "none"]["cell"].iloc[0]
     ((_, samples),) = store.samples([clean])
-    store.write_step(StepRecord("lost", [], {"nobody": samples}))
+    store.write_step(StepRecord("lost", [{"cell": "nobody", "status": "ok"}], {"nobody": samples}))
+    (row,) = (found for found in store.tables.names("cells") if stem_of(found).startswith("lost"))
+    store.objects.remove(row.name)
     content = store.save_tensors({"a": torch.ones(3)})
     (store.path / "cells" / f"{TEMPORARY}half.parquet").write_bytes(b"half")
     assert prune(store).nothing
     removal = prune(store, grace=-1.0)
     assert {k: n for k, n in removal.orphans.items() if n} == {"samples": 1, "tensors": 1, "temporary files": 1}
-    assert not store.blob(content).exists()
+    assert content not in store.tensors.contents()
     assert list(store.samples(["nobody"])) == []
     assert len(list(store.records(list(store.cells().index)))) == 6
 
@@ -175,44 +178,42 @@ def test_what_cells_that_were_not_computed_yet_need_stays(tmp_path: Path) -> Non
 def test_a_kill_at_any_moment_loses_nothing_that_stays(
     used: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def killed_after(steps: int, place: Path) -> bool:
-        """Prune, and stop before the given file operation; whether there were so many."""
-        left = steps
+    def operations(place: Path, most: float = np.inf) -> int:
+        """Prune, and stop before another file operation than the first `most`; how many there were."""
+        done = 0
 
         def step() -> None:
-            nonlocal left
-            if left == 0:
+            nonlocal done
+            if done >= most:
                 raise KeyboardInterrupt
-            left -= 1
+            done += 1
 
-        original, unlink = prune_module.write_atomic, Path.unlink
+        original, unlink = LocalObjects.write, LocalObjects.remove
 
-        def write(path: Path, make: Any) -> None:
+        def write(objects: LocalObjects, name: str, data: bytes) -> None:
             step()
-            original(path, make)
+            original(objects, name, data)
 
-        def remove(path: Path, missing_ok: bool = False) -> None:
-            if not path.name.startswith(TEMPORARY):
-                step()
-            unlink(path, missing_ok=missing_ok)
+        def remove(objects: LocalObjects, name: str) -> None:
+            step()
+            unlink(objects, name)
 
         with monkeypatch.context() as patch:
-            patch.setattr(prune_module, "write_atomic", write)
-            patch.setattr(Path, "unlink", remove)
-            try:
+            patch.setattr(LocalObjects, "write", write)
+            patch.setattr(LocalObjects, "remove", remove)
+            with contextlib.suppress(KeyboardInterrupt):
                 prune(Store(place))
-            except KeyboardInterrupt:
-                return True
-        return False
+        return done
 
     shutil.copytree(used, tmp_path / "whole")
-    prune(Store(tmp_path / "whole"))
+    steps = operations(tmp_path / "whole")
     wanted = contents(Store(tmp_path / "whole"))
-    steps = 0
-    while True:
-        place = tmp_path / f"store{steps}"
+    assert steps > 10
+    # The first and the last operations, and some in between: each costs half a second.
+    for most in sorted({*range(4), *range(4, steps, max(steps // 8, 1)), steps - 1}):
+        place = tmp_path / f"store{most}"
         shutil.copytree(used, place)
-        was_killed = killed_after(steps, place)
+        assert operations(place, most) == most
         left = contents(Store(place))
         assert left["records"] == wanted["records"]
         assert left["weights"] == wanted["weights"]
@@ -220,10 +221,6 @@ def test_a_kill_at_any_moment_loses_nothing_that_stays(
         prune(Store(place), grace=-1.0)
         assert contents(Store(place)) == wanted
         assert len(list((place / "tensors").iterdir())) == 6
-        if not was_killed:
-            break
-        steps += 1
-    assert steps > 10
 
 
 def test_files_that_keep_some_rows_keep_them_as_they_were(store: Store) -> None:
@@ -231,6 +228,5 @@ def test_files_that_keep_some_rows_keep_them_as_they_were(store: Store) -> None:
     before = contents(store)["records"]
     prune(store)
     assert contents(store)["records"] == before
-    assert len(store.files("samples")) == 1
+    assert len(store.tables.names("samples")) == 1
     assert np.all(store.cells()["status"] == "ok")
-    assert list((store.path / "cells").iterdir()) == store.files("cells")

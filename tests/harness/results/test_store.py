@@ -13,9 +13,11 @@ import torch
 
 from medrobust import StoreError
 from medrobust.api import Store
-from medrobust.results.files import TEMPORARY, write_atomic
+from medrobust.errors import LostError
+from medrobust.results.objects import TEMPORARY, LocalObjects
+from medrobust.results.samples import Samples
 from medrobust.results.schema import TABLES, VERSION
-from medrobust.results.store import Samples, StepRecord
+from medrobust.results.store import StepRecord
 
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -116,20 +118,6 @@ def test_leftovers_of_a_killed_write_are_ignored(store: Store) -> None:
     assert list(store.cells().index) == ["a"]
 
 
-def test_a_failing_write_leaves_nothing(tmp_path: Path) -> None:
-    target = tmp_path / "folder" / "file.txt"
-    write_atomic(target, lambda p: p.write_text("old") and None)
-
-    def fail(path: Path) -> None:
-        path.write_text("new, but only h")
-        raise OSError(28, "No space left on device")
-
-    with pytest.raises(StoreError, match=r"file\.txt: cannot be written \(No space left on device\); free space"):
-        write_atomic(target, fail)
-    assert target.read_text() == "old"
-    assert [p.name for p in target.parent.iterdir()] == ["file.txt"]
-
-
 def test_compaction_keeps_everything(store: Store) -> None:
     for number in range(6):
         write(store, f"{number}", f"a{number}", f"b{number}", minutes=number, value=number)
@@ -150,13 +138,28 @@ def test_compaction_keeps_everything(store: Store) -> None:
 def test_compaction_leaves_large_files_alone(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     write(store, "large", *(f"a{i}" for i in range(300)))
     (large,) = (store.path / "samples").iterdir()
-    monkeypatch.setattr("medrobust.results.store.SMALL", large.stat().st_size)
+    monkeypatch.setattr("medrobust.results.compaction.SMALL", large.stat().st_size)
     for number in range(3):
         write(store, f"{number}", f"b{number}")
     store.compact(above=2)
     assert len(list((store.path / "samples").iterdir())) == 2
     assert large.exists()
     assert len(store.cells()) == 303
+
+
+def test_joined_files_are_no_larger_than_what_is_left_alone(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(10):
+        write(store, f"{number}", *(f"a{number}-{i}" for i in range(10)))
+    sizes = [found.size for found in store.tables.names("samples")]
+    monkeypatch.setattr("medrobust.results.compaction.SMALL", 3 * max(sizes))
+    before = {c: s.logits.copy() for c, s in store.samples(list(store.cells().index))}
+    store.compact(above=2)
+    joined = store.tables.names("samples")
+    assert 2 < len(joined) < 6
+    assert all(found.size < 4 * max(sizes) for found in joined)
+    after = {c: s.logits for c, s in store.samples(list(store.cells().index))}
+    assert len(before) == 100
+    assert all(np.array_equal(after[cell], logits) for cell, logits in before.items())
 
 
 def test_a_file_written_again_is_read_again(store: Store) -> None:
@@ -185,22 +188,16 @@ def test_parts_written_twice_are_one(store: Store) -> None:
     assert store.rows("parts")[["part", "class", "images"]].values.tolist() == [["p", "x", 3], ["p", "y", 3]]
 
 
-def test_a_damaged_table_is_named(store: Store) -> None:
-    write(store, "1", "a")
-    (file,) = (store.path / "cells").iterdir()
-    file.write_bytes(file.read_bytes()[:-20])
-    with pytest.raises(StoreError, match=rf"{file.name}: damaged .*; delete it and run again"):
-        store.cells()
-
-
-def test_a_table_without_a_column_is_named(store: Store) -> None:
+def test_a_table_without_a_column_is_set_aside(store: Store) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    (store.path / "cells").mkdir()
+    write(store, "1", "a")
     pq.write_table(pa.table({"cell": ["a"]}), store.path / "cells" / "strange.parquet")
-    with pytest.raises(StoreError, match=r"strange\.parquet: damaged"):
-        store.finished()
+    assert store.finished() == {"a"}
+    ((found),) = store.damaged
+    assert (found.name, found.kept) == ("cells/strange.parquet", "damaged/cells/strange.parquet")
+    assert (store.path / found.kept).exists()
 
 
 def test_tensors_live_under_the_hash_of_their_content(store: Store) -> None:
@@ -223,10 +220,10 @@ def test_damaged_and_missing_tensors_are_named(store: Store) -> None:
     data = bytearray(file.read_bytes())
     data[-1] ^= 1
     file.write_bytes(data)
-    with pytest.raises(StoreError, match=r"damaged .*delete it and run again"):
+    with pytest.raises(LostError, match=r"is damaged \(.*\) and set aside as damaged/tensors/.*; run the grid again"):
         store.load_tensors(content)
-    file.unlink()
-    with pytest.raises(StoreError, match="missing"):
+    assert (store.path / "damaged" / "tensors" / file.name).read_bytes() == data
+    with pytest.raises(LostError, match="is not there; run the grid again"):
         store.load_tensors(content)
 
 
@@ -251,6 +248,69 @@ def test_a_damaged_marker_is_named_with_its_remedy(tmp_path: Path, content: str)
     (tmp_path / "store.json").write_text(content)
     with pytest.raises(StoreError, match=r"store\.json: is damaged; put back"):
         Store(tmp_path)
+
+
+@pytest.mark.parametrize("content", [None, "", "\0", json.dumps({"schema": VERSION + 1})])
+def test_a_marker_that_is_damaged_or_gone_is_written_anew_where_the_tables_say_what_it_said(
+    store: Store, content: str | None
+) -> None:
+    write(store, "1", "a")
+    marker = store.path / "store.json"
+    marker.unlink() if content is None else marker.write_text(content)
+    again = Store(store.path)
+    assert again.exists
+    assert again.finished() == {"a"}
+    assert [each.name for each in again.damaged] == ["store.json"]
+    assert json.loads(marker.read_text()) == {"schema": VERSION}
+    assert not Store(store.path).damaged
+
+
+def test_tables_of_somebody_else_make_no_store(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    (tmp_path / "cells").mkdir()
+    pq.write_table(pa.table({"cell": ["a"]}), tmp_path / "cells" / "biopsies.parquet")
+    with pytest.raises(StoreError, match="holds other files and no store"):
+        Store(tmp_path)
+    assert [p.name for p in tmp_path.rglob("*")] == ["cells", "biopsies.parquet"]
+
+
+def test_what_is_joined_while_it_is_read_is_read_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(4):
+        write(store, f"{number}", f"a{number}")
+    reader, read = Store(store.path), LocalObjects.read
+
+    def compacted_meanwhile(objects: LocalObjects, name: str, *, last: int | None = None) -> bytes:
+        if name.startswith("cells/2-"):
+            monkeypatch.setattr(LocalObjects, "read", read)
+            store.compact(above=0)
+        return read(objects, name, last=last)
+
+    monkeypatch.setattr(LocalObjects, "read", compacted_meanwhile)
+    assert reader.finished() == {"a0", "a1", "a2", "a3"}
+    assert sorted(c for c, _ in reader.samples(["a0", "a1", "a2", "a3"])) == ["a0", "a1", "a2", "a3"]
+    assert not reader.damaged
+
+
+def test_the_samples_of_a_large_file_are_known_by_its_end(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("medrobust.results.tables.WHOLE", 2**12)
+    write(store, "large", *(f"a{i}" for i in range(300)))
+    (found,) = store.tables.names("samples")
+    assert found.size > 2**12
+    file = store.path / found.name
+    data = file.read_bytes()
+    reader = Store(store.path)
+    assert len(reader.finished()) == 300
+    assert found.name not in reader.files._sound, "not hashed yet"
+    # Damage far from the end is found when the samples are read; at the end, at once.
+    file.write_bytes(data[:100] + b"\1" * 100 + data[200:])
+    assert len(Store(store.path).finished()) == 300
+    reader = Store(store.path)
+    assert list(reader.samples(["a0"])) == []
+    assert reader.finished() == set()
+    file.write_bytes(data[:-100])
+    assert Store(store.path).finished() == set()
 
 
 def test_foreign_directories_and_files_are_left_alone(tmp_path: Path) -> None:

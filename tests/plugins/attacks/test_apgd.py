@@ -116,7 +116,7 @@ def test_rivals_are_ranked_by_their_clean_logits() -> None:
     assert [rival_classes(logits, goal, r).tolist() for r in (1, 2, 3)] == [[3, 1], [2, 2], [1, 3]]
     with pytest.raises(PluginError, match="rank = 4 needs 5 classes or more, the model has 4"):
         rival_classes(logits, goal, 4)
-    with pytest.raises(PluginError, match="leave the rank out"):
+    with pytest.raises(PluginError, match="leave rank out"):
         rival_classes(logits, Targeted(torch.tensor([0, 0])), 1)
 
 

@@ -32,10 +32,14 @@ def fit_universal(
     budget: Budget,
     store: Store,
     device: str,
+    made_from: Sequence[str] = (),
 ) -> None:
     """Fit a perturbation and keep it at every cumulative value that a cell wants.
 
     The crafting images come in the order of :func:`crafting_order` and are read from disk as the attack takes them.
+
+    Args:
+        made_from: the column of that name: the weights behind the classifier.
 
     Raises:
         PluginError: if what the attack returns is no perturbation within the budget.
@@ -62,11 +66,12 @@ def fit_universal(
         if field is None or not isinstance(attack, IterativeUniversalAttack):
             found = verified_perturbation(attack.fit(classifier, images, goal, budget, rng), like, budget)
             for each in wanted.values():
-                _keep(each, found, budget, store)
+                _keep(each, found, budget, store, made_from)
             return
         for number, perturbation in enumerate(attack.iterates(classifier, images, goal, budget, rng), 1):
             if number in wanted:
-                _keep(wanted.pop(number), verified_perturbation(perturbation, like, budget), budget, store)
+                found = verified_perturbation(perturbation, like, budget)
+                _keep(wanted.pop(number), found, budget, store, made_from)
     if wanted:
         raise PluginError(f"attack '{attack.title}' ended before iteration {max(w for w in wanted if w)}")
 
@@ -84,7 +89,7 @@ def verified_perturbation(perturbation: object, like: Tensor, budget: Budget) ->
     return verify(perturbation[None], torch.zeros_like(like)[None], free, "perturbation")
 
 
-def _keep(cell: Cell, perturbation: Verified, budget: Budget, store: Store) -> None:
+def _keep(cell: Cell, perturbation: Verified, budget: Budget, store: Store, made_from: Sequence[str]) -> None:
     content = store.save_tensors({"perturbation": perturbation.images[0]})
     size = float(perturbation.norms.bounded[0])
     description = {**cell.axes(), "norm": budget.norm, "eps": budget.eps, "size": size}
@@ -92,6 +97,7 @@ def _keep(cell: Cell, perturbation: Verified, budget: Budget, store: Store) -> N
         "artifact": cell.perturbation_id,
         "kind": "perturbation",
         "content": content,
+        "made_from": list(made_from),
         "description": json.dumps(description),
         "created": datetime.now(UTC),
     }
@@ -108,7 +114,7 @@ def load_perturbation(identity: str, store: Store, device: str) -> Tensor:
     """A perturbation (c, h, w), pixels in [0, 1].
 
     Raises:
-        StoreError: if it is missing or damaged.
+        LostError: if it is not there, or damaged.
     """
     content = store.artifact(identity)
     return store.load_tensors(content)["perturbation"].to(device)

@@ -38,7 +38,8 @@ def part_of(part: Part, target: Target, context: RunContext, progress: Progress 
 
 def module_of(target: Target, store: Store, context: RunContext) -> nn.Module:
     """The module of a target with its weights; shared, so not to be changed."""
-    key = (context.store, target.id, context.device)
+    # By content as well: weights that were lost may be others when they are made again.
+    key = (context.store, target.id, store.weights_of(target.weights_id()), context.device)
     return _modules.get(key, lambda: models.load(target, store, context))
 
 
@@ -67,7 +68,7 @@ def _classifier_of(
             stochastic=source.stochastic,
         )
 
-    key = (context.store, source.id, context.device, context.acceleration, arithmetic)
+    key = (module, source.id, context.acceleration, arithmetic)
     classifier = _classifiers.get(key, make)
     classifier.forward_passes = classifier.backward_passes = 0
     return classifier

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import torch
 from torch import Tensor, nn
 
 from ...contracts import Model, Preprocessing, RandomPreprocessing, Shape
-from ...errors import StoreError
+from ...errors import LostError
 from ...grid.builder import selection_part
 from ...grid.targets import Target
+from ...results.lost import made_from
 from ...results.store import Store
 from ..context import RunContext, hardware, versions
 from ..data import load_part
@@ -104,6 +106,12 @@ def keep(
     store.write_rows("fits", identity, [row])
 
 
+def made_from_weights(targets: Iterable[Target | None], store: Store) -> list[str]:
+    """The column `made_from` of what is about to be computed with the weights of these targets."""
+    identities = dict.fromkeys(target.weights_id() for target in targets if target is not None)
+    return made_from({each: content for each in identities if (content := store.weights_of(each))})
+
+
 def load(target: Target, store: Store, context: RunContext) -> nn.Module:
     """The trained module of a target behind its defense, on the device, frozen, in evaluation mode, in float32."""
     module = load_weights(target, target.weights_id(), store)
@@ -119,7 +127,7 @@ def load_weights(target: Target, weights: str, store: Store) -> nn.Module:
     """The target's module with the weights kept under an identity, on the CPU.
 
     Raises:
-        StoreError: if they are not there.
+        LostError: if they are not there.
     """
     model = target.model.plugin
     assert isinstance(model, Model)
@@ -132,5 +140,5 @@ def load_weights(target: Target, weights: str, store: Store) -> nn.Module:
 def _weights(identity: str, target: Target, store: Store) -> dict[str, Tensor]:
     content = store.weights_of(identity)
     if content is None:
-        raise StoreError(f"the weights of {target.describe()} are missing; run again")
+        raise LostError(f"the weights of {target.describe()} are not there; run the grid again to train them anew")
     return store.load_tensors(content)

@@ -26,12 +26,13 @@ from .process import set_up
 
 @dataclass(frozen=True)
 class Event:
-    """Progress of a running step."""
+    """Progress of a running step; `elsewhere` if another run computes it."""
 
     step: str
     done: int
     total: int
     text: str
+    elsewhere: bool = False
 
 
 Listen = Callable[[Event], None]

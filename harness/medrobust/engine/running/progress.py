@@ -64,6 +64,7 @@ class Terminal:
         self._running: dict[str, Event] = {}
         self._live: Live | None = None
         self._last_line = 0.0
+        self._waits = False
         self._failed = 0
 
     def begin(self, steps: list[Step]) -> None:
@@ -121,18 +122,19 @@ class Terminal:
         return Group(self._bar, *lines)
 
     def _line(self) -> None:
-        """Where nothing can be redrawn, a line every few seconds."""
+        """Where nothing can be redrawn, a line every few seconds, and when there is only waiting left to do."""
         now = time.monotonic()
-        if self._live is not None or now - self._last_line < self.LINES_EVERY:
+        with self._lock:
+            waiting = bool(self._running) and all(event.elsewhere for event in self._running.values())
+        if self._live is not None or (now - self._last_line < self.LINES_EVERY and waiting <= self._waits):
             return
-        self._last_line = now
+        self._last_line, self._waits = now, waiting
         with self._lock:
             task = self._bar.tasks[0]
-            names = "; ".join(self._names.get(i, i) for i in self._running)
+            names = "; ".join(" ".join((self._names.get(i, i), e.text)).strip() for i, e in self._running.items())
             left = self._left()
-        self.console.print(
-            Text(f"cells {task.completed:.0f}/{task.total:.0f}, {left or 'starting'}: {names}"), soft_wrap=True
-        )
+        doing = f"{left or 'starting'}: {'waiting for ' if waiting else ''}{names}"
+        self.console.print(Text(f"cells {task.completed:.0f}/{task.total:.0f}, {doing}"), soft_wrap=True)
 
     def __enter__(self) -> Terminal:
         return self

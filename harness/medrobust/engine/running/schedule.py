@@ -2,23 +2,48 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 
+from ...results.leases import Lease, Leases
 from ...results.store import Store
 from ..context import RunContext
 from ..steps import Step, StepReport
-from .executors import Workers
+from .arrivals import Arrivals
+from .executors import Event, Workers
 from .progress import Watcher
 
 RETRIES = 1
 """How often a step whose worker was lost is tried again."""
+POLL = 1.0
+"""Seconds between two looks at what other runs have done."""
+
+
+@dataclass
+class Tally:
+    """How steps ended.
+
+    Attributes:
+        failed: why a step failed, by its identity.
+        steps, steps_elsewhere: that were run here, and that other runs made meanwhile.
+        cells, cells_elsewhere: identities of the cells of these steps.
+        failed_cells: those of them without a result.
+    """
+
+    failed: dict[str, str] = field(default_factory=dict)
+    steps: int = 0
+    steps_elsewhere: int = 0
+    cells: set[str] = field(default_factory=set)
+    cells_elsewhere: set[str] = field(default_factory=set)
+    failed_cells: set[str] = field(default_factory=set)
 
 
 class Schedule:
-    """Runs steps on workers.
+    """Runs steps on workers, each under a lease. Steps that another run is at are left to it, and waited for.
 
     Args:
         steps: with their needs; a need that is no step here counts as met.
@@ -26,51 +51,120 @@ class Schedule:
         store: where the reasons of failed steps are written.
         context: for the steps.
         watcher: receives progress.
+        leases: of this run.
+        arrivals: made before the steps were planned.
+        tally: receives how each step ended.
     """
 
     def __init__(
-        self, steps: Sequence[Step], workers: Workers, store: Store, context: RunContext, watcher: Watcher
+        self,
+        steps: Sequence[Step],
+        workers: Workers,
+        store: Store,
+        context: RunContext,
+        watcher: Watcher,
+        leases: Leases,
+        arrivals: Arrivals,
+        tally: Tally,
     ) -> None:
         self.steps = {s.id: s for s in steps}
         self.workers = workers
         self.store = store
         self.context = context
         self.watcher = watcher
-        self.failed: dict[str, str] = {}
+        self.leases = leases
+        self.arrivals = arrivals
+        self.tally = tally
+        self._failed: dict[str, str] = {}
+        self._lost: set[str] = set()
         self._losses: dict[str, int] = {}
         self._ready: deque[Step] = deque()
+        self._waiting: dict[str, Step] = {}
+        self._looked = 0.0
         self._order = TopologicalSorter({s.id: [n for n in s.needs if n in self.steps] for s in steps})
 
-    def run(self) -> Mapping[str, str]:
-        """Run all steps; the reasons of those that failed, by step."""
+    def run(self) -> None:
+        """Run all steps."""
         self._order.prepare()
         while self._order.is_active():
             with self.workers.open(self.watcher.event) as executor:
                 self._serve(executor)
-        return self.failed
 
     def _serve(self, executor: Executor) -> None:
         """Run steps on an executor until none is left, or a worker was lost."""
         running: dict[Future[StepReport], Step] = {}
+        self._find_ready()
         while self._order.is_active():
-            self._ready.extend(self.steps[i] for i in self._order.get_ready())
-            while self._ready and len(running) < self.workers.ahead:
-                step = self._ready.popleft()
-                broken = next((n for n in step.needs if n in self.failed), None)
-                if broken is None:
-                    running[self.workers.submit(executor, step, self.context, self.watcher.event)] = step
-                else:
-                    self._fail(step, self.failed[broken])
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                step = running.pop(future)
-                try:
-                    self._close(step, future.result())
-                except self.workers.lost:
-                    for lost in (step, *running.values()):
-                        self._retry(lost)
-                    return
-                except Exception as error:  # noqa: BLE001 - for instance a step that cannot be sent to a worker
-                    self._fail(step, f"{type(error).__name__}: {error}")
+            self._hand_out(executor, running)
+            if not self._collect(running):
+                return
+            self._find_ready()
+            self._look_around(idle=not running and not self._ready)
+
+    def _find_ready(self) -> None:
+        self._ready.extend(self.steps[i] for i in self._order.get_ready())
+
+    def _hand_out(self, executor: Executor, running: dict[Future[StepReport], Step]) -> None:
+        """Submit ready steps, as many as the workers take, that no other run is at or has done."""
+        while self._ready and len(running) < self.workers.ahead:
+            step = self._ready.popleft()
+            broken = next((n for n in step.needs if n in self._failed), None)
+            if broken is not None:
+                self._fail(step, self._failed[broken], lost=broken in self._lost)
+            elif (holder := self.leases.take(step.id)) is not None:
+                self._meet(step, holder)
+            elif (rest := step.remaining(self.arrivals.update())) is None:
+                self._close_elsewhere(step)
+            else:
+                self.tally.cells_elsewhere |= {c.id for c in step.cells} - {c.id for c in rest.cells}
+                running[self.workers.submit(executor, rest, self.context, self.watcher.event)] = rest
+
+    def _collect(self, running: dict[Future[StepReport], Step]) -> bool:
+        """Wait for a step to end, or for a moment if other runs are waited for too; False if a worker was lost."""
+        if not running:
+            if self._waiting:
+                time.sleep(POLL)
+            return True
+        for future in wait(running, POLL if self._waiting else None, FIRST_COMPLETED).done:
+            step = running.pop(future)
+            try:
+                self._close(step, future.result())
+            except self.workers.lost:
+                for lost in (step, *running.values()):
+                    self._retry(lost)
+                return False
+            except Exception as error:  # noqa: BLE001 - for instance a step that cannot be sent to a worker
+                self._fail(step, f"{type(error).__name__}: {error}")
+        return True
+
+    def _look_around(self, *, idle: bool) -> None:
+        """See what has become of the steps that other runs are at; say so, where there is nothing else to do."""
+        if not self._waiting or time.monotonic() - self._looked < POLL:
+            return
+        self._looked = time.monotonic()
+        for step in list(self._waiting.values()):
+            # The lease first: it is given back after the result is there.
+            holder = self.leases.holder(step.id)
+            if step.remaining(self.arrivals.update()) is None:
+                del self._waiting[step.id]
+                self._close_elsewhere(step)
+            elif holder is None:
+                del self._waiting[step.id]
+                self._ready.append(step)
+            else:
+                self._meet(step, holder)
+                if idle and not holder.failed:
+                    by = f"computed by another run ({holder.owner})"
+                    self.watcher.event(Event(step.id, 0, 1, by, elsewhere=True))
+
+    def _meet(self, step: Step, holder: Lease) -> None:
+        """Another run is at a step, or has found that it fails."""
+        if holder.failed:
+            self._waiting.pop(step.id, None)
+            self.tally.steps_elsewhere += 1
+            self._close(step, StepReport(step.id, 0.0, holder.failed, _all_failed(step, holder.failed)))
+        else:
+            self._waiting[step.id] = step
 
     def _retry(self, step: Step) -> None:
         """Its worker was lost while this step was in flight: try again once, then give it up."""
@@ -80,12 +174,37 @@ class Schedule:
         else:
             self._ready.appendleft(step)
 
-    def _fail(self, step: Step, reason: str) -> None:
+    def _fail(self, step: Step, reason: str, *, lost: bool = False) -> None:
         outcomes = step.fail(self.store, self.context, reason)
-        self._close(step, StepReport(step.id, 0.0, reason, outcomes))
+        self._close(step, StepReport(step.id, 0.0, reason, outcomes, lost))
+
+    def _close_elsewhere(self, step: Step) -> None:
+        self.tally.steps_elsewhere += 1
+        self.tally.cells_elsewhere |= {cell.id for cell in step.cells}
+        self._end(step, StepReport(step.id, 0.0))
 
     def _close(self, step: Step, report: StepReport) -> None:
+        self.tally.steps += step.id in self.leases
+        self.tally.cells |= {cell.id for cell in step.cells}
         if report.error:
-            self.failed[step.id] = report.error
+            self._failed[step.id] = report.error
+        if report.lost:
+            # It can be made again, and the step then tried again.
+            self._lost.add(step.id)
+        else:
+            self.tally.failed |= {step.id: report.error} if report.error else {}
+            self.tally.failed_cells |= {cell for cell, status, _ in report.cells if status == "failed"}
+        self._end(step, report)
+
+    def _end(self, step: Step, report: StepReport) -> None:
+        if step.id in self.leases:
+            if report.error and not report.lost:
+                self.leases.mark_failed(step.id, report.error)
+            else:
+                self.leases.give_back(step.id)
         self._order.done(step.id)
-        self.watcher.finished(step, report)
+        self.watcher.finished(self.steps[step.id], report)
+
+
+def _all_failed(step: Step, reason: str) -> tuple[tuple[str, str, str], ...]:
+    return tuple((cell.id, "failed", reason) for cell in step.cells)

@@ -4,6 +4,7 @@ from .base import History, Step, StepReport, run_step
 from .craft import CraftStep
 from .defense import DefenseStep
 from .fit import FitStep
+from .part import PartStep
 from .probe import ProbeStep
 from .universal import UniversalStep
 
@@ -12,6 +13,7 @@ __all__ = [
     "DefenseStep",
     "FitStep",
     "History",
+    "PartStep",
     "ProbeStep",
     "Step",
     "StepReport",

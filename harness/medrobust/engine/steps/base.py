@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from ...errors import LostError
 from ...grid.cells import Cell
+from ...grid.plan import Done
 from ...results.store import StepRecord, Store
 from ..context import RunContext
 from ..explain import explain
@@ -30,12 +32,14 @@ class StepReport:
         seconds: how long it took.
         error: why the whole step failed, or empty.
         cells: (identity, status, reason) of the cells it made.
+        lost: whether it failed for want of a file of the store, which can be made again.
     """
 
     step: str
     seconds: float
     error: str = ""
     cells: tuple[Outcome, ...] = ()
+    lost: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,10 @@ class Step(ABC):
         return None
 
     @abstractmethod
+    def remaining(self, done: Done) -> Step | None:
+        """What is left of it where this is done; None if nothing is."""
+
+    @abstractmethod
     def describe(self) -> str:
         """For progress and messages."""
 
@@ -114,4 +122,5 @@ def run_step(step: Step, context: RunContext, progress: Progress | None = None) 
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin raises must not stop the others
         reason = explain(error, step.describe())
         outcomes = step.fail(store, context, reason)
-        return StepReport(step.id, time.perf_counter() - begun, reason, outcomes)
+        lost = isinstance(error, LostError)
+        return StepReport(step.id, time.perf_counter() - begun, reason, outcomes, lost)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,8 +16,10 @@ from torch import Tensor, nn
 from ...contracts import AnyAttack, UniversalAttack
 from ...grid.cells import Cell
 from ...grid.identity import VERDICT_DRAWS
+from ...grid.plan import Done
 from ...grid.targets import Target
-from ...results.store import Samples, StepRecord, Store
+from ...results.samples import Samples
+from ...results.store import StepRecord, Store
 from ...results.verdict import Status, Verified, logits_fault
 from ..context import RunContext, peak_memory
 from ..crafting.stream import AdversarialStream, Batch, Variant, crafting_of
@@ -28,7 +30,7 @@ from ..models.random_models import verdict_logits
 from ..models.training import Progress
 from ..sizes import Sizes
 from .base import History, Outcome, Step
-from .rows import cell_row
+from .rows import cell_row, made_from_of
 from .work import Work, attack_work, verdict_work
 
 
@@ -77,16 +79,22 @@ class CraftStep(Step):
         found = [history.cells.get((a["dataset"], a["model"], a["attack"])) for a in axes]
         return None if None in found else sum(s for s in found if s is not None)
 
+    def remaining(self, done: Done) -> CraftStep | None:
+        makes = tuple(cell for cell in self.makes if cell.id not in done.cells)
+        return replace(self, makes=makes) if makes else None
+
     def describe(self) -> str:
         return self.makes[0].describe()
 
     def run(self, store: Store, context: RunContext, progress: Progress | None) -> tuple[Outcome, ...]:
         begun = time.perf_counter()
+        # Before the weights are loaded: what is replaced meanwhile then counts as made from the old.
+        made_from = {cell.id: made_from_of(cell, store) for cell in self.makes}
         crafting, variants = crafting_of(self.makes, self.root)
         stream = AdversarialStream(crafting, store, context, progress)
         recording = Recording(self, stream, variants, store, context)
         recording.collect()
-        rows, samples = recording.rows(time.perf_counter() - begun)
+        rows, samples = recording.rows(time.perf_counter() - begun, made_from)
         store.write_step(StepRecord(self.id, rows, samples))
         write_part(self.makes[0].part, store, context)
         return tuple((row["cell"], row["status"], row["reason"]) for row in rows)
@@ -194,7 +202,9 @@ class Recording:
             found = diagnose(record.module, images, target.info.task, declared_random=target.stochastic)
             record.diagnosis = json.dumps(found)
 
-    def rows(self, seconds: float) -> tuple[list[dict[str, Any]], dict[str, Samples]]:
+    def rows(
+        self, seconds: float, made_from: Mapping[str, list[str]]
+    ) -> tuple[list[dict[str, Any]], dict[str, Samples]]:
         """The rows of the cells, and the samples of those that are ok."""
         step, stream = self.step, self.stream
         passes = round(stream.backward_passes / max(len(stream.part), 1))
@@ -208,6 +218,7 @@ class Recording:
                 eps=stream.budget.eps if step.root else None,
                 control=step.root is not None and step.root.threat.knowledge == "none",
                 iterations=record.cell.cumulative_value or passes,
+                made_from=made_from[record.cell.id],
                 diagnosis=record.diagnosis,
                 images=len(stream.part),
                 batch_size=stream.batch_size,

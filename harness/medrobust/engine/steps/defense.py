@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from ...contracts import Model, TrainingDefense
+from ...grid.plan import Done
 from ...grid.targets import Target
 from ...results.store import Store
 from ..context import RunContext
@@ -45,6 +46,9 @@ class DefenseStep(Step):
         passes = defense.cost(size.images, len(self.target.info.classes))
         oversampled = size.epoch(model.recipe) / max(size.images, 1)
         return [Work(self.target, replace(passes, training=passes.training * oversampled))]
+
+    def remaining(self, done: Done) -> DefenseStep | None:
+        return None if self.target.weights_id() in done.weights else self
 
     def describe(self) -> str:
         return f"train {self.target.describe()}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from ...grid.plan import Done
 from ...grid.targets import Target
 from ...results.store import Store
 from ..context import RunContext
@@ -35,6 +36,9 @@ class FitStep(Step):
 
     def seconds(self, history: History) -> float | None:
         return history.fits.get((self.target.train.dataset.name, self.target.model.name))
+
+    def remaining(self, done: Done) -> FitStep | None:
+        return None if self.target.fit_id in done.weights else self
 
     def describe(self) -> str:
         return f"fit {self.target.model.label} on {self.target.train.dataset.label}, seed {self.target.seed}"

@@ -15,6 +15,7 @@ from torch import Tensor
 from ...contracts import Probe
 from ...errors import PluginError
 from ...grid.cells import Cell
+from ...grid.plan import Done
 from ...plugins.specs import Spec
 from ...results.store import Store
 from ..context import RunContext
@@ -22,6 +23,7 @@ from ..crafting.stream import AdversarialStream, Batch, crafting_of
 from ..data import LoadedPart
 from ..models.loading import classifiers_of, module_of
 from ..models.training import Progress
+from ..models.weights import made_from_weights
 from .base import Outcome, Step
 
 
@@ -44,11 +46,15 @@ class ProbeStep(Step):
     def weight(self) -> float:
         return 2.0
 
+    def remaining(self, done: Done) -> ProbeStep | None:
+        return None if self.id in done.artifacts else self
+
     def describe(self) -> str:
         return f"{self.probe.label} of {self.cell.describe()}"
 
     def run(self, store: Store, context: RunContext, progress: Progress | None) -> tuple[Outcome, ...]:
         cell, probe = self.cell, self.probe.plugin
+        made_from = made_from_weights([cell.target, cell.source], store)
         assert isinstance(probe, Probe)
         crafting, _ = crafting_of([cell], cell.root)
         stream = AdversarialStream(crafting, store, context, progress)
@@ -67,10 +73,12 @@ class ProbeStep(Step):
         clean, adversarial = clean[order], adversarial[order]
         module = module_of(cell.target, store, context)
         target = classifiers_of(module, cell.target, "float32", stream.part, context)[0]
-        self._keep(probe.measure(target, clean, adversarial), positions, stream.part, store)
+        self._keep(probe.measure(target, clean, adversarial), positions, stream.part, store, made_from)
         return ()
 
-    def _keep(self, found: object, positions: NDArray[np.intp], part: LoadedPart, store: Store) -> None:
+    def _keep(
+        self, found: object, positions: NDArray[np.intp], part: LoadedPart, store: Store, made_from: list[str]
+    ) -> None:
         if not isinstance(found, dict) or not all(len(values) == len(positions) for values in found.values()):
             raise PluginError(
                 f"probe '{self.probe.plugin.title}' must return arrays by name, each with one entry for each of the "
@@ -84,6 +92,7 @@ class ProbeStep(Step):
             "artifact": self.id,
             "kind": "probe",
             "content": content,
+            "made_from": made_from,
             "description": json.dumps(description),
             "created": datetime.now(UTC),
         }

@@ -6,9 +6,13 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+from ...contracts import UniversalAttack
 from ...grid.cells import Cell
 from ...grid.columns import columns
+from ...results.lost import made_from
+from ...results.store import Store
 from ..context import RunContext, hardware, versions
+from ..models.weights import made_from_weights
 
 
 def cell_row(cell: Cell, step: str, context: RunContext, status: str, reason: str, **more: Any) -> dict[str, Any]:
@@ -23,3 +27,11 @@ def cell_row(cell: Cell, step: str, context: RunContext, status: str, reason: st
         "created": datetime.now(UTC),
         **more,
     }
+
+
+def made_from_of(cell: Cell, store: Store) -> list[str]:
+    """The column `made_from` of a cell: the weights and the perturbation that it is about to be computed with."""
+    found = made_from_weights([cell.target, cell.source], store)
+    if isinstance(cell.root, UniversalAttack):
+        found += made_from({cell.perturbation_id: store.artifact(cell.perturbation_id)})
+    return found

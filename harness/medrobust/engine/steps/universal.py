@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from ...contracts import AnyAttack
 from ...grid.cells import Cell
+from ...grid.plan import Done
 from ...grid.targets import Target
 from ...results.store import Store
 from ..context import RunContext
 from ..crafting.universal import fit_universal
 from ..models.loading import budget_of, classifiers_of, module_of, part_of
 from ..models.training import Progress
+from ..models.weights import made_from_weights
 from ..sizes import Sizes
 from .base import Outcome, Step
 from .work import Work, attack_work
@@ -50,15 +52,21 @@ class UniversalStep(Step):
         size = sizes.of(part) if part is not None else None
         return None if size is None else [attack_work(self.source, self.root, size.images)]
 
+    def remaining(self, done: Done) -> UniversalStep | None:
+        wanted = tuple(cell for cell in self.wanted if cell.perturbation_id not in done.artifacts)
+        return replace(self, wanted=wanted) if wanted else None
+
     def describe(self) -> str:
         return f"perturbation of {self.wanted[0].describe()}"
 
     def run(self, store: Store, context: RunContext, progress: Progress | None) -> tuple[Outcome, ...]:
         cell = self.wanted[0]
         assert cell.craft_on is not None
+        # Before the weights are loaded: what is replaced meanwhile then counts as made from the old.
+        made_from = made_from_weights([self.source], store)
         part = part_of(cell.craft_on, self.source, context, progress)
         module = module_of(self.source, store, context)
         classifier = classifiers_of(module, self.source, cell.precision, part, context)[-1]
         budget = budget_of(cell, context, progress)
-        fit_universal(self.root, self.wanted, classifier, part, budget, store, context.device)
+        fit_universal(self.root, self.wanted, classifier, part, budget, store, context.device, made_from)
         return ()

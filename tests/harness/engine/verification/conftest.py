@@ -13,6 +13,8 @@ import pytest
 
 from medrobust.api import Session, Store, Verification, parse_grid, verify_cells
 from medrobust.results.schema import TABLES
+from medrobust.results.store import cell_of_record
+from medrobust.results.tables import stem_of
 
 TESTS = Path(__file__).parents[3]
 FILES = (TESTS / "tiny.py", TESTS / "misbehaving.py")
@@ -151,20 +153,21 @@ def forge(tmp_path: Path) -> Forge:
     """A copy of a store in which the rows of a table with one key are changed; forged again, it is changed further."""
 
     def forged(store: Store, table: str, key: str, change: Callable[[Row], None]) -> Store:
-        column = {"cells": "cell", "samples": "cell", "fits": "fit", "artifacts": "artifact"}[table]
+        column = {"cells": "cell", "samples": "record", "fits": "fit", "artifacts": "artifact"}[table]
         path = tmp_path / "forged"
         if not path.exists():
             shutil.copytree(store.path, path)
         copy = Store(path)
         changed = 0
-        for file in copy.files(table):
-            rows = copy.read_file(table, file).to_pylist()
-            mine = [row for row in rows if row[column] == key]
+        for file in copy.tables.names(table):
+            rows = copy.tables.read_file(table, file).to_pylist()
+            mine = [row for row in rows if cell_of_record(row[column]) == key]
             for row in mine:
                 change(row)
             if mine:
                 changed += len(mine)
-                copy._write(table, file.stem, pa.Table.from_pylist(rows, schema=TABLES[table]))
+                forged_rows = pa.Table.from_pylist(rows, schema=TABLES[table])
+                copy.tables.replace(table, stem_of(file), [file], forged_rows)
         assert changed
         return Store(path)
 

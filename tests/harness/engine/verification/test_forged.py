@@ -95,7 +95,8 @@ def test_a_status_turned_to_ok_is_found(status: str, ran: Store, verify: Verify,
     assert found.outcome == "different"
     assert found.detail.startswith(f"ok in the store, {status} (")
     # With samples of another cell it is no better.
-    forge(store, "samples", other, lambda row: row.update(cell=cell))
+    forge(store, "samples", other, setting(record=cell))
+    forge(store, "cells", cell, setting(samples=cell))
     assert verify(Store(store.path), [cell])[cell].detail == found.detail
 
 
@@ -104,7 +105,9 @@ def test_a_record_under_another_identity_is_found_by_its_logits(
 ) -> None:
     """All that names a cell is that of another one; only its logits are its own."""
     weak, strong = pick(ran, attack="steps(steps=1)", model="tiny-net"), pick(ran, **SIGN)
-    found = verify(forge(ran, "samples", weak, lambda row: row.update(cell=strong)), [strong])[strong]
+    own = str(ran.cells(["samples"]).loc[strong, "samples"])
+    store = forge(ran, "samples", strong, setting(record="nothing"))
+    found = verify(forge(store, "samples", weak, setting(record=own)), [strong])[strong]
     assert found.outcome == "different"
 
 
@@ -145,8 +148,9 @@ def test_a_further_draw_of_a_random_model_is_looked_at(ran: Store, verify: Verif
 
 def test_lost_samples_are_found(ran: Store, verify: Verify, forge: Forge, pick: Pick) -> None:
     cell = pick(ran, **SIGN)
-    found = verify(forge(ran, "samples", cell, setting(cell="nothing")), [cell])[cell]
-    assert (found.outcome, found.detail) == ("different", "the store does not hold its samples")
+    found = verify(forge(ran, "samples", cell, setting(record="nothing")), [cell])[cell]
+    assert found.outcome == "different"
+    assert found.detail.startswith("missing (its samples were in a file that is damaged or gone; ")
 
 
 def test_swapped_weights_are_found(ran: Store, verify: Verify, forge: Forge, pick: Pick) -> None:
@@ -154,7 +158,13 @@ def test_swapped_weights_are_found(ran: Store, verify: Verify, forge: Forge, pic
     fits = ran.rows("fits").set_index("fit")["weights"]
     own = str(ran.cells(["weights"]).loc[cell, "weights"][0])
     like = [c for f, c in fits.items() if f != own and _shapes(ran, c) == _shapes(ran, fits[own])]
-    found = verify(forge(ran, "fits", own, setting(weights=like[0])), [cell])[cell]
+    store = forge(ran, "fits", own, setting(weights=like[0]))
+    found = verify(store, [cell])[cell]
+    assert found.outcome == "different"
+    assert found.detail.startswith("missing (weights or a perturbation ")
+    # The record says by itself that other weights were behind it, so that has to be forged as well.
+    again = forge(store, "cells", cell, setting(made_from=[f"{own}={like[0]}"]))
+    found = verify(again, [cell])[cell]
     assert found.outcome == "different"
     assert found.detail.startswith("logits differ by up to ")
 
@@ -166,7 +176,7 @@ def test_weights_of_no_training_are_found_by_training_anew(
     cell = pick(ran, attack="none", model="tiny-net", defense="none", dataset="textures", evaluate_on="test")
     own = str(ran.cells(["weights"]).loc[cell, "weights"][0])
     store = forge(ran, "cells", cell, setting(status="failed"))
-    store = forge(store, "samples", cell, setting(cell="nothing"))
+    store = forge(store, "samples", cell, setting(record="nothing"))
     contrary = store.save_tensors({k: -v if "head" in k else v for k, v in _weights(store, own).items()})
     store = forge(store, "fits", own, setting(weights=contrary))
     rerun(store)
@@ -192,11 +202,12 @@ def test_weights_that_do_not_match_their_hash_are_not_run(
     store, cell = Store(tmp_path / "forged"), pick(ran, **SIGN)
     content = store.fitted()[ran.cells(["weights"]).loc[cell, "weights"][0]]
     other = next(c for c in store.fitted().values() if c != content)
-    shutil.copy(store.blob(other), store.blob(content))
+    files = {each: store.path / "tensors" / f"{each}.safetensors" for each in (content, other)}
+    shutil.copy(files[other], files[content])
     found = verify(store, [cell])[cell]
     assert found.outcome == "not run"
     assert "damaged" in found.detail
-    store.blob(content).unlink()
+    assert not files[content].exists()
     (gone,) = verify(Store(store.path), [cell]).values()
     assert gone.outcome == "not run"
 
@@ -210,4 +221,5 @@ def test_a_swapped_perturbation_is_found(ran: Store, verify: Verify, forge: Forg
     assert found.outcome == "different"
     store = forge(ran, "artifacts", own, setting(artifact="nothing"))
     (gone,) = verify(store, [cell]).values()
-    assert (gone.outcome, gone.detail.endswith(f"artifact {own} is missing; run again")) == ("not run", True)
+    assert gone.outcome == "not run"
+    assert gone.detail.endswith(f"artifact {own} is not there; run the grid again to compute it anew")

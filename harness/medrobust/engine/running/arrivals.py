@@ -1,0 +1,45 @@
+"""What has come into a store since a plan was made, from this run or from others."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ...errors import LostError
+from ...grid.plan import Done
+from ...results.store import Store
+
+_TABLES = {"cells": "cell", "fits": "fit", "artifacts": "artifact", "parts": "part"}
+
+
+class Arrivals:
+    """Made before a plan looks into the store, it knows of everything that the plan has not seen.
+
+    Files never change under their names, so that only those of new names are read.
+
+    Attributes:
+        done: what has arrived.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._known = {table: {found.name for found in store.tables.names(table)} for table in _TABLES}
+        self._found: dict[str, set[str]] = {table: set() for table in _TABLES}
+        self.done = Done(*(self._found[table] for table in _TABLES))
+
+    def update(self) -> Done:
+        """Look for what is new."""
+        for table, key in _TABLES.items():
+            for found in self.store.tables.names(table):
+                if found.name in self._known[table]:
+                    continue
+                self._known[table].add(found.name)
+                columns = [key, "status"] if table == "cells" else [key]
+                try:
+                    rows = self.store.tables.read_file(table, found, columns)
+                except LostError:
+                    continue  # joined with others meanwhile: the joined file is new as well
+                if table == "cells":
+                    rows = rows.filter(pc.is_in(rows["status"], pa.array(["ok", "invalid"])))
+                self._found[table].update(rows[key].to_pylist())
+        return self.done
