@@ -30,6 +30,17 @@ class Choices:
         self._definitions = definitions
         self._registry = registry
 
+    def single(self, raw: Any, where: str) -> Any:
+        """The one value of a key that is no axis, or what the name it gives stands for.
+
+        Raises:
+            GridError: for a name that is not defined or stands for several values.
+        """
+        values = [value for value, _ in self._definitions.resolve(raw, where)]
+        if len(values) != 1:
+            raise GridError(f"{where}: '{raw}' stands for {len(values)} values; one is expected")
+        return values[0]
+
     def axis(self, axis: str, raw: Any, where: str) -> Iterator[Choice]:
         """The choices of one axis, definitions spliced in.
 

@@ -124,7 +124,7 @@ class _BlockReader:
             tuple(c.value for c in self.choices.axis("probe", table.get("probe", []), f"{where}.probe")),
             {k: str(v) for k, v in tags.items()},
             tuple(_exclusions(table.get("exclude", []), f"{where}.exclude")),
-            _stop(table, axes["precision"], where),
+            _stop(self.choices.single(table.get("stop", "full"), f"{where}.stop"), axes["precision"], where),
             numbers["threads"] or 1,
             numbers["split_seed"] or 0,
         )
@@ -146,15 +146,15 @@ def _whole_number(table: Mapping[str, Any], key: str, where: str) -> int | None:
         raise GridError(f"{where}.{key}: {error}") from None
 
 
-def _stop(table: Mapping[str, Any], precisions: tuple[Choice, ...], where: str) -> Stop:
-    stop: Stop = table.get("stop", "full")
+def _stop(stop: Any, precisions: tuple[Choice, ...], where: str) -> Stop:
     if stop not in get_args(Stop):
         raise GridError(f"{where}.stop: expected 'full' or 'success', got {stop!r}")
     if stop == "full" and any(c.value == "mixed" for c in precisions):
         raise GridError(
             f"{where}.precision: 'mixed' attacks again what bfloat16 leaves unbroken, so it needs stop = 'success'"
         )
-    return stop
+    chosen: Stop = stop
+    return chosen
 
 
 def _exclusions(raw: Any, where: str) -> Iterator[Mapping[str, tuple[str, ...]]]:

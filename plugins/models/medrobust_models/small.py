@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -57,21 +57,24 @@ class _Residual(nn.Module):
 
 @dataclass(frozen=True)
 class SmallResNet(Model):
-    """A stem of stride 2 and three basic residual blocks (He et al., 2016), global average pooling, one linear layer.
+    """A stem and three basic residual blocks (He et al., 2016), global average pooling, one linear layer.
 
     Attributes:
         width: channels of the stem and the first block; the second and third have two and four times as many.
+        stem: stride of the stem: 2 with filters of 4x4, or 1 with 3x3, which keeps texture of few pixels and costs
+            four times as much.
     """
 
     name: ClassVar[str] = "small-resnet"
     revision: ClassVar[int] = 1
     references: ClassVar[tuple[Reference, ...]] = (RESNET,)
     width: Count = 16
+    stem: Literal[1, 2] = 2
 
     def build(self, shape: Shape) -> nn.Module:
         w = self.width
         stem = [
-            nn.Conv2d(shape.channels, w, 4, stride=2, padding=1, bias=False),
+            nn.Conv2d(shape.channels, w, 2 + self.stem, stride=self.stem, padding=1, bias=False),
             nn.BatchNorm2d(w),
             nn.ReLU(inplace=True),
         ]

@@ -22,6 +22,7 @@ _HEADS = ("fc", "classifier", "heads", "head")
 """Attributes under which torchvision's architectures keep their last layers."""
 _CENTRED = ("inception_v3", "googlenet")
 """Architectures whose ImageNet weights, ported from TensorFlow, expect inputs in [-1, 1]."""
+IMAGENET_CLASSES = 1000
 _OLD_DENSE = re.compile(r"(denselayer\d+\.(?:norm|conv))\.(?=[12]\.)")
 """Names of layers in torchvision's published weights of DenseNets, of a time when names could hold dots."""
 
@@ -38,7 +39,8 @@ class TorchvisionModel(Model):
     Attributes:
         architecture: torchvision's name.
         head: `pooled` (global average pooling and one linear layer, also for VGG; hirano2021), or
-            `original` (the architecture's own classifier with its last layer replaced).
+            `original` (the architecture's own classifier with its last layer replaced), or `published` (the
+            architecture as it is, with the ImageNet weights of its last layer too; for the 1,000 classes of ImageNet).
         hidden: width of a linear layer without activation before the last (ma2020 uses 128); 0 for none.
         dropout: dropout before the last layer (ma2020 uses 0.2).
         normalise: `imagenet` mean and deviation, or `centre` for [-1, 1], which ImageNet weights of Inception and
@@ -50,7 +52,7 @@ class TorchvisionModel(Model):
     references: ClassVar[tuple[Reference, ...]] = (TORCHVISION,)
     licence: ClassVar[str] = WEIGHTS
     architecture: str = "resnet18"
-    head: Literal["pooled", "original"] = "pooled"
+    head: Literal["pooled", "original", "published"] = "pooled"
     hidden: Whole = 0
     dropout: Dropout = 0.0
     normalise: Literal["imagenet", "centre"] = "imagenet"
@@ -61,7 +63,10 @@ class TorchvisionModel(Model):
 
     def build(self, shape: Shape) -> nn.Module:
         network = self._network()
-        _replace_head(network, self.architecture, self._last(shape.outputs), pooled=self.head == "pooled")
+        if self.head == "published":
+            _expect_imagenet(self.architecture, shape.outputs)
+        else:
+            _replace_head(network, self.architecture, self._last(shape.outputs), pooled=self.head == "pooled")
         centred = self.normalise == "centre" or (self.init == "imagenet" and self.architecture in _CENTRED)
         mean, std = CENTRED if centred else (IMAGENET_MEAN, IMAGENET_STD)
         return checked(nn.Sequential(Normalise(mean, std), network), self.architecture, shape)
@@ -89,7 +94,7 @@ class TorchvisionModel(Model):
         file = self.imagenet_file(source)
         found = read_weights(file) if file else _downloaded(self.architecture, self._published(), source)
         state = {_OLD_DENSE.sub(r"\1", k): v for k, v in found.items()}
-        take_over(module[1], state, self.architecture, _HEADS)  # type: ignore[index]
+        take_over(module[1], state, self.architecture, () if self.head == "published" else _HEADS)  # type: ignore[index]
 
     def _published(self) -> Any:
         """torchvision's record of the weights: the first it published of an architecture."""
@@ -114,6 +119,14 @@ class _Last:
             layers.append(nn.Dropout(self.dropout))
         layers.append(nn.Linear(inputs, self.outputs))
         return layers[0] if len(layers) == 1 else nn.Sequential(*layers)
+
+
+def _expect_imagenet(architecture: str, outputs: int) -> None:
+    if outputs != IMAGENET_CLASSES:
+        raise ModelError(
+            f"{architecture}: head = 'published' is for the {IMAGENET_CLASSES:,} classes of ImageNet, and this data set "
+            f"has {outputs}; use head = 'pooled' or 'original'"
+        )
 
 
 def _replace_head(network: nn.Module, architecture: str, last: _Last, *, pooled: bool) -> None:

@@ -93,13 +93,18 @@ class Phantom(Dataset):
         step = max(1, PIXELS_AT_ONCE // self.size**2)
         for start in range(0, total, step):
             stop = min(start + step, total)
-            batch = roster.batch(start, stop)
-            labels.append(self.labels(batch))
-            drawn = self.draw(batch, labels[-1]).reshape(stop - start, self.size, self.size, self.channels)
+            own, drawn = self.paint(roster, start, stop)
+            labels.append(own)
             images[start:stop] = np.clip(drawn * 255 + 0.5, 0, 255).astype(np.uint8)
             source.progress(stop, total)
         ids, groups = map(np.array, self._names(split, roster))
         return ImageData(images, np.concatenate(labels), ids, groups)
+
+    def paint(self, roster: Roster, start: int, stop: int) -> tuple[NDArray[np.int64], Array]:
+        """Labels, and images (n, h, w, c) as floats, of a part of a roster."""
+        batch = roster.batch(np.arange(start, stop))
+        labels = self.labels(batch)
+        return labels, self.draw(batch, labels).reshape(stop - start, self.size, self.size, self.channels)
 
     def canvas(
         self, batch: Batch, *, shift: float = 0.0, scale: tuple[float, float] = (1.0, 1.0), angle: float = 0.0

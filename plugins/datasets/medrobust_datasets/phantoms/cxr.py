@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from medrobust import Task
 
-from .base import Phantom
 from .chest import Chest, chest
 from .chest_diseases import DISEASES
 from .chest_findings import Finding, electrode, hazy_patch, mass, nodule, pneumothorax, skin_fold
 from .drawing import Array, Canvas, field
+from .evidence import MedicalPhantom
 from .streams import Batch
 
 CLASSES = ("no-finding", "pneumothorax", "mass", "nodule")
@@ -24,7 +24,7 @@ MIMICS: dict[Finding, float] = {skin_fold: 0.25, electrode: 0.15, hazy_patch: 0.
 
 
 @dataclass(frozen=True)
-class PhantomCXR(Phantom):
+class PhantomCXR(MedicalPhantom):
     """Frontal chest radiographs, drawn: findings of varied severity, and look-alikes (skin folds, electrodes, haze).
 
     They imitate the frontal views of ChestX-ray14.
@@ -36,7 +36,8 @@ class PhantomCXR(Phantom):
     """
 
     name: ClassVar[str] = "phantom-cxr"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
+    drawn_at: ClassVar[float] = 34
     channels: ClassVar[int] = 1
 
     classes: Literal[2, 3, 4] = 2

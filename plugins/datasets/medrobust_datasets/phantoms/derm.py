@@ -8,16 +8,16 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .base import Phantom
 from .derm_traits import BENIGN, ISIC, ISIC_SHARES, MALIGNANT, Lesions, Looks, between
 from .drawing import Array, Canvas, arc, blend, clouds, field, ramp
+from .evidence import MedicalPhantom
 from .streams import Batch
 
 BINARY = {"benign": BENIGN, "malignant": MALIGNANT}
 
 
 @dataclass(frozen=True)
-class PhantomDerm(Phantom):
+class PhantomDerm(MedicalPhantom):
     """Dermatoscopic images, drawn: one lesion on skin, sometimes with hairs, bubbles or a dark rim.
 
     Images of a group show one lesion, so they share the label. A lesion may look in part like one of another class.
@@ -29,7 +29,8 @@ class PhantomDerm(Phantom):
     """
 
     name: ClassVar[str] = "phantom-derm"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
+    drawn_at: ClassVar[float] = 81
 
     classes: Literal[2, 7] = 2
 

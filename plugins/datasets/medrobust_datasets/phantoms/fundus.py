@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .base import Phantom
 from .drawing import Array, Canvas, arc, blend, clouds, colour, field
+from .evidence import Evidence, MedicalPhantom
 from .streams import Batch
 
 CLASSES = ("not-referable", "referable-dr")
@@ -20,7 +20,7 @@ NERVE = (1.0, 0.80, 0.50)
 
 
 @dataclass(frozen=True)
-class PhantomFundus(Phantom):
+class PhantomFundus(MedicalPhantom):
     """Colour fundus photographs, drawn: referable diabetic retinopathy against none or mild.
 
     Referable eyes have haemorrhages and may have hard exudates and cotton-wool spots. Others may have one to three
@@ -29,7 +29,10 @@ class PhantomFundus(Phantom):
     """
 
     name: ClassVar[str] = "phantom-fundus"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
+    drawn_at: ClassVar[float] = 61
+
+    evidence: Evidence = 2.5
 
     @property
     def class_names(self) -> tuple[str, ...]:

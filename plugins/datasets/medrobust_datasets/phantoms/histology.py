@@ -8,8 +8,8 @@ from typing import ClassVar, Generic, Literal, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .base import Phantom
 from .drawing import Array, Canvas, blend, clouds, field, ramp
+from .evidence import MedicalPhantom
 from .streams import Batch
 
 V = TypeVar("V")
@@ -48,7 +48,7 @@ FOUR = {"normal": NORMAL, "benign": BENIGN, "in-situ": IN_SITU, "invasive": INVA
 
 
 @dataclass(frozen=True)
-class PhantomHistology(Phantom):
+class PhantomHistology(MedicalPhantom):
     """Patches of glandular tissue, drawn: classes differ in architecture and in nuclei, not in the strength of stain.
 
     Patches of a patient come from one slide: they share stain and sectioning, but not always the class. They
@@ -59,7 +59,8 @@ class PhantomHistology(Phantom):
     """
 
     name: ClassVar[str] = "phantom-histology"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
+    drawn_at: ClassVar[float] = 80
 
     classes: Literal[2, 4] = 2
 

@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .base import Phantom
 from .drawing import Array, Canvas, clouds, field, ramp
+from .evidence import MedicalPhantom
 from .streams import Batch
 
 CLASSES = ("CNV", "DME", "DRUSEN", "NM")
@@ -23,7 +23,7 @@ LAYERS = (
 
 
 @dataclass(frozen=True)
-class PhantomOCT(Phantom):
+class PhantomOCT(MedicalPhantom):
     """Cross-sections of the macula, drawn: bright and dark layers under speckle.
 
     Choroidal neovascularisation (CNV) lifts the pigment epithelium over bright tissue and fluid, diabetic macular
@@ -33,7 +33,8 @@ class PhantomOCT(Phantom):
     """
 
     name: ClassVar[str] = "phantom-oct"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
+    drawn_at: ClassVar[float] = 60
     channels: ClassVar[int] = 1
 
     @property
@@ -95,7 +96,8 @@ def _pigment_bumps(canvas: Canvas, batch: Batch, labels: NDArray[np.int64], memb
     at, width, ratio = draws.uniform(-0.8, 0.8, slots), draws.uniform(0.05, 0.10, slots), draws.uniform(0.6, 1.2, slots)
     for k in range(slots):
         shown = field(tall * ratio[:, k] * (k < count))
-        druse = np.maximum(druse, shown * np.exp(-0.5 * ((x - field(at[:, k])) / field(width[:, k])) ** 4))
+        squared = ((x - field(at[:, k])) / field(width[:, k])) ** 2
+        druse = np.maximum(druse, shown * np.exp(-0.5 * squared * squared))
     return lift, druse
 
 

@@ -76,9 +76,9 @@ class Roster:
         views = np.concatenate([np.arange(0), *(np.arange(count) for count in counts)])[:images]
         return cls(key, patients, views)
 
-    def batch(self, start: int, stop: int) -> Batch:
-        """Fresh streams of the images from `start` to `stop`."""
-        patients, views = self.patients[start:stop], self.views[start:stop]
+    def batch(self, images: NDArray[np.int64]) -> Batch:
+        """Fresh streams of the images with these numbers."""
+        patients, views = self.patients[images], self.views[images]
         unique, rows = np.unique(patients, return_inverse=True)
         anatomy = [_generator(self.key, int(p), ANATOMY) for p in unique]
         views_ = [_generator(self.key, int(p), FIRST_VIEW + int(v)) for p, v in zip(patients, views, strict=True)]
