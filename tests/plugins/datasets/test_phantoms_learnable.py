@@ -1,6 +1,8 @@
 """Phantoms behave like images: a small network learns them well and not perfectly, a linear classifier does not.
 
-A phantom that one pixel, or the brightness, gives away would make every attack look alike.
+A phantom that one pixel, or the brightness, gives away would make every attack look alike. The classes of medical
+phantoms show faintly, so that noise of 1/255 changes few predictions and an attack of that size nearly all; with strong
+evidence, and on natural phantoms, it does not.
 
 What training makes differs between processors, so bounds on it keep a distance from what was measured: over all
 phantoms, six seeds of the network, each with the processor's own instructions (AVX-512) and with SSE 4.1 only. At one
@@ -45,8 +47,11 @@ BALANCED = {
     "phantom-oct": PhantomOCT(),
     "phantom-histology-2": PhantomHistology(),
     "phantom-histology-4": PhantomHistology(classes=4),
-    "phantom-natural": PhantomNatural(),
+    "phantom-natural": PhantomNatural(train=2400),
 }
+FAINT = ("phantom-cxr-2", "phantom-cxr-3", "phantom-fundus", "phantom-derm", "phantom-oct", "phantom-histology-2")
+STRONG = ("phantom-natural", "phantom-fundus-strong")
+SHOWN_STRONGLY = {"phantom-fundus-strong": PhantomFundus(evidence=24)}
 OF_EACH_KIND = (
     "phantom-cxr-2",
     "phantom-fundus",
@@ -59,7 +64,7 @@ OF_EACH_KIND = (
 IMBALANCED = {"phantom-derm-7": PhantomDerm(classes=7)}
 MULTILABEL = {"phantom-cxr-14": PhantomCXR(task="multilabel")}
 TRAINED = [pytest.param(n, marks=pytest.mark.numerical) if n in OF_EACH_KIND else n for n in BALANCED]
-PHANTOMS: dict[str, Any] = BALANCED | IMBALANCED | MULTILABEL
+PHANTOMS: dict[str, Any] = BALANCED | IMBALANCED | MULTILABEL | SHOWN_STRONGLY
 
 
 @dataclass(frozen=True)
@@ -90,8 +95,8 @@ def network(channels: int, outputs: int) -> nn.Module:
 
 
 @cache
-def logits(name: str) -> np.ndarray[Any, Any]:
-    """Logits of the test images by a small network after ten epochs: about 3 s on two idle cores."""
+def trained(name: str) -> nn.Module:
+    """A small network after six epochs: about 4 s on an idle core."""
     data, outputs = splits(name), len(PHANTOMS[name].class_names)
     images, labels = tensor(data.train), torch.from_numpy(data.train.labels)
     multilabel = labels.ndim == 2
@@ -101,7 +106,7 @@ def logits(name: str) -> np.ndarray[Any, Any]:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = network(images.shape[1], outputs)
-        epochs, batch, rate = 10, 64, 6e-3
+        epochs, batch, rate = 8, 48, 5e-3
         optimizer = torch.optim.AdamW(model.parameters(), lr=rate)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=epochs * -(-len(images) // batch))
         for _ in range(epochs):
@@ -116,9 +121,33 @@ def logits(name: str) -> np.ndarray[Any, Any]:
                 optimizer.step()
                 schedule.step()
     torch.set_num_threads(threads)
-    with torch.no_grad():
-        output: np.ndarray[Any, Any] = model.eval()(tensor(data.test)).numpy()
+    return model.eval().requires_grad_(False)
+
+
+@cache
+def logits(name: str) -> np.ndarray[Any, Any]:
+    """Logits of the test images."""
+    output: np.ndarray[Any, Any] = trained(name)(tensor(splits(name).test)).numpy()
     return output
+
+
+def kept(name: str, steps: int, eps: float = 1 / 255) -> float:
+    """Share of the images that are correct when clean and stay so: under random signs (no steps), or gradient signs."""
+    model, data = trained(name), splits(name).test
+    labels = torch.from_numpy(data.labels)
+    right = torch.from_numpy(logits(name)).argmax(dim=1) == labels
+    images, labels = tensor(data)[right], labels[right]
+    if not steps:
+        noise = torch.empty_like(images).bernoulli_(generator=torch.Generator().manual_seed(0)) * 2 - 1
+        moved = (images + eps * noise).clamp(0, 1)
+    else:
+        moved = images.clone()
+        for _ in range(steps):
+            moved.requires_grad_()
+            (slope,) = torch.autograd.grad(F.cross_entropy(model(moved), labels), moved)
+            step = moved.detach() + eps / max(1, steps / 2) * slope.sign()
+            moved = (images + (step - images).clamp(-eps, eps)).clamp(0, 1)
+    return float((model(moved).argmax(dim=1) == labels).double().mean())
 
 
 @cache
@@ -140,8 +169,8 @@ def linear_predictions(name: str) -> list[np.ndarray[Any, Any]]:
 
 
 @pytest.mark.parametrize("name", PHANTOMS)
-def test_is_drawn_in_two_seconds(name: str) -> None:
-    assert splits(name).seconds < 2 * 2, "twice that, for machines that are busy"
+def test_is_drawn_in_four_seconds(name: str) -> None:
+    assert splits(name).seconds < 4 * 2, "twice that, for machines that are busy"
 
 
 @pytest.mark.parametrize("name", PHANTOMS)
@@ -159,6 +188,19 @@ def test_a_small_network_learns_it_well_but_not_perfectly(name: str) -> None:
     accuracy = np.mean(logits(name).argmax(axis=1) == splits(name).test.labels)
     # Measured: 0.853 to 0.953, so 0.027 and more are left on either side.
     assert 0.82 <= accuracy <= 0.98
+
+
+@pytest.mark.parametrize("name", FAINT)
+def test_a_perturbation_of_one_grey_level_decides_and_noise_does_not(name: str) -> None:
+    iterated, single, noise = kept(name, 10), kept(name, 1), kept(name, 0)
+    assert noise > 0.93
+    assert iterated <= single
+    assert iterated < 0.08
+
+
+@pytest.mark.parametrize("name", STRONG)
+def test_strong_evidence_survives_a_perturbation_of_one_grey_level(name: str) -> None:
+    assert kept(name, 10) > 0.6
 
 
 @pytest.mark.parametrize("name", TRAINED)
