@@ -128,7 +128,7 @@ def test_images_of_a_patient_are_not_copies(phantom: Any) -> None:
 
 def test_anatomy_is_drawn_once_a_patient_and_the_rest_once_an_image() -> None:
     roster = Roster.of("phantom-cxr", 0, "train", 40)
-    batch = roster.batch(0, 40)
+    batch = roster.batch(np.arange(40))
     same_patient = roster.patients[:, None] == roster.patients[None]
     anatomy, view = batch.patient.uniform(0, 1), batch.view.uniform(0, 1)
     assert np.array_equal(anatomy[:, None] == anatomy[None], same_patient)
