@@ -26,6 +26,10 @@ DATASETS: dict[str, type[PhantomCXR] | type[PhantomDerm] | type[PhantomFundus]] 
 }
 
 
+EVIDENCE = 8.0
+"""Grey levels in which the phantoms show their classes: learnt within a short training, and broken at 2/255 or so."""
+
+
 @dataclass(frozen=True)
 class Stage:
     """A part of a training.
@@ -71,7 +75,8 @@ class Network:
         return SmallResNet() if self.model == "small-resnet" else TorchvisionModel(architecture=self.model)
 
     def data(self, stage: Stage) -> Dataset:
-        return DATASETS[self.dataset](size=stage.size, train=stage.train, val=1, test=max(60, 4 * self.images))
+        counts = {"train": stage.train, "val": 1, "test": max(60, 4 * self.images)}
+        return DATASETS[self.dataset](size=stage.size, evidence=EVIDENCE, **counts)
 
 
 NETWORKS: dict[str, Network] = {

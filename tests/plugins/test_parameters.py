@@ -61,6 +61,7 @@ MISTAKES = [
     ("dataset", "phantom-fundus", "size = 512", "size: must be between 28 and 256, got 512"),
     ("dataset", "phantom-fundus", "seed = -1", f"seed: {NONE}, got -1"),
     ("dataset", "phantom-natural", "train = 0", f"train: {ONE}, got 0"),
+    ("dataset", "phantom-cxr", "evidence = 65.0", "evidence: must be between 0 and 64, got 65.0"),
     ("dataset", "phantom-cxr", "classes = 5", "classes: Input should be 2, 3 or 4, got 5"),
     ("dataset", "phantom-derm", "classes = 3", "classes: Input should be 2 or 7, got 3"),
     ("dataset", "phantom-histology", "classes = 3", "classes: Input should be 2 or 4, got 3"),

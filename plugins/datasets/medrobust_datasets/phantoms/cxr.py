@@ -14,7 +14,7 @@ from .chest import Chest, chest
 from .chest_diseases import DISEASES
 from .chest_findings import Finding, electrode, hazy_patch, mass, nodule, pneumothorax, skin_fold
 from .drawing import Array, Canvas, field
-from .evidence import Evidence, MedicalPhantom
+from .evidence import MedicalPhantom
 from .streams import Batch
 
 CLASSES = ("no-finding", "pneumothorax", "mass", "nodule")
@@ -40,7 +40,6 @@ class PhantomCXR(MedicalPhantom):
     drawn_at: ClassVar[float] = 34
     channels: ClassVar[int] = 1
 
-    evidence: Evidence = 2.5
     classes: Literal[2, 3, 4] = 2
     task: Task = "multiclass"
 

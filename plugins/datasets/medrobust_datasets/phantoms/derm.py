@@ -29,7 +29,7 @@ class PhantomDerm(MedicalPhantom):
     """
 
     name: ClassVar[str] = "phantom-derm"
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
     drawn_at: ClassVar[float] = 81
 
     classes: Literal[2, 7] = 2
@@ -47,6 +47,10 @@ class PhantomDerm(MedicalPhantom):
     def shares(self) -> list[float]:
         """Relative frequency of each class."""
         return [1, 1] if self.classes == 2 else list(ISIC_SHARES.values())
+
+    @property
+    def plain_class(self) -> int:
+        return self.class_names.index("benign" if self.classes == 2 else "NV")
 
     def labels(self, batch: Batch) -> NDArray[np.int64]:
         return batch.classes(self.shares)
@@ -80,7 +84,9 @@ class PhantomDerm(MedicalPhantom):
         )
         balance = draws.uniform(0.78, 1.15)[:, None] * draws.uniform(0.94, 1.06, 3)
         image = image * (lit * (1 - 0.9 * rim))[..., None] * balance[:, None, None, :]
-        return image + self.grain(batch, 0.012, 3)
+        noise = self.grain(batch, 0.012, 3) * draws.uniform(0.2, 2.5)[:, None, None, None]
+        exposed: Array = image + noise
+        return exposed
 
 
 def _skin(canvas: Canvas, batch: Batch) -> Array:

@@ -49,17 +49,23 @@ class MedicalPhantom(Phantom):
     train: Count = 2400
     evidence: Evidence = 3.0
 
+    @property
+    def plain_class(self) -> int:
+        """The class without findings, or with the most common ones, into which those of the others fade."""
+        return 0
+
     def paint(self, roster: Roster, start: int, stop: int) -> tuple[NDArray[np.int64], Array]:
         images = np.arange(start, stop)
         batch = roster.batch(images)
         labels = self.labels(batch)
         image = self._stacked(self.draw(batch, labels))
-        ill = labels.reshape(len(labels), -1).any(axis=1)
+        plain = np.zeros_like(labels) if labels.ndim == 2 else np.full_like(labels, self.plain_class)
+        ill = (labels != plain).reshape(len(labels), -1).any(axis=1)
         if ill.any():
             # The same draws again without the findings, which then fade.
             again = roster.batch(images[ill])
             self.labels(again)
-            healthy = self._stacked(self.draw(again, np.zeros_like(labels[ill])))
+            healthy = self._stacked(self.draw(again, plain[ill]))
             image[ill] = healthy + np.float32(min(self.evidence / self.drawn_at, 1.0)) * (image[ill] - healthy)
         kinds = len(self.class_names)
         texture = grain(batch.view, self.size, *kinds_of_waves(batch.view, labels, kinds), kinds)

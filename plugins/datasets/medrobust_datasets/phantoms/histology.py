@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .drawing import Array, Canvas, blend, clouds, field, ramp
-from .evidence import Evidence, MedicalPhantom
+from .evidence import MedicalPhantom
 from .streams import Batch
 
 V = TypeVar("V")
@@ -62,7 +62,6 @@ class PhantomHistology(MedicalPhantom):
     revision: ClassVar[int] = 2
     drawn_at: ClassVar[float] = 80
 
-    evidence: Evidence = 2.5
     classes: Literal[2, 4] = 2
 
     @property

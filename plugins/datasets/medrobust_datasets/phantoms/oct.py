@@ -33,13 +33,17 @@ class PhantomOCT(MedicalPhantom):
     """
 
     name: ClassVar[str] = "phantom-oct"
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
     drawn_at: ClassVar[float] = 60
     channels: ClassVar[int] = 1
 
     @property
     def class_names(self) -> tuple[str, ...]:
         return CLASSES
+
+    @property
+    def plain_class(self) -> int:
+        return NORMAL
 
     def labels(self, batch: Batch) -> NDArray[np.int64]:
         return batch.classes([1, 1, 1, 1], turnover=0.15)
@@ -75,7 +79,8 @@ class PhantomOCT(MedicalPhantom):
         shade = np.prod(1 - shadow * np.exp(-0.5 * ((canvas.frame[0][None] - at) / width) ** 2), axis=1)
         image = image * shade * field(draws.uniform(0.65, 1.25))
         speckle = self.grain(batch, 0.16) + 0.10 * clouds(canvas.size, draws.normal(1, 64, 64), band=(12, 31), slope=0)
-        exposed: Array = image * (1 + speckle) + 0.04 + np.abs(self.grain(batch, 0.02)) + field(draws.uniform(0, 0.05))
+        dark = np.abs(self.grain(batch, 0.02)) * field(draws.uniform(0.2, 2.5)) + field(draws.uniform(0, 0.05))
+        exposed: Array = image * (1 + speckle) + 0.04 + dark
         return exposed
 
 
