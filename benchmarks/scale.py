@@ -27,6 +27,7 @@ from rich.table import Table
 
 from medrobust.api import Session, Store, parse_grid
 from medrobust.engine.requests import write_request
+from medrobust.grid.definition import definition_of
 from medrobust.results.samples import Samples
 from medrobust.results.store import StepRecord
 
@@ -137,7 +138,8 @@ def build_store(path: Path) -> None:
                 rows.append(
                     {**each.axes(), "cell": identity, "status": "ok", "reason": "", "task": "multiclass",
                      "clean": base, "target": each.target.id, "slot": each.slot, "stop": "full", "images": IMAGES,
-                     "identity": json.dumps(each.fields), "versions": '{"torch": "2"}', "hardware": "a machine",
+                     "identity": json.dumps(each.fields), "definition": json.dumps(definition_of(each)),
+                     "versions": '{"torch": "2"}', "hardware": "a machine",
                      "created": datetime.now(UTC)}
                 )  # fmt: skip
         store.write_step(StepRecord(f"step-{start:05d}", rows, samples))

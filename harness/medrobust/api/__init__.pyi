@@ -22,7 +22,11 @@ from ..grid.cells import Cell
 from ..grid.differences import distinguish
 from ..grid.plan import Entry, Plan
 from ..grid.reader import parse_grid, read_grid
+from ..grid.written import grid_text
+from ..plugins.description import PluginDescription, describe_plugin
 from ..plugins.in_memory import image_data
+from ..plugins.recorded import recorded_plugins
+from ..plugins.registered import RegisteredPlugin
 from ..plugins.registry import Registry
 from ..results.inventory import Inventory
 from ..results.losses import Losses, check_files, losses
@@ -55,7 +59,9 @@ __all__ = [
     "Losses",
     "Outcome",
     "Plan",
+    "PluginDescription",
     "Record",
+    "RegisteredPlugin",
     "Registry",
     "Session",
     "Store",
@@ -66,9 +72,11 @@ __all__ = [
     "bootstrap",
     "check_files",
     "compare",
+    "describe_plugin",
     "did_you_mean",
     "distinguish",
     "draw_cells",
+    "grid_text",
     "holm",
     "human_time",
     "image_data",
@@ -82,6 +90,7 @@ __all__ = [
     "parse_grid",
     "read_grid",
     "reasons_in_words",
+    "recorded_plugins",
     "superseded_reasons",
     "verify_cells",
 ]
