@@ -28,6 +28,7 @@ from ..results.inventory import Inventory
 from ..results.losses import Losses, check_files, losses
 from ..results.lost import NO_RECORD
 from ..results.metrics import CONFIDENCE_BINS, METRICS, compare, measure, metric
+from ..results.publication import Publication
 from ..results.record import Record
 from ..results.statistics import (
     Comparison,
@@ -55,6 +56,7 @@ __all__ = [
     "Losses",
     "Outcome",
     "Plan",
+    "Publication",
     "Record",
     "Registry",
     "Session",

@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from ..contracts import AnyAttack, ThreatModel
+from ..contracts import AnyAttack, Dataset, ThreatModel
 from ..plugins.hints import default_of
 from ..plugins.registered import RegisteredPlugin
 from ..plugins.specs import plain
@@ -23,6 +23,10 @@ KNOWLEDGE = {
     "score-based": "uses the model's outputs only (score-based)",
     "decision-based": "uses the model's decisions only (decision-based)",
     "none": "uses no knowledge of the model",
+}
+PUBLISHING = {
+    True: "permitted by its own declaration, with these terms beside them",
+    False: "not permitted: it does not declare `redistributable`",
 }
 INDENT = 2
 
@@ -44,6 +48,7 @@ def facts(plugin: RegisteredPlugin) -> dict[str, Any]:
         "documentation": inspect.cleandoc(plugin.plugin.__doc__ or ""),
         "references": [dataclasses.asdict(each) for each in plugin.references],
         "licence": plugin.plugin.licence,
+        **({"redistributable": plugin.plugin.redistributable} if issubclass(plugin.plugin, Dataset) else {}),
     }
 
 
@@ -73,6 +78,8 @@ def page(plugin: RegisteredPlugin) -> Iterator[RenderableType]:
             yield _indented(str(reference))
     if plugin.plugin.licence:
         yield from _section("Licence", plugin.plugin.licence)
+    if issubclass(plugin.plugin, Dataset):
+        yield from _section("Publishing images", PUBLISHING[plugin.plugin.redistributable])
     yield from _heading("In a grid")
     for line in example(plugin, parameters):
         yield _indented(line)
