@@ -32,6 +32,7 @@ from ..results.inventory import Inventory
 from ..results.losses import Losses, check_files, losses
 from ..results.lost import NO_RECORD
 from ..results.metrics import CONFIDENCE_BINS, METRICS, compare, measure, metric
+from ..results.publication import Publication
 from ..results.record import Record
 from ..results.statistics import (
     Comparison,
@@ -60,6 +61,7 @@ __all__ = [
     "Outcome",
     "Plan",
     "PluginDescription",
+    "Publication",
     "Record",
     "RegisteredPlugin",
     "Registry",

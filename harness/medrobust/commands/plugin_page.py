@@ -11,6 +11,7 @@ from rich.console import RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from ..contracts import Dataset
 from ..plugins.description import describe_plugin, terms
 from ..plugins.hints import default_of
 from ..plugins.registered import RegisteredPlugin
@@ -36,6 +37,7 @@ def facts(plugin: RegisteredPlugin) -> dict[str, Any]:
         "documentation": inspect.cleandoc(plugin.plugin.__doc__ or ""),
         "references": [dataclasses.asdict(each) for each in plugin.references],
         "licence": plugin.plugin.licence,
+        **({"redistributable": plugin.plugin.redistributable} if issubclass(plugin.plugin, Dataset) else {}),
     }
 
 
@@ -64,6 +66,8 @@ def page(plugin: RegisteredPlugin) -> Iterator[RenderableType]:
             yield _indented(reference)
     if described.licence:
         yield from _section("Licence", described.licence)
+    if described.publishing:
+        yield from _section("Publishing images", described.publishing)
     yield from _heading("In a grid")
     for line in described.example:
         yield _indented(line)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..contracts import AnyAttack, ThreatModel
+from ..contracts import AnyAttack, Dataset, ThreatModel
 from .docstrings import read
 from .parameters import Parameter, parameters_of
 from .registered import RegisteredPlugin
@@ -14,6 +14,10 @@ KNOWLEDGE = {
     "score-based": "uses the model's outputs only (score-based)",
     "decision-based": "uses the model's decisions only (decision-based)",
     "none": "uses no knowledge of the model",
+}
+PUBLISHING = {
+    True: "permitted by its own declaration, with these terms beside them",
+    False: "not permitted: it does not declare `redistributable`",
 }
 
 
@@ -31,6 +35,7 @@ class PluginDescription:
         bundled: whether it comes with medrobust.
         references: what to cite.
         licence: terms of its images or weights; empty where it states none.
+        publishing: of a data set, whether its images may be published.
         example: lines of a grid that use it.
     """
 
@@ -45,6 +50,7 @@ class PluginDescription:
     bundled: bool
     references: tuple[str, ...]
     licence: str
+    publishing: str
     example: tuple[str, ...]
 
 
@@ -67,6 +73,7 @@ def describe_plugin(plugin: RegisteredPlugin) -> PluginDescription:
         bundled=plugin.bundled,
         references=tuple(str(each) for each in plugin.references),
         licence=plugin.plugin.licence,
+        publishing=PUBLISHING[plugin.plugin.redistributable] if issubclass(plugin.plugin, Dataset) else "",
         example=tuple(example(plugin, parameters)),
     )
 
