@@ -12,7 +12,8 @@ from medrobust.api import Store, metric, reasons_in_words
 
 from .labels import CLEAN, is_clean
 from .machines import machine_note, precision_note
-from .store_results import TABLE_AXES, Result, StoreNumber, StoreResults, read_results
+from .store_cells import TABLE_AXES, Result
+from .store_results import StoreNumber, StoreResults, read_results
 from .table import Key, Table, TableCell, Unit
 
 ROW_AXES = ("attack", "goal", "precision", "surrogate", "craft_on", "detector")

@@ -1,8 +1,8 @@
 """Ranking defended models and attacks from the records of one or several stores.
 
-`board` has what a ranking says, as frozen data. `read_ranking(stores, where)` makes a `Ranking` of stores, `duels` holds
-two attacks against each other, `tables` makes `Table`s of both for the renderers, and `front` draws strength against
-passes.
+`board` has what a ranking says, as frozen data. `read_ranking(stores, where)` makes a `Ranking` of stores, `duels`
+holds two attacks against each other, `tables` makes `Table`s of both for the renderers, and `front` draws strength
+against passes.
 """
 
 from .board import (
