@@ -1,4 +1,4 @@
-"""The commands `reproduce` and `leaderboard`.
+"""The commands `reproduce` and `leaderboard`; `site` has a room of its own.
 
 This module is imported at every start of the command line, so what takes time is imported where it is used.
 """
@@ -32,6 +32,8 @@ from medrobust.commands import (
     this_command,
 )
 
+from .site.command import site
+
 if TYPE_CHECKING:
     from medrobust.api import Session
 
@@ -48,9 +50,10 @@ FormatOption = Annotated[Format, typer.Option("--format", help="Format of the ta
 
 
 def add_commands(cli: typer.Typer) -> None:
-    """Add both commands to the command line."""
+    """Add these commands to the command line."""
     cli.command()(reproduce)
     cli.command()(leaderboard)
+    cli.command()(site)
 
 
 def reproduce(

@@ -1,0 +1,101 @@
+"""Writing a site into a folder: pages rendered, assets beside them, files of an earlier one removed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+from medrobust import MedrobustError, __version__
+
+from ..page import environment
+from .page import File, Page
+
+MARKER: Final = "medrobust-site.txt"
+"""Says that a folder is a site, which may be written again."""
+FOLDERS: Final = ("assets", "cells", "images", "models", "papers", "plugins", "ranking")
+SECTIONS: Final = (
+    ("index", "Overview"),
+    ("ranking", "Ranking"),
+    ("papers", "Papers"),
+    ("models", "Models"),
+    ("cells", "Cells"),
+    ("plugins", "Plugins"),
+)
+"""The pages that every page leads to."""
+ASSETS: Final = ("site.js", "dataTables.min.js", "NOTICES.txt")
+
+
+@dataclass
+class Writer:
+    """Writes one site.
+
+    Args:
+        folder: where to.
+        title: what the site is called.
+        sections: pages that every page leads to, of `SECTIONS`.
+
+    Raises:
+        MedrobustError: if the folder holds something else than a site.
+    """
+
+    folder: Path
+    title: str
+    sections: tuple[tuple[str, str], ...] = SECTIONS
+    bytes: int = 0
+    written: set[Path] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        if self.folder.is_file():
+            raise MedrobustError(f"{self.folder} is a file; --out names a folder")
+        if self.folder.exists() and any(self.folder.iterdir()) and not (self.folder / MARKER).exists():
+            raise MedrobustError(f"{self.folder} holds other files; choose a new or an empty folder for the site")
+        self._file(
+            MARKER, f"Written by medrobust {__version__}; writing the site again replaces this folder.\n".encode()
+        )
+
+    def write(self, parts: Iterable[Page | File]) -> None:
+        """Write pages and files."""
+        for part in parts:
+            if isinstance(part, File):
+                self._file(part.path, part.content)
+            else:
+                self._file(part.path, self._rendered(part).encode())
+
+    def finish(self) -> None:
+        """Write what all pages use, and remove what an earlier site had and this one has not."""
+        self._file("assets/style.css", _styles())
+        for name in ASSETS:
+            self._file(f"assets/{name}", (files(__package__) / "assets" / name).read_bytes())
+        for name in FOLDERS:
+            for path in sorted((self.folder / name).rglob("*"), reverse=True):
+                if path.is_dir():
+                    if not any(path.iterdir()):
+                        path.rmdir()
+                elif path not in self.written:
+                    path.unlink()
+
+    def _rendered(self, page: Page) -> str:
+        shared: dict[str, Any] = {
+            "site": self.title,
+            "page": page,
+            "root": page.root,
+            "sections": self.sections,
+            "version": __version__,
+        }
+        return environment().get_template(f"site/{page.template}").render({**shared, **page.context})
+
+    def _file(self, path: str, content: bytes) -> None:
+        file = self.folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+        self.written.add(file)
+        self.bytes += len(content)
+
+
+def _styles() -> bytes:
+    """The style of a paper's page, and what a site adds."""
+    paper = (files("medrobust_leaderboard") / "templates" / "page.css").read_bytes()
+    return paper + b"\n" + (files(__package__) / "assets" / "site.css").read_bytes()
