@@ -11,6 +11,7 @@ for cell, record in session.store.records(plan.cells):
 
 from ..contracts import AXES
 from ..engine.acceleration import Acceleration
+from ..engine.evidence import EVIDENCE_COLUMNS, evidence_on
 from ..engine.running.executors import Workers
 from ..engine.running.progress import Terminal, human_time
 from ..engine.session import Outcome, Session
@@ -28,6 +29,7 @@ from ..results.inventory import Inventory
 from ..results.losses import Losses, check_files, losses
 from ..results.lost import NO_RECORD
 from ..results.metrics import CONFIDENCE_BINS, METRICS, compare, measure, metric
+from ..results.outcomes import correct
 from ..results.record import Record
 from ..results.statistics import (
     Comparison,
@@ -38,12 +40,18 @@ from ..results.statistics import (
     over_seeds,
     paired_bootstrap,
     paired_rates,
+    rank_intervals,
+    ranks,
+    rate,
+    stays_robust,
+    worst_case,
 )
 from ..results.store import Store
 
 __all__ = [
     "AXES",
     "CONFIDENCE_BINS",
+    "EVIDENCE_COLUMNS",
     "METRICS",
     "NO_RECORD",
     "Acceleration",
@@ -66,9 +74,11 @@ __all__ = [
     "bootstrap",
     "check_files",
     "compare",
+    "correct",
     "did_you_mean",
     "distinguish",
     "draw_cells",
+    "evidence_on",
     "holm",
     "human_time",
     "image_data",
@@ -80,8 +90,13 @@ __all__ = [
     "paired_bootstrap",
     "paired_rates",
     "parse_grid",
+    "rank_intervals",
+    "ranks",
+    "rate",
     "read_grid",
     "reasons_in_words",
+    "stays_robust",
     "superseded_reasons",
     "verify_cells",
+    "worst_case",
 ]

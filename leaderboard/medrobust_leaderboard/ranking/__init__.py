@@ -1,6 +1,6 @@
 """Ranking defended models and attacks from the records of one or several stores.
 
-`board` has what a ranking says, as frozen data. `read_ranking(stores, where)` makes a `Ranking` of stores, `duels`
+`board` has what a ranking says, as frozen data. `read_ranking(stores, where)` makes a `Ranking` of stores, `read_duels`
 holds two attacks against each other, `tables` makes `Table`s of both for the renderers, and `front` draws strength
 against passes.
 """
@@ -19,6 +19,7 @@ from .board import (
     Track,
     Versus,
 )
+from .reading import read_duels, read_ranking
 
 __all__ = [
     "AttackName",
@@ -33,4 +34,6 @@ __all__ = [
     "Strength",
     "Track",
     "Versus",
+    "read_duels",
+    "read_ranking",
 ]
