@@ -19,7 +19,9 @@ from .board import (
     Track,
     Versus,
 )
+from .front import draw_front
 from .reading import read_duels, read_ranking
+from .tables import attacks_table, duel_lines, flag_in_words, ranking_tables, standings_table
 
 __all__ = [
     "AttackName",
@@ -34,6 +36,12 @@ __all__ = [
     "Strength",
     "Track",
     "Versus",
+    "attacks_table",
+    "draw_front",
+    "duel_lines",
+    "flag_in_words",
+    "ranking_tables",
     "read_duels",
     "read_ranking",
+    "standings_table",
 ]

@@ -120,7 +120,7 @@ def models_of(trials: Sequence[Trial], identity: Identity) -> dict[TargetKey, Mo
 def attacks_of(trials: Sequence[Trial], identity: Identity) -> dict[str, AttackName]:
     """The attack of each cell of a track; controls come first, then attacks in the order of the grids."""
     digests = {t.result.cell: _attack_digest(t, identity) for t in trials}
-    columns = by(_asked_first(trials), lambda t: (digests[t.result.cell], t.labels["surrogate"]))
+    columns = by(_asked_first(trials), lambda t: (digests[t.result.cell], t.surrogate))
     keys: dict[str, tuple[str, ...]] = {}
     for key, mine in columns.items():
         words = _apart(mine, identity)
@@ -156,9 +156,9 @@ def _apart(trials: Sequence[Trial], identity: Identity) -> dict[str, str]:
 
 def _marks(first: Mapping[tuple[str, ...], Trial], identity: Identity) -> dict[tuple[str, ...], str]:
     families: dict[Any, list[str]] = {}
-    axes = ("attack", "goal", "precision", "surrogate", "craft_on")
+    axes = ("attack", "goal", "precision", "craft_on")
     for key, trial in first.items():
-        families.setdefault((trial.result.key(axes), key[2]), []).append(trial.result.cell)
+        families.setdefault((trial.result.key(axes), *key[1:]), []).append(trial.result.cell)
     words = distinguish(families.values(), lambda cell: _attack_fields(identity(cell)))
     return {k: "; ".join(w for w in (k[2], words.get(t.result.cell, "")) if w) for k, t in first.items()}
 
@@ -175,7 +175,7 @@ def _names(first: Mapping[K, Trial], marks: Mapping[K, str]) -> dict[K, AttackNa
         name = labels["attack"]
         name += f", {labels['goal']}" if labels["goal"].startswith("target:") or "goal" in varying else ""
         name += f" in {labels['precision']}" if labels["precision"] not in ("", "float32") else ""
-        name += f" from {labels['surrogate']}" if labels["surrogate"] else ""
+        name += f" from {trial.surrogate}" if trial.surrogate else ""
         name += f", fitted on {labels['craft_on']}" if "craft_on" in varying else ""
         name += f" ({marks[key]})" if marks[key] else ""
         short = name
@@ -185,7 +185,8 @@ def _names(first: Mapping[K, Trial], marks: Mapping[K, str]) -> dict[K, AttackNa
         names[key] = AttackName(
             name=name,
             short=short,
-            **{axis: labels[axis] for axis in ("attack", "goal", "precision", "surrogate", "craft_on")},
+            **{axis: labels[axis] for axis in ("attack", "goal", "precision", "craft_on")},
+            surrogate=trial.surrogate,
             mark=marks[key],
             control=trial.result.control,
             white_box=bool(trial.facts["white_box"]),

@@ -44,6 +44,11 @@ class Trial:
         return self.result.labels
 
     @property
+    def surrogate(self) -> str:
+        """The model that the attack saw in the target's place; empty in a white-box setting."""
+        return "" if self.facts["white_box"] else self.labels["surrogate"]
+
+    @property
     def budget(self) -> BudgetSpec:
         """The threat model, as the store writes it."""
         return BudgetSpec.parse(self.facts["budget"])

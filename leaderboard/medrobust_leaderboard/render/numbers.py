@@ -101,6 +101,11 @@ def flat_label(key: Key, separator: str = " · ") -> str:
     return separator.join(label for label in key if label)
 
 
+def row_labels(table: Table) -> list[Key]:
+    """The labels of each row as it shows them: those of nested rows that only repeat are left out."""
+    return blank_repeats(table.rows) if table.nested else list(table.rows)
+
+
 def blank_repeats(keys: tuple[Key, ...]) -> list[Key]:
     """Keys with every label that only repeats the one above it left out, as printed tables do."""
     blanked: list[Key] = []
