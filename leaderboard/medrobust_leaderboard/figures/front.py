@@ -37,10 +37,9 @@ def fronts(panels: Sequence[FrontPanel], *, columns: int = 2) -> Figure:
     """A panel for each track; passes on a logarithmic axis that begins at 0, the front as a stepped line."""
     with drawing_style():
         figure, axes = small_multiples(len(panels), columns, PANEL)
+        most = max([1.0, *(point.passes for panel in panels for point in panel.points)])
         for axis, panel in zip(axes, panels, strict=True):
             axis.set_title(panel.title)
-            axis.set_xscale("symlog", linthresh=1, linscale=0.4)
-            axis.set_xlim(left=-0.15)
             percent_ticks(axis)
             front = sorted((p for p in panel.points if p.on_front), key=lambda p: p.passes)
             if front:
@@ -55,6 +54,11 @@ def fronts(panels: Sequence[FrontPanel], *, columns: int = 2) -> Figure:
                 axis.annotate(
                     point.name, (point.passes, point.broken), (4, 3), textcoords="offset points", fontsize=6.5
                 )
+            axis.set_xscale("symlog", linthresh=1, linscale=0.4)
+            axis.set_xlim(-0.2, 3 * most)
+            axis.set_xticks([0, *(10**power for power in range(len(str(int(most)))))])
+            axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+            axis.set_ylim(bottom=-0.02)
         label_outer(axes, columns, "passes for each image", "images broken (%)")
     return figure
 

@@ -32,7 +32,7 @@ def duels_of(contests: Sequence[Contest], first: str, second: str) -> list[Duel]
         if not _meant(name, every):
             names = list(dict.fromkeys(n for c in every for n in (c.name, _family(c))))
             raise MedrobustError(
-                f"no attack is called '{name}'{did_you_mean(name, names)}; there are {', '.join(c.name for c in every)}"
+                f"no attack is called '{name}'{did_you_mean(name, names)} (here: {', '.join(c.name for c in every)})"
             )
     found = [
         duel

@@ -188,9 +188,10 @@ def _duel_line(duel: Duel) -> str:
     breaks = (duel.both + duel.only_first) / duel.n, (duel.both + duel.only_second) / duel.n
     models = "1 model" if duel.models == 1 else f"{duel.models} models"
     return (
-        f"{duel.track.title}: breaks {breaks[0]:.1%} of {duel.n} images of {models}, the other {breaks[1]:.1%}: "
-        f"{_points(versus.difference)} points{interval}, {p_in_words(versus)}; {duel.only_first} broken by the first "
-        f"alone, {duel.only_second} by the second alone, {duel.both} by both, {duel.neither} by neither"
+        f"{duel.track.title}: breaks {breaks[0]:.1%} of {duel.n} images of {models}, {duel.second.short} "
+        f"{breaks[1]:.1%}: "
+        f"{_points(versus.difference)} points{interval}, {p_in_words(versus)}; {duel.only_first} by {duel.first.short} "
+        f"alone, {duel.only_second} by {duel.second.short} alone, {duel.both} by both, {duel.neither} by neither"
     )
 
 
