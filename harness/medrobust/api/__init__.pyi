@@ -11,6 +11,7 @@ for cell, record in session.store.records(plan.cells):
 
 from ..contracts import AXES
 from ..engine.acceleration import Acceleration
+from ..engine.evidence import EVIDENCE_COLUMNS, evidence_on
 from ..engine.running.executors import Workers
 from ..engine.running.progress import Terminal, human_time
 from ..engine.session import Outcome, Session
@@ -32,6 +33,7 @@ from ..results.inventory import Inventory
 from ..results.losses import Losses, check_files, losses
 from ..results.lost import NO_RECORD
 from ..results.metrics import CONFIDENCE_BINS, METRICS, compare, measure, metric
+from ..results.outcomes import correct
 from ..results.publication import Publication
 from ..results.record import Record
 from ..results.statistics import (
@@ -43,12 +45,18 @@ from ..results.statistics import (
     over_seeds,
     paired_bootstrap,
     paired_rates,
+    rank_intervals,
+    ranks,
+    rate,
+    stays_robust,
+    worst_case,
 )
 from ..results.store import Store
 
 __all__ = [
     "AXES",
     "CONFIDENCE_BINS",
+    "EVIDENCE_COLUMNS",
     "METRICS",
     "NO_RECORD",
     "Acceleration",
@@ -74,10 +82,12 @@ __all__ = [
     "bootstrap",
     "check_files",
     "compare",
+    "correct",
     "describe_plugin",
     "did_you_mean",
     "distinguish",
     "draw_cells",
+    "evidence_on",
     "grid_text",
     "holm",
     "human_time",
@@ -90,9 +100,14 @@ __all__ = [
     "paired_bootstrap",
     "paired_rates",
     "parse_grid",
+    "rank_intervals",
+    "ranks",
+    "rate",
     "read_grid",
     "reasons_in_words",
     "recorded_plugins",
+    "stays_robust",
     "superseded_reasons",
     "verify_cells",
+    "worst_case",
 ]

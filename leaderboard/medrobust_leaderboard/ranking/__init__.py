@@ -1,6 +1,6 @@
 """Ranking defended models and attacks from the records of one or several stores.
 
-`board` has what a ranking says, as frozen data. `read_ranking(stores, where)` makes a `Ranking` of stores, `duels`
+`board` has what a ranking says, as frozen data. `read_ranking(stores, where)` makes a `Ranking` of stores, `read_duels`
 holds two attacks against each other, `tables` makes `Table`s of both for the renderers, and `front` draws strength
 against passes.
 """
@@ -19,6 +19,9 @@ from .board import (
     Track,
     Versus,
 )
+from .front import draw_front
+from .reading import read_duels, read_ranking
+from .tables import attacks_table, duel_lines, flag_in_words, ranking_tables, standings_table
 
 __all__ = [
     "AttackName",
@@ -33,4 +36,12 @@ __all__ = [
     "Strength",
     "Track",
     "Versus",
+    "attacks_table",
+    "draw_front",
+    "duel_lines",
+    "flag_in_words",
+    "ranking_tables",
+    "read_duels",
+    "read_ranking",
+    "standings_table",
 ]

@@ -69,7 +69,8 @@ def _nowhere(cell: TableCell) -> str:
 
 def _body(table: Table, link: Link) -> list[str]:
     # For each level, the row headers still to be written: a header is written where its run begins.
-    starts = [_starts(table.rows, level) for level in range(len(table.row_names))]
+    levels = range(len(table.row_names))
+    starts = [_starts(table.rows, n) if table.nested else dict.fromkeys(range(len(table.rows)), 1) for n in levels]
     lines = []
     for index, row in enumerate(table.rows):
         cells = []
@@ -81,7 +82,7 @@ def _body(table: Table, link: Link) -> list[str]:
             scope = "rowgroup" if length > 1 else "row"
             cells.append(f'<th scope="{scope}"{span}>{escape(row[level])}</th>')
         cells += [_cell(table.cell(row, column), table, link) for column in table.columns]
-        group = ' class="group"' if index and index in starts[0] and len(starts) > 1 else ""
+        group = ' class="group"' if index and index in starts[0] and len(starts) > 1 and table.nested else ""
         lines.append(f"<tr{group}>{''.join(cells)}</tr>")
     return lines
 

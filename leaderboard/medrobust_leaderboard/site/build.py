@@ -9,7 +9,7 @@ from pathlib import Path
 from medrobust import MedrobustError
 from medrobust.api import Publication, Session
 
-from ..ranking import Ranking
+from ..ranking import read_ranking
 from .cells import cell_pages
 from .models import model_pages
 from .overview import overview
@@ -59,7 +59,7 @@ def write_site(
     if not contents.cells:
         raise MedrobustError(f"{stores[0].path} has no cells yet; 'medrobust run GRID --store STORE' computes some")
     writer = Writer(folder, title)
-    ranking = contents.telling.all(Ranking(()))
+    ranking = contents.telling.all(read_ranking(stores))
     papers = list(read_papers(sessions, contents, folder / "papers"))
     used = used_plugins(contents)
     if not papers:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
-from ..ranking import Board, Ranking
+from ..ranking import Board, Ranking, draw_front
 from ..table import TableCell
 from .contents import Contents
 from .page import File, Page, ToCells
@@ -32,9 +34,9 @@ def ranking_pages(ranking: Ranking, contents: Contents) -> Iterator[Page | File]
 
 def _board_page(board: Board, contents: Contents) -> Iterator[Page | File]:
     figure = None
-    if board.attacks is not None and (svg := front_svg(board)):
+    if front := _front(board):
         figure = f"ranking/{board.track.id}.svg"
-        yield File(figure, svg)
+        yield File(figure, front)
     yield Page(
         f"ranking/{board.track.id}.html",
         "board.html",
@@ -50,9 +52,11 @@ def _board_page(board: Board, contents: Contents) -> Iterator[Page | File]:
     )
 
 
-def front_svg(board: Board) -> bytes:
-    """Strength of attacks against their passes as a figure; empty where passes are not known."""
-    return b""
+def _front(board: Board) -> bytes:
+    """Strength of attacks against their passes, as SVG; empty where passes are not known."""
+    with tempfile.TemporaryDirectory() as folder:
+        saved = draw_front(Ranking((board,)), Path(folder) / "front")
+        return saved.svg.read_bytes() if saved else b""
 
 
 def percent(cell: TableCell | float | None) -> str:
