@@ -23,7 +23,7 @@ NAMES: Final[Mapping[str, str]] = {
 }
 """Axes that are called otherwise on pages."""
 PLUGIN_AXES: Final = ("dataset", "model", "defense", "attack")
-LISTED: Final = ("dataset", "model", "defense", "attack", "budget", "seed")
+LISTED: Final = ("dataset", "model", "attack", "budget")
 """Axes that the list of all cells has in any case."""
 STATE_TONES: Final = {"ok": "good", "failed": "bad", "invalid": "bad", "missing": "absent", "superseded": "unsure"}
 

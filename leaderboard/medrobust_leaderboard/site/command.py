@@ -15,7 +15,9 @@ from medrobust.commands import DataRootOption, PluginOption, console, open_sessi
 def site(
     stores: Annotated[list[Path], typer.Argument(metavar="STORE...", help="Folders of stores.")],
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder of the site.")] = Path("medrobust-site"),
-    title: Annotated[str, typer.Option("--title", metavar="TEXT", help="What the site is called.")] = "medrobust",
+    title: Annotated[
+        str, typer.Option("--title", metavar="TEXT", help="What the site is called.")
+    ] = "medrobust results",
     with_images: Annotated[
         bool, typer.Option("--with-images", help="Show example images of data sets whose terms permit it.")
     ] = False,

@@ -131,9 +131,12 @@ class Contents:
     version: str = __version__
 
     @cached_property
-    def model_of(self) -> Mapping[str, str]:
-        """The first model page of each target."""
+    def _models(self) -> Mapping[str, str]:
         return {target: m.id for m in reversed(self.models.values()) for target in m.targets}
+
+    def model_page(self, targets: Sequence[str]) -> str:
+        """Id of the first page that has a model of these identities; empty if there is none."""
+        return next((found for target in targets if (found := self._models.get(target))), "")
 
     @cached_property
     def varying(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from medrobust.api import AXES
 
-from ..page import OUTCOMES, tally, with_tone
+from ..page import OUTCOMES, with_tone
 from ..render import to_html
 from ..store_cells import TABLE_AXES
 from .cells import NAMES, STATE_TONES
@@ -35,7 +35,6 @@ def _model_page(model: SiteModel, contents: Contents) -> Page:
         "labels": [(NAMES.get(axis, axis), model.labels[axis]) for axis in TABLE_AXES],
         "table": table,
         "evidence": [with_tone(each, "outcome", OUTCOMES) for each in model.evidence],
-        "evidence_counts": tally(model.evidence, "outcome", OUTCOMES),
         "axes": [(axis, NAMES.get(axis, axis)) for axis in shown],
         "cells": [(cell, *accuracy_of(cell), STATE_TONES.get(cell.state, "unsure")) for cell in cells],
         "states": _states(model, contents),

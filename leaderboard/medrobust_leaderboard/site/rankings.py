@@ -23,7 +23,7 @@ def ranking_pages(ranking: Ranking, contents: Contents) -> Iterator[Page | File]
             "rows": rows,
             "boards": ranking.boards,
             "left_out": ranking.left_out,
-            "model_of": contents.model_of,
+            "model_of": contents.model_page,
             "percent": percent,
             "interval": interval,
         },
@@ -44,7 +44,7 @@ def _board_page(board: Board, contents: Contents) -> Iterator[Page | File]:
         {
             "board": board,
             "figure": figure,
-            "model_of": contents.model_of,
+            "model_of": contents.model_page,
             "link": ToCells("../", contents.cells),
             "percent": percent,
             "interval": interval,

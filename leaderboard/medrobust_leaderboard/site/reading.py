@@ -12,7 +12,7 @@ from medrobust.api import NO_RECORD, Publication, Registry, Store
 from ..store_cells import TABLE_AXES, Result
 from ..store_results import StoreNumber, StoreResults, read_results
 from ..store_tables import tables_of
-from ..table import joined
+from ..table import Table, joined
 from .contents import Contents, Evidence, SiteCell, SiteModel, slug
 from .gallery import Example, Kept, examples_of, kept_examples
 from .numbers import CellNumbers, numbers_of
@@ -189,11 +189,17 @@ def _model(
         id=id_,
         title=f"{labels['model']}{defense} on {labels['dataset']}{mark}",
         labels=labels,
-        table=replace(tables[0], id="accuracy") if tables else None,
+        table=_accuracy(tables[0]) if tables else None,
         cells=tuple(cells),
         targets=targets,
         evidence=tuple(each for each in evidence if each["target"] in targets),
     )
+
+
+def _accuracy(table: Table) -> Table:
+    """The table of a model, for the page whose title names the model."""
+    caption = table.caption.removeprefix("accuracy: ")
+    return replace(table, id="accuracy", title="Accuracy", caption=f"({caption.rstrip('.')})")
 
 
 def _evidence(stores: Sequence[Store], telling: Telling) -> Iterator[Evidence]:

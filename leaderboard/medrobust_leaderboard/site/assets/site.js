@@ -39,6 +39,19 @@
     };
   };
 
+  // On a phone rows become cards, whose entries name their column; roles keep the table a table for screen readers.
+  const asCards = (table) => {
+    const names = [...table.tHead.rows[0].cells].map((head) => head.textContent.trim());
+    for (const [part, role] of [["table", "table"], ["thead, tbody", "rowgroup"], ["tr", "row"],
+      ["thead th", "columnheader"], ["tbody th", "rowheader"], ["td", "cell"]]) {
+      for (const each of part === "table" ? [table] : table.querySelectorAll(part)) each.setAttribute("role", role);
+    }
+    for (const row of table.tBodies[0].rows) {
+      [...row.cells].forEach((cell, place) => { if (row.cells.length > 1) cell.dataset.label = names[place]; });
+    }
+  };
+
+  // Filters and the search stand in one line above the table.
   const addFilters = (made, filters) => {
     const bar = document.createElement("div");
     bar.className = "filters";
@@ -54,7 +67,11 @@
       });
       bar.append(label);
     }
-    if (bar.children.length) made.table().container().prepend(bar);
+    const container = made.table().container();
+    bar.append(...container.querySelectorAll(".dt-search"));
+    if (bar.children.length) container.prepend(bar);
+    made.on("draw", () => asCards(made.table().node()));
+    asCards(made.table().node());
   };
 
   const enhance = (table) => {
@@ -75,7 +92,7 @@
     }]);
     const reframe = unframed(table);
     const settings = options(rows.length, table.dataset.search ?? "");
-    if (table.dataset.search === undefined) settings.layout.topEnd = null;
+    if (table.dataset.search === undefined) Object.assign(settings.layout, { topEnd: null, bottomStart: null });
     const made = new DataTable(table, settings);
     reframe(made);
     addFilters(made, filters);
