@@ -54,11 +54,11 @@ def write_site(
     Raises:
         MedrobustError: if the folder holds something else than a site, or the stores hold no cells.
     """
+    writer = Writer(folder, title)
     stores = [session.store for session in sessions]
     contents = read_contents(stores, publication_of(sessions, with_images, with_ids), sessions[0].registry)
     if not contents.cells:
         raise MedrobustError(f"{stores[0].path} has no cells yet; 'medrobust run GRID --store STORE' computes some")
-    writer = Writer(folder, title)
     ranking = contents.telling.all(read_ranking(stores))
     papers = list(read_papers(sessions, contents, folder / "papers"))
     used = used_plugins(contents)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -25,6 +27,8 @@ SECTIONS: Final = (
     ("plugins", "Plugins"),
 )
 """The pages that every page leads to."""
+WRITERS, BATCH = 8, 256
+"""Files that are written at once, and pages that are rendered before."""
 ASSETS: Final = ("site.js", "dataTables.min.js", "NOTICES.txt")
 
 
@@ -46,29 +50,28 @@ class Writer:
     sections: tuple[tuple[str, str], ...] = SECTIONS
     bytes: int = 0
     written: set[Path] = field(default_factory=set)
+    _folders: set[Path] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         if self.folder.is_file():
             raise MedrobustError(f"{self.folder} is a file; --out names a folder")
         if self.folder.exists() and any(self.folder.iterdir()) and not (self.folder / MARKER).exists():
             raise MedrobustError(f"{self.folder} holds other files; choose a new or an empty folder for the site")
-        self._file(
-            MARKER, f"Written by medrobust {__version__}; writing the site again replaces this folder.\n".encode()
-        )
+        told = f"Written by medrobust {__version__}; writing the site again replaces this folder.\n"
+        self.write([File(MARKER, told.encode())])
 
     def write(self, parts: Iterable[Page | File]) -> None:
         """Write pages and files."""
-        for part in parts:
-            if isinstance(part, File):
-                self._file(part.path, part.content)
-            else:
-                self._file(part.path, self._rendered(part).encode())
+        # Opening a file takes longer than rendering a page on many file systems, and waits without computing.
+        remaining = iter(parts)
+        with ThreadPoolExecutor(WRITERS) as pool:
+            while batch := [self._file_of(part) for part in itertools.islice(remaining, BATCH)]:
+                list(pool.map(self._save, batch))
 
     def finish(self) -> None:
         """Write what all pages use, and remove what an earlier site had and this one has not."""
-        self._file("assets/style.css", _styles())
-        for name in ASSETS:
-            self._file(f"assets/{name}", (files(__package__) / "assets" / name).read_bytes())
+        self.write([File("assets/style.css", _styles())])
+        self.write(File(f"assets/{name}", (files(__package__) / "assets" / name).read_bytes()) for name in ASSETS)
         for name in FOLDERS:
             for path in sorted((self.folder / name).rglob("*"), reverse=True):
                 if path.is_dir():
@@ -87,12 +90,19 @@ class Writer:
         }
         return environment().get_template(f"site/{page.template}").render({**shared, **page.context})
 
-    def _file(self, path: str, content: bytes) -> None:
-        file = self.folder / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
-        self.written.add(file)
-        self.bytes += len(content)
+    def _file_of(self, part: Page | File) -> File:
+        """What is to be written, counted and with its folder made."""
+        file = part if isinstance(part, File) else File(part.path, self._rendered(part).encode())
+        path = self.folder / file.path
+        if path.parent not in self._folders:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._folders.add(path.parent)
+        self.written.add(path)
+        self.bytes += len(file.content)
+        return file
+
+    def _save(self, file: File) -> None:
+        (self.folder / file.path).write_bytes(file.content)
 
 
 def _styles() -> bytes:
