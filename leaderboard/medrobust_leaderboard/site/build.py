@@ -40,7 +40,13 @@ class Written:
 
 
 def write_site(
-    sessions: Sequence[Session], folder: Path, *, title: str, with_images: bool = False, with_ids: bool = False
+    sessions: Sequence[Session],
+    folder: Path,
+    *,
+    title: str,
+    papers: Sequence[str] = (),
+    with_images: bool = False,
+    with_ids: bool = False,
 ) -> Written:
     """Write a site of stores.
 
@@ -48,6 +54,7 @@ def write_site(
         sessions: one for each store.
         folder: where to; a site that is there is replaced.
         title: what it is called.
+        papers: folders with tables that are no plugin's.
         with_images: show example images of data sets that permit it.
         with_ids: show the ids of samples as they are.
 
@@ -60,13 +67,13 @@ def write_site(
     if not contents.cells:
         raise MedrobustError(f"{stores[0].path} has no cells yet; 'medrobust run GRID --store STORE' computes some")
     ranking = contents.telling.all(read_ranking(stores))
-    papers = list(read_papers(sessions, contents, folder / "papers"))
+    shown = list(read_papers(sessions, contents, folder / "papers", papers))
     used = used_plugins(contents)
-    if not papers:
+    if not shown:
         writer.sections = tuple(each for each in SECTIONS if each[0] != "papers")
     else:
-        writer.write(paper_pages(papers))
-    writer.write([overview(contents, ranking, papers)])
+        writer.write(paper_pages(shown))
+    writer.write([overview(contents, ranking, shown)])
     writer.write(ranking_pages(ranking, contents))
     writer.write(model_pages(contents))
     writer.write(plugin_pages(used))
@@ -76,7 +83,7 @@ def write_site(
     for cell in contents.cells.values():
         if cell.withheld:
             withheld[cell.withheld] = withheld.get(cell.withheld, 0) + 1
-    problems = tuple(f"{p.name}, {p.profile}: {p.problem}" for p in papers if p.problem)
+    problems = tuple(f"{p.called}: {p.problem}" for p in shown if p.problem)
     return Written(folder / "index.html", len(contents.cells), len(writer.written), writer.bytes, withheld, problems)
 
 

@@ -18,6 +18,10 @@ def site(
     title: Annotated[
         str, typer.Option("--title", metavar="TEXT", help="What the site is called.")
     ] = "medrobust results",
+    paper: Annotated[
+        list[str] | None,
+        typer.Option("--paper", metavar="FOLDER", help="Also show the tables of this folder; can be repeated."),
+    ] = None,
     with_images: Annotated[
         bool, typer.Option("--with-images", help="Show example images of data sets whose terms permit it.")
     ] = False,
@@ -37,7 +41,7 @@ def site(
     for session, store in zip(sessions, stores, strict=True):
         if not session.store.exists:
             raise MedrobustError(f"{store} is not a store; 'medrobust run GRID --store {store}' creates one")
-    written = write_site(sessions, out, title=title, with_images=with_images, with_ids=with_ids)
+    written = write_site(sessions, out, title=title, papers=paper or (), with_images=with_images, with_ids=with_ids)
     for session in sessions:
         print_damage(session.store)
     lines = [

@@ -12,6 +12,7 @@ from typing import Any
 from medrobust import MedrobustError
 from medrobust.api import Plan, Session
 
+from ..finding import find_paper
 from ..page import paper_context
 from ..report import PaperReport
 from ..specs import FigureSpec, ImagesSpec, Paper, read_paper
@@ -44,34 +45,45 @@ class PaperPage:
     context: Mapping[str, Any] = field(default_factory=dict, repr=False)
     files: tuple[Path, ...] = field(default=(), repr=False)
 
+    @property
+    def called(self) -> str:
+        """Name and profile."""
+        return ", profile ".join(part for part in (self.name, self.profile) if part)
+
 
 def paper_pages(papers: Sequence[PaperPage]) -> Iterator[Page | File]:
     """The pages of papers with their figures, and the list."""
     yield Page("papers.html", "papers.html", "Papers", {"papers": papers})
     for paper in papers:
         if not paper.problem:
-            yield Page(f"papers/{paper.id}.html", "paper.html", f"{paper.name}, {paper.profile}", paper.context)
+            yield Page(f"papers/{paper.id}.html", "paper.html", paper.called, paper.context)
             yield from (File(f"papers/{paper.id}/{file.name}", file.read_bytes()) for file in paper.files)
 
 
-def read_papers(sessions: Sequence[Session], contents: Contents, folder: Path) -> Iterator[PaperPage]:
+def read_papers(
+    sessions: Sequence[Session], contents: Contents, folder: Path, own: Sequence[str] = ()
+) -> Iterator[PaperPage]:
     """Every paper and profile that the stores were asked for, by the newest request of each.
 
     Args:
         sessions: one for each store.
         contents: of the site.
         folder: where figures are drawn, in a folder for each page; one that shows the same is not drawn again.
+        own: folders with tables that are no plugin's.
+
+    Raises:
+        MedrobustError: for a folder of one's own that holds no tables.
     """
     for place, session in enumerate(sessions):
+        known = {**session.registry.papers(), **{p.name: p.folder for p in (find_paper(each, session) for each in own)}}
         requests = session.store.requests()
-        known = session.registry.papers()
         asked: dict[tuple[str, str], str] = {}
         for grid, command in zip(requests["grid"], requests["command"], strict=True):
             name, _, rest = str(grid).partition("/")
-            if name in known and rest.startswith("grid:"):
-                asked[name, rest.removeprefix("grid:")] = command if isinstance(command, str) else ""
+            if name in known and rest.partition(":")[0] == "grid":
+                asked[name, rest.partition(":")[2]] = command if isinstance(command, str) else ""
         for (name, profile), command in asked.items():
-            id_ = f"{slug(name)}-{slug(profile)}" + (f"-{place + 1}" if len(sessions) > 1 else "")
+            id_ = "-".join(filter(None, (slug(name), slug(profile), str(place + 1) if len(sessions) > 1 else "")))
             try:
                 yield _paper(id_, read_paper(known[name]), profile, command, session, contents, folder / id_)
             except MedrobustError as error:
@@ -84,18 +96,20 @@ def _paper(
     # Here, as figures bring matplotlib.
     from ..claims import as_facts, summarize_claims
     from ..figure_data import draw_figures
+    from ..figure_data.drawing import KEYS
 
-    plan = session.plan(paper.folder / "grid.toml", profile=profile, evidence=True, **_options(command))
+    plan = session.plan(paper.grid, profile=profile, evidence=True, **_options(command))
     hidden = [] if _may_show(plan, contents) else list(_with_pixels(paper))
     report = PaperReport(
-        replace(paper, figures=[f for f in paper.figures if f not in hidden]), profile, plan, session.store
+        replace(paper, figures=tuple(f for f in paper.figures if f not in hidden)), profile, plan, session.store
     )
     telling, facts = contents.telling, paper.facts
     tables, findings = [telling.all(table) for table in report.tables()], report.claims()
-    drawn = [d for d in draw_figures(report, folder) if d.saved]
+    about = f"Profile {profile}: {report.profile.description}" if profile else ""
+    drawn = [(d.spec, d.saved) for d in draw_figures(report, folder) if d.saved]
     context = paper_context(
-        f"{paper.name}: {facts.title}",
-        f"{facts.question} Profile {profile}: {report.profile.description}",
+        facts.title if facts.title == paper.name else f"{paper.name}: {facts.title}",
+        " ".join(part for part in (facts.question, about) if part),
         tables,
         substitutions=[{"paper": s.paper, "here": s.here, "reason": s.reason} for s in report.profile.substitutions],
         claims=telling.all([dict(as_facts(f)) for f in findings]),
@@ -104,7 +118,7 @@ def _paper(
         departures=report.profile.departures,
         link=ToCells("../", contents.cells),
     )
-    figures = [(d.spec, f"{id_}/{d.spec.id}.svg", f"{id_}/{d.spec.id}.csv") for d in drawn]
+    figures = [(spec, f"{id_}/{saved.svg.name}", f"{id_}/{saved.csv.name}") for spec, saved in drawn]
     return PaperPage(
         id_,
         paper.name,
@@ -113,7 +127,8 @@ def _paper(
         summarize(tables),
         summarize_claims(findings) if findings else "",
         context={**context, "figures": figures, "hidden": [f.title for f in hidden]},
-        files=tuple(sorted(folder.iterdir())),
+        # Not all that is in the folder: an earlier site may have shown images that this one does not.
+        files=(folder / KEYS, *(file for _, saved in drawn for file in (saved.png, saved.svg, saved.csv))),
     )
 
 
