@@ -39,6 +39,7 @@ class SiteCell:
         numbers: what its record says; None without one.
         examples: example images, if they were kept and may be shown.
         withheld: why examples that were kept are not shown.
+        terms: of the images shown, with their data set.
     """
 
     id: str
@@ -55,6 +56,7 @@ class SiteCell:
     numbers: CellNumbers | None = None
     examples: tuple[Example, ...] = ()
     withheld: str = ""
+    terms: str = ""
 
     @property
     def labels(self) -> Mapping[str, str]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from medrobust import StoreError, decide
-from medrobust.api import Publication, Record, Store
+from medrobust.api import Publication, Record, Registry, Store
 
 MOST: Final = 12
 """Examples that a page shows."""
@@ -69,6 +69,15 @@ def kept_examples(store: Store) -> Mapping[str, Kept]:
         if len(kept.samples) > len(found.get(told["cell"], Kept("", ())).samples):
             found[told["cell"]] = kept
     return found
+
+
+def terms_of(definition: str, registry: Registry) -> str:
+    """The data set of a cell's images and its terms, which stand beside images that are shown."""
+    written = json.loads(definition)
+    part = written["evaluate_on"]
+    name = (part if isinstance(part, dict) else written)["dataset"]["name"]
+    plugin = registry.find("dataset", name)
+    return f"{plugin.name} ({plugin.plugin.licence})" if plugin.plugin.licence else plugin.name
 
 
 def examples_of(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from ..report import PaperReport
 from ..specs import FigureSpec, ImagesSpec, Paper, read_paper
 from ..table import summarize
 from .contents import Contents, slug
+from .gallery import terms_of
 from .page import File, Page, ToCells
 
 
@@ -99,7 +100,10 @@ def _paper(
     from ..figure_data.drawing import KEYS
 
     plan = session.plan(paper.grid, profile=profile, evidence=True, **_options(command))
-    hidden = [] if _may_show(plan, contents) else list(_with_pixels(paper))
+    definitions = _definitions(plan, contents)
+    pixels = list(_with_pixels(paper))
+    hidden = [] if _may_show(definitions, contents) else pixels
+    terms = {terms_of(d, contents.registry) for d in definitions} if pixels and not hidden else set()
     report = PaperReport(
         replace(paper, figures=tuple(f for f in paper.figures if f not in hidden)), profile, plan, session.store
     )
@@ -126,7 +130,7 @@ def _paper(
         facts.title,
         summarize(tables),
         summarize_claims(findings) if findings else "",
-        context={**context, "figures": figures, "hidden": [f.title for f in hidden]},
+        context={**context, "figures": figures, "hidden": [f.title for f in hidden], "terms": sorted(terms)},
         # Not all that is in the folder: an earlier site may have shown images that this one does not.
         files=(folder / KEYS, *(file for _, saved in drawn for file in (saved.png, saved.svg, saved.csv))),
     )
@@ -142,10 +146,13 @@ def _evidence(session: Session, plan: Plan) -> list[dict[str, Any]]:
     ]
 
 
-def _may_show(plan: Plan, contents: Contents) -> bool:
-    """Whether images of every data set of a plan may be shown."""
+def _definitions(plan: Plan, contents: Contents) -> set[str]:
     rows = (contents.cells[cell].row for cell in plan.cells if cell in contents.cells)
-    definitions = {row["definition"] for row in rows if row.get("definition")}
+    return {row["definition"] for row in rows if row.get("definition")}
+
+
+def _may_show(definitions: Iterable[str], contents: Contents) -> bool:
+    """Whether images of every data set may be shown."""
     publication = contents.telling.publication
     return publication.with_images and all(publication.shows_images(d, contents.registry) for d in definitions)
 

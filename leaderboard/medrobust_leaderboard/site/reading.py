@@ -14,7 +14,7 @@ from ..store_results import StoreNumber, StoreResults, read_results
 from ..store_tables import tables_of
 from ..table import Table, joined
 from .contents import Contents, Evidence, SiteCell, SiteModel, slug
-from .gallery import Example, Kept, examples_of, kept_examples
+from .gallery import Example, Kept, examples_of, kept_examples, terms_of
 from .numbers import CellNumbers, numbers_of
 from .telling import Telling
 
@@ -35,6 +35,7 @@ class _Found:
     numbers: CellNumbers
     examples: tuple[Example, ...] = ()
     withheld: str = ""
+    terms: str = ""
 
 
 def read_contents(stores: Sequence[Store], publication: Publication, registry: Registry) -> Contents:
@@ -83,12 +84,14 @@ def _from_records(
         for cell, record in store.records(wanted):
             numbers = numbers_of(record, clean=(place, cell) in clean)
             shown: tuple[Example, ...] = ()
-            withheld = ""
+            withheld = terms = ""
             if cell in kept:
-                withheld = _withheld(str(facts[cell]["definition"]), publication, registry)
+                definition = str(facts[cell]["definition"])
+                withheld = _withheld(definition, publication, registry)
                 if not withheld:
                     shown = tuple(_examples(kept[cell], record, facts[cell]["classes"], store, publication))
-            yield (place, cell), _Found(numbers, shown, withheld)
+                    terms = terms_of(definition, registry)
+            yield (place, cell), _Found(numbers, shown, withheld, terms)
 
 
 def _withheld(definition: str, publication: Publication, registry: Registry) -> str:
@@ -135,6 +138,7 @@ def _cell(
         numbers=found.numbers if found else None,
         examples=found.examples if found else (),
         withheld=found.withheld if found else "",
+        terms=found.terms if found else "",
     )
 
 

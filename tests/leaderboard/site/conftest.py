@@ -37,6 +37,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     """Two data sets, one of which may not be shown, two defenses, three attacks, two budgets, two seeds."""
     folder = tmp_path_factory.mktemp("site")
     hospital = _hospital(folder / "ward of the clinic")
+    quoted = json.dumps(str(hospital))
     grid = folder / "trial" / "grid.toml"
     grid.parent.mkdir()
     grid.write_text(
@@ -46,7 +47,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 {json.dumps(QUOTED)} = {{ name = "tiny-net", recipe = {{ epochs = 1 }} }}
 
 [[grid]]
-dataset = [{json.dumps("@" + SCRIPT)}, {{ name = "image-folder", path = {json.dumps(str(hospital))}, size = 8, channels = 1 }}]
+dataset = [{json.dumps("@" + SCRIPT)}, {{ name = "image-folder", path = {quoted}, size = 8, channels = 1 }}]
 model   = {json.dumps("@" + QUOTED)}
 defense = ["none", "bit-depth"]
 attack  = ["none", "hum", "sign", {{ name = "steps", steps = 3 }}]
