@@ -51,9 +51,10 @@ def fronts(panels: Sequence[FrontPanel], *, columns: int = 2) -> Figure:
                 marker = "x" if point.control else "o"
                 face = color if point.on_front or point.control else "white"
                 axis.plot(point.passes, point.broken, marker, color=color, markerfacecolor=face)
-                axis.annotate(
-                    point.name, (point.passes, point.broken), (4, 3), textcoords="offset points", fontsize=6.5
-                )
+                # What is on the front lies above the others, and so do the names.
+                place = (4, 3) if point.on_front or point.control else (4, -9)
+                at = (point.passes, point.broken)
+                axis.annotate(point.name, at, place, textcoords="offset points", fontsize=6.5)
             axis.set_xscale("symlog", linthresh=1, linscale=0.4)
             axis.set_xlim(-0.2, 3 * most)
             axis.set_xticks([0, *(10**power for power in range(len(str(int(most)))))])

@@ -181,7 +181,7 @@ class Recording:
         """The verdict on each open cell's images of one batch, or what is wrong with the target's logits."""
         if self.step.root is None:
             for record in self.open:
-                self._diagnose(record, batch.images)
+                self._diagnose(record, batch)
         found: list[tuple[CellRecord, BatchVerdict | str]] = []
         for variant, adversarial in batch.adversarial():
             found += [(r, self._verdict(r, adversarial, batch)) for r in self.open if r.variant == variant]
@@ -196,10 +196,13 @@ class Recording:
         norms = adversarial.norms
         return BatchVerdict(logits.float().cpu(), norms.l2.float().cpu(), norms.linf.float().cpu())
 
-    def _diagnose(self, record: CellRecord, images: Tensor) -> None:
+    def _diagnose(self, record: CellRecord, batch: Batch) -> None:
         if record.diagnosis is None:
-            target = record.cell.target
-            found = diagnose(record.module, images, target.info.task, declared_random=target.stochastic)
+            target, known = record.cell.target, self.stream.part.data.labels
+            labels = None if known is None else torch.as_tensor(known)[batch.positions.cpu()]
+            found = diagnose(
+                record.module, batch.images, target.info.task, declared_random=target.stochastic, labels=labels
+            )
             record.diagnosis = json.dumps(found)
 
     def rows(
