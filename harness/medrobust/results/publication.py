@@ -137,6 +137,24 @@ class Publication:
         return self.with_images and may_redistribute(definition, registry)
 
 
+def named_as(told: T, here: T) -> T:
+    """Samples with hashed ids, or a record of them, under the ids of the same images here, position by position.
+
+    Ids stay hashes where they cannot be those of the other: another number of images, an id that stands twice. So do
+    patients whose images are not the same ones.
+    """
+    if len(told.ids) != len(here.ids) or len(np.unique(told.ids)) != len(told.ids):
+        return told
+    same = told.groups is not None and here.groups is not None and _who(told.groups) == _who(here.groups)
+    return replace(told, ids=here.ids, groups=here.groups if same else told.groups)
+
+
+def _who(groups: NDArray[np.str_]) -> list[int]:
+    """Patients numbered in the order in which they come."""
+    numbers: dict[str, int] = {}
+    return [numbers.setdefault(group, len(numbers)) for group in groups.tolist()]
+
+
 def may_redistribute(definition: str, registry: Registry) -> bool:
     """Whether the data set of a cell's images declares that they may be passed on."""
     written = _parsed(definition)
