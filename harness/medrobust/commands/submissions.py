@@ -208,5 +208,5 @@ def _print_next(submission: Submission, found: Findings, draw: Draw, *, trust_co
     elif found.foreign and submission.distributions and not trust_code:
         say(f"Next: unzip {shlex.quote(file)} 'source/*', read it, then")
         next_command("verify", file, "--trust-code", sample=draw.sample, seed=draw.seed)
-    elif found.drawn:
+    elif not found.unverified:
         next_command("merge", "BOARD", file, out="NEW-BOARD")

@@ -18,6 +18,7 @@ from .publication import Publication
 from .samples import from_rows, to_rows
 from .schema import TABLES
 from .store import Store
+from .tables import JOINED
 from .tensors import name_of
 
 TEXTS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -25,7 +26,7 @@ TEXTS: Final[Mapping[str, tuple[str, ...]]] = {
     "fits": ("model", "dataset"),
     "parts": ("dataset",),
     "evidence": ("dataset", "model", "defense", "detail"),
-    "requests": (*AXES, "grid"),
+    "requests": AXES,
 }
 """Columns that hold names and words."""
 JSON: Final[Mapping[str, tuple[str, ...]]] = {
@@ -34,6 +35,8 @@ JSON: Final[Mapping[str, tuple[str, ...]]] = {
     "artifacts": ("description",),
     "requests": ("tags",),
 }
+STEM: Final = f"{JOINED}submission"
+"""How files are called: they hold what was written under many names."""
 ROWS: Final = 200_000
 """Rows of the table `samples` that are written as one file."""
 
@@ -136,10 +139,10 @@ class _Excerpt:
             found.add(key)
             waiting.append(to_rows(key, self.publication.of_samples(from_rows(rows))))
             if sum(map(len, waiting)) >= ROWS:
-                self.to.tables.write("samples", f"submitted-{len(found)}", pa.concat_tables(waiting))
+                self.to.tables.write("samples", f"{STEM}-{len(found)}", pa.concat_tables(waiting))
                 waiting = []
         if waiting:
-            self.to.tables.write("samples", f"submitted-{len(found)}", pa.concat_tables(waiting))
+            self.to.tables.write("samples", f"{STEM}-{len(found)}", pa.concat_tables(waiting))
         if lost := set(keys) - found:
             raise StoreError(
                 f"{self.store.path}: the samples of {len(lost)} cells are gone; run their grid again "
@@ -151,7 +154,7 @@ class _Excerpt:
         rows = rows[rows["cell"].isin(cells)].copy()
         rows["command"] = None
         rows["probes"] = rows["probes"].map(lambda ids: None if ids is None else [i for i in ids if i in probes])
-        self._rows("requests", rows)
+        self._rows("requests", rows, {"grid": self.publication.grid})
 
     def _rows(self, table: str, rows: pd.DataFrame, more: Mapping[str, Callable[[str], str]] | None = None) -> None:
         """Write rows of a table, without what is not told."""
@@ -165,14 +168,14 @@ class _Excerpt:
             values = {text: tell(text) for text in rows[column].dropna().unique()}
             rows[column] = rows[column].map(values, na_action="ignore")
         schema = TABLES[table]
-        self.to.tables.write(table, "submitted", _table(rows, schema))
+        self.to.tables.write(table, STEM, table_of(rows, schema))
 
     def _tensors(self, contents: Iterable[str]) -> None:
         for content in dict.fromkeys(contents):
             self.to.objects.write(name_of(content), self.store.files.read(name_of(content)))
 
 
-def _table(rows: pd.DataFrame, schema: pa.Schema) -> pa.Table:
+def table_of(rows: pd.DataFrame, schema: pa.Schema) -> pa.Table:
     """Rows as a table of a store; what pandas made of absent numbers is absent again."""
     columns = [pa.array(rows[field.name], type=field.type, from_pandas=True) for field in schema]
     return pa.table(columns, schema=schema)

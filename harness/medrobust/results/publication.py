@@ -106,6 +106,11 @@ class Publication:
         text = self.text(text)
         return text if self.with_ids else _QUOTE.sub(f"'{WITHHELD}'", text)
 
+    def grid(self, name: str) -> str:
+        """The name of a grid, which begins with that of its folder."""
+        folder, slash, own = name.rpartition("/")
+        return f"{self._path(folder)}/{self.text(own)}" if slash else self.text(name)
+
     def value(self, value: Any) -> Any:
         """JSON values whose texts have no local path, keys included."""
         if isinstance(value, str):
