@@ -7,6 +7,7 @@ from typing import Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from safetensors import SafetensorError, safe_open
 
 from ..errors import StoreError
 from .losses import check_files
@@ -56,7 +57,13 @@ def check_tables(store: Store, where: Path) -> None:
                     f"{where}: the table '{table}' declares {rows} rows and all tables {values} values, "
                     f"{size / 1e9:.1f} GB, more than is read; what is meant so is submitted in parts (--where)"
                 )
+    for found in store.tensors.names():
+        try:
+            with safe_open(store.path / found.name, framework="np"):
+                pass  # its header is read, and held against the length of the file
+        except (SafetensorError, OSError) as error:
+            raise StoreError(f"{where}: {found.name} is no safetensors file: {error}") from None
     check_files(store)
     if store.damaged:
         named = ", ".join(f"{each.name} ({each.why})" for each in store.damaged[:3])
-        raise StoreError(f"{where}: {len(store.damaged)} files were damaged or changed: {named}")
+        raise StoreError(f"{where}: {len(store.damaged)} of its files damaged or changed: {named}")
