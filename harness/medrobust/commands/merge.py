@@ -65,8 +65,8 @@ def merge(
                 opened.append((path.absolute().name, opened_store(path)))
         if not opened:
             raise MedrobustError(f"nothing to put into {out}: name other stores or submissions")
-        before = [Inventory.of(store).having("superseded") for _, store in opened]
         target = Store(out.absolute())
+        before = [Inventory.of(store).having("superseded") for store in (target, *(store for _, store in opened))]
         added = merge_stores(opened, target)
     superseded = Inventory.of(target).having("superseded") - set().union(*before)
     if as_json:

@@ -25,6 +25,7 @@ from .verification import Verification, in_words, verify_cells
 
 MISSING = "its samples, its weights or its perturbation are not those that the submission holds"
 OTHER_IMAGES = "its images, labels or patients are not those of the other records of the same part"
+OTHER_REQUEST = "the run that asked for it names another slot or clean record than it has"
 OTHER_SOURCE = "the source of {names} in the archive is not the one that made this record"
 
 
@@ -106,7 +107,7 @@ def verify_submission(
     }
     found: dict[str, str] = {cell: MISSING for cell in inventory.having("missing") if cell in rows}
     there = sorted(inventory.having("current", "failed", "superseded") & rows.keys())
-    found |= _other_images(submission, rows, there)
+    found |= _other_images(submission, rows, there) | _other_requests(submission, rows)
     foreign: Counter[str] = Counter()
     candidates = []
     for cell in there:
@@ -157,6 +158,16 @@ def _other_images(submission: Submission, rows: Mapping[str, Mapping[str, Any]],
         usual = Counter(told.values()).most_common(1)[0][0]
         found |= dict.fromkeys((cell for cell, images in told.items() if images != usual), OTHER_IMAGES)
     return found
+
+
+def _other_requests(submission: Submission, rows: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Cells that were asked for in the place of others: a request decides what supersedes what."""
+    requests = submission.store.requests()
+    return {
+        cell: OTHER_REQUEST
+        for cell, slot, clean in zip(*(requests[name] for name in ("cell", "slot", "clean")), strict=True)
+        if cell in rows and (slot, clean) != (rows[cell]["slot"], rows[cell]["clean"])
+    }
 
 
 def _images(samples: Samples) -> str:

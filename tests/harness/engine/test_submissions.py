@@ -250,6 +250,17 @@ def test_a_radius_that_was_changed_is_found_by_running_the_cell(forged: Forge, v
     assert "eps is 0.5 in the store" in wrong.detail
 
 
+def test_a_request_in_the_place_of_another_cell_is_found(forged: Forge, verified: Verify) -> None:
+    """By it a submission would make the results of others superseded."""
+
+    def change(folder: Path) -> None:
+        cell = attacked(folder, "sign")[0]
+        rows_of(folder, "requests", lambda row: row.update(slot="0" * 20) if row["cell"] == cell else None)
+
+    (wrong,) = verified(forged(change), trust=False, sample=1).contradictions
+    assert "names another slot" in wrong.detail
+
+
 def test_a_cell_under_the_identity_of_another_is_found(forged: Forge, verified: Verify) -> None:
     def change(folder: Path) -> None:
         cell = attacked(folder, "sign")[0]
@@ -357,10 +368,7 @@ def _facts(folder: Path, **changes: object) -> None:
         (lambda folder: (folder / "source" / "mine").rename(folder / "source" / "other"), "belongs to no submission"),
         (lambda folder: (folder / "submission.json").unlink(), "has no submission.json"),
         (lambda folder: (folder / "submission.json").write_text("[]"), "submission.json cannot be read"),
-        (
-            lambda folder: (folder / "store" / "store.json").write_text('{"schema": 1}'),
-            "store.json (its content is wrong",
-        ),
+        (lambda folder: (folder / "store" / "store.json").write_text("{}"), "store.json (its content is wrong"),
         (lambda folder: shutil.rmtree(folder / "store"), "holds no store"),
         (lambda folder: _facts(folder, submission=2), "submission.json cannot be read: submission"),
         (lambda folder: _facts(folder, more=1), "submission.json cannot be read: more"),
