@@ -107,7 +107,7 @@ def verify_submission(
     }
     found: dict[str, str] = {cell: MISSING for cell in inventory.having("missing") if cell in rows}
     there = sorted(inventory.having("current", "failed", "superseded") & rows.keys())
-    found |= _other_images(submission, rows, there) | _other_requests(submission, rows)
+    found |= _other_images(submission, rows, there)
     foreign: Counter[str] = Counter()
     candidates = []
     for cell in there:
@@ -123,8 +123,9 @@ def verify_submission(
                 found.setdefault(cell, str(error))
             except NotRunnableError:
                 pass  # told where it is drawn
-            if cell not in found:
-                candidates.append(cell)
+            candidates.append(cell)
+    found = _other_requests(submission, rows) | found
+    candidates = [cell for cell in candidates if cell not in found]
     drawn = random.Random(seed).sample(candidates, min(sample, len(candidates)))
     hashed = submission.facts.ids == "hashed"
     again = verify_cells(store, drawn, session, refit=refit, by_position=hashed, watcher=watcher) if drawn else []

@@ -15,7 +15,7 @@ Patterns = Mapping[str, Sequence[str]]
 
 
 def parse_where(texts: Sequence[str]) -> Patterns:
-    """The patterns of `--where` options: `axis=pattern` pairs, with commas between them.
+    """The patterns of `--where` options: `axis=pattern` pairs with commas between them; `*` and `?` stand for letters.
 
     Raises:
         MedrobustError: if one is no such pair, or names no axis.
@@ -55,7 +55,12 @@ def chosen(store: Store, where: Patterns) -> set[str]:
         cell
         for cell in cells
         if all(
-            any(fnmatchcase(row[axis], pattern) for row in names.get(cell, ()) for pattern in patterns)
+            any(_fits(row[axis], pattern) for row in names.get(cell, ()) for pattern in patterns)
             for axis, patterns in where.items()
         )
     }
+
+
+def _fits(name: str, pattern: str) -> bool:
+    """Whether a name fits a pattern; brackets stand for themselves, as in `train[:50%]`."""
+    return fnmatchcase(name, pattern.replace("[", "[[]"))

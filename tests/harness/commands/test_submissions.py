@@ -124,10 +124,8 @@ def test_local_paths_and_file_names_are_not_told(program: Program, tmp_path: Pat
             for number in range(6):
                 pixels = draw.integers(brightness, brightness + 60, (8, 8), dtype=np.uint8)
                 Image.fromarray(pixels).save(folder / split / label / f"patient-{split}-{label}-{number}.png")
-    grid = GRID.replace(
-        '"textures"', json.dumps({"name": "image-folder", "path": str(folder), "size": 8, "channels": 1})
-    )
-    (tmp_path / "grid.toml").write_text(grid.replace('":', '" =').replace('" =', '"='))
+    dataset = f'{{ name = "image-folder", path = "{folder}", size = 8, channels = 1 }}'
+    (tmp_path / "grid.toml").write_text(GRID.replace('"textures"', dataset))
     told = program("run", "grid.toml")
     assert told.status == 0, told
     told = program("submit", "medrobust-store", "--out", "mine.zip", "--with-images")
@@ -147,8 +145,10 @@ def test_local_paths_and_file_names_are_not_told(program: Program, tmp_path: Pat
 def test_cells_are_chosen_by_their_names(ran: Program, tmp_path: Path) -> None:
     told = ran("submit", "medrobust-store", "--out", "s.zip", "--where", "attack=steps*,budget=linf:8/255")
     assert "3 cells" in told.out  # with the clean record
-    told = ran("submit", "medrobust-store", "--out", "s.zip", "--where", "attack=steps(steps=4)", "--json")
+    told = ran("submit", "medrobust-store", "--out", "s.zip", "--where", "attack=steps(steps=1)", "--json")
     assert json.loads(told.out)["cells"] == 2
+    # Brackets stand for themselves, as in the names of slices.
+    assert "no current results" in ran("submit", "medrobust-store", "--out", "s.zip", "--where", "attack=[rst]*").err
     for where, why in (
         ("attack=pgd*", "holds no current results that fit"),
         ("atack=pgd", "no axis is called 'atack'; did you mean 'attack'?"),
@@ -212,7 +212,7 @@ def test_an_installed_distribution_is_packed_and_found_again(
     names = zipfile.ZipFile(tmp_path / "mine.zip").namelist()
     inside = [name.removeprefix("source/strange-attacks/") for name in names if "strange-attacks/" in name]
     assert {"strange_attacks/__init__.py", "strange_attacks/inner.py"} < set(inside)
-    assert "strange_attacks-1.2.dist-info/entry_points.txt".replace("strange_", "strange_") in inside
+    assert "strange_attacks-1.2.dist-info/entry_points.txt" in inside
     # Somewhere else, where it is not installed.
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry != str(installed)])
     _forget()
