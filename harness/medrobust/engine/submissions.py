@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..errors import StoreError
 from ..plugins.recorded import recorded_with
 from ..plugins.source import source_hash
 from ..results.inventory import Inventory
@@ -99,49 +100,71 @@ def verify_submission(
         seed: what they are drawn with.
         refit: as of `verify_cells`.
         watcher: receives progress.
+
+    Raises:
+        StoreError: if its tables cannot be read, or are not what it says of itself.
     """
     store = submission.store
-    inventory = Inventory.of(store)
     rows: dict[str, dict[str, Any]] = {
         str(row["cell"]): {str(k): v for k, v in row.items()} for row in store.cells().to_dict("records")
     }
-    found: dict[str, str] = {cell: MISSING for cell in inventory.having("missing") if cell in rows}
+    seen = _examine(submission, session, rows)
+    if store.damaged:
+        named = ", ".join(f"{each.name} ({each.why})" for each in store.damaged)
+        raise StoreError(f"{submission.file}: holds tables that cannot be read: {named}")
+    if len(rows) != submission.facts.cells:
+        raise StoreError(f"{submission.file}: says that it has {submission.facts.cells} cells, and has {len(rows)}")
+    drawn = random.Random(seed).sample(seen.candidates, min(sample, len(seen.candidates)))
+    hashed = submission.facts.ids == "hashed"
+    again = verify_cells(store, drawn, session, refit=refit, by_position=hashed, watcher=watcher) if drawn else []
+    told = sorted(seen.contradictions.items())
+    contradictions = tuple(Verification(cell, in_words(rows[cell]), "different", why) for cell, why in told)
+    return Findings(len(rows), contradictions, dict(seen.foreign), len(seen.candidates), tuple(again))
+
+
+@dataclass
+class _Seen:
+    """What can be seen of cells without running them: what is wrong with some, which plugins others lack, the rest."""
+
+    contradictions: dict[str, str]
+    foreign: Counter[str] = field(default_factory=Counter)
+    candidates: list[str] = field(default_factory=list)
+
+
+def _examine(submission: Submission, session: Session, rows: Mapping[str, Mapping[str, Any]]) -> _Seen:
+    inventory = Inventory.of(submission.store)
     there = sorted(inventory.having("current", "failed", "superseded") & rows.keys())
-    found |= _other_images(submission, rows, there)
-    foreign: Counter[str] = Counter()
-    candidates = []
+    seen = _Seen(dict.fromkeys(inventory.having("missing") & rows.keys(), MISSING))
+    seen.contradictions |= _other_images(submission, rows, there)
     for cell in there:
         lacking, altered = _plugins(rows[cell], submission, session)
         if altered:
-            found.setdefault(cell, OTHER_SOURCE.format(names=", ".join(altered)))
+            seen.contradictions.setdefault(cell, OTHER_SOURCE.format(names=", ".join(altered)))
         elif lacking:
-            foreign.update(lacking)
+            seen.foreign.update(lacking)
         else:
             try:
                 restored(rows[cell], session.metadata)
             except ContradictionError as error:
-                found.setdefault(cell, str(error))
+                seen.contradictions.setdefault(cell, str(error))
             except NotRunnableError:
                 pass  # told where it is drawn
-            candidates.append(cell)
-    found = _other_requests(submission, rows) | found
-    candidates = [cell for cell in candidates if cell not in found]
-    drawn = random.Random(seed).sample(candidates, min(sample, len(candidates)))
-    hashed = submission.facts.ids == "hashed"
-    again = verify_cells(store, drawn, session, refit=refit, by_position=hashed, watcher=watcher) if drawn else []
-    told = tuple(Verification(cell, in_words(rows[cell]), "different", why) for cell, why in sorted(found.items()))
-    return Findings(len(rows), told, dict(foreign), len(candidates), tuple(again))
+            seen.candidates.append(cell)
+    seen.contradictions = _other_requests(submission, rows) | seen.contradictions
+    seen.candidates = [cell for cell in seen.candidates if cell not in seen.contradictions]
+    return seen
 
 
 def _plugins(row: Mapping[str, Any], submission: Submission, session: Session) -> tuple[list[str], list[str]]:
     """Plugins of a cell that are not here, and those whose source in the archive did not make it."""
     try:
         identity = json.loads(row["identity"])
-    except (TypeError, ValueError):
+        recorded = list(recorded_with(identity, session.registry))
+    except (TypeError, ValueError, RecursionError):
         return [], []  # a contradiction that restoring the cell tells
     lacking: dict[str, None] = {}
     altered: dict[str, None] = {}
-    for fields, offer in recorded_with(identity, session.registry):
+    for fields, offer in recorded:
         if offer is None:
             lacking[str(fields.get("plugin") or fields["class"])] = None
         elif offer.distribution in submission.distributions and source_hash(offer.plugin) != fields.get("source"):

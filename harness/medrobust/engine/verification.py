@@ -233,7 +233,7 @@ class _Comparison:
     def _remark(self, identity: str) -> str:
         """What is other on this machine."""
         row, again = self.rows[identity], self.again[identity]
-        then, now = json.loads(row["versions"] or "{}"), versions()
+        then, now = _versions(row), versions()
         told = [f"{name} {then.get(name, 'unknown')} (here {now[name]})" for name in now if then.get(name) != now[name]]
         if row["hardware"] != (here := hardware(self.session.device)):
             told.append(f"{row['hardware'] or 'unknown hardware'} (here {here})")
@@ -245,6 +245,15 @@ class _Comparison:
             for path in _absent_checkpoints(row, self.session)
         ]
         return "; ".join(remarks)
+
+
+def _versions(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a record was made with, as far as it can be read."""
+    try:
+        found = json.loads(row["versions"] or "{}")
+    except (TypeError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _verdict(row: Mapping[str, Any]) -> str:

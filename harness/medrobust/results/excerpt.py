@@ -21,14 +21,14 @@ from .store import Store
 from .tables import JOINED
 from .tensors import name_of
 
-TEXTS: Final[Mapping[str, tuple[str, ...]]] = {
+NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "cells": (*AXES, "architecture", "init", *(f"surrogate_{name}" for name in TRAINED)),
     "fits": ("model", "dataset"),
     "parts": ("dataset",),
-    "evidence": ("dataset", "model", "defense", "detail"),
+    "evidence": ("dataset", "model", "defense"),
     "requests": AXES,
 }
-"""Columns that hold names and words."""
+"""Columns that hold names."""
 JSON: Final[Mapping[str, tuple[str, ...]]] = {
     "cells": ("identity", "definition"),
     "fits": ("identity",),
@@ -91,7 +91,8 @@ class _Excerpt:
         parts = self.store.rows("parts")
         self._rows("parts", parts[parts["part"].isin(set(kept["part"].dropna()))])
         evidence = self.store.rows("evidence")
-        self._rows("evidence", evidence[evidence["target"].isin(set(kept["target"].dropna()))])
+        evidence = evidence[evidence["target"].isin(set(kept["target"].dropna()))]
+        self._rows("evidence", evidence, {"detail": self.publication.text})
         self._samples(kept["samples"].dropna().tolist())
         self._rows("cells", kept, {"reason": self.publication.reason})
         self._requests(set(kept["cell"]), probes)
@@ -162,7 +163,7 @@ class _Excerpt:
             return
         rows = rows.copy()
         told: dict[str, Callable[[str], str]] = dict(more or {})
-        told |= dict.fromkeys(TEXTS.get(table, ()), self.publication.text)
+        told |= dict.fromkeys(NAMES.get(table, ()), self.publication.label)
         told |= dict.fromkeys(JSON.get(table, ()), self.publication.json)
         for column, tell in told.items():
             values = {text: tell(text) for text in rows[column].dropna().unique()}

@@ -91,15 +91,18 @@ class Publication:
 
     # Words -----------------------------------------------------------------------------------------------------------
 
-    def text(self, text: str) -> str:
-        """A label or a sentence without local paths and names of data files."""
+    def label(self, text: str) -> str:
+        """The name of something, without local paths."""
         if _is_local(text):
             return self._path(text)
         for path in self.paths:
             text = re.sub(re.escape(path) + _REST, lambda m: self._path(m[0]), text)
         text = _QUOTED.sub(lambda m: f"{m['quote']}{self._path(m['path'])}{m['quote']}", text)
-        text = _BARE.sub(lambda m: self._path(m["path"]), text)
-        return _DATA_FILE.sub(WITHHELD, text)
+        return _BARE.sub(lambda m: self._path(m["path"]), text)
+
+    def text(self, text: str) -> str:
+        """A sentence without local paths and names of data files."""
+        return _DATA_FILE.sub(WITHHELD, self.label(text))
 
     def reason(self, text: str) -> str:
         """Why a cell failed: what raised may have quoted anything, so quotations are withheld as well as paths."""
@@ -109,12 +112,12 @@ class Publication:
     def grid(self, name: str) -> str:
         """The name of a grid, which begins with that of its folder."""
         folder, slash, own = name.rpartition("/")
-        return f"{self._path(folder)}/{self.text(own)}" if slash else self.text(name)
+        return f"{self._path(folder)}/{self.label(own)}" if slash else self.label(name)
 
     def value(self, value: Any) -> Any:
         """JSON values whose texts have no local path, keys included."""
         if isinstance(value, str):
-            return self._path(value) if _is_local(value) else value
+            return self.label(value)
         if isinstance(value, Mapping):
             return {self.value(str(key)): self.value(each) for key, each in value.items()}
         return [self.value(each) for each in value] if isinstance(value, list) else value

@@ -139,7 +139,30 @@ def test_local_paths_and_file_names_are_not_told(program: Program, tmp_path: Pat
     told = program("verify", "mine.zip")
     assert told.status == 3, told
     assert "different" not in told.out
-    assert "withheld-" in told.out
+    assert "it rests on a local path, which its submission withholds" in told.out
+
+
+def test_a_checkpoint_is_called_by_its_name_and_verified_without_its_file(program: Program, tmp_path: Path) -> None:
+    folder = tmp_path / "weights of anna"
+    folder.mkdir()
+    (tmp_path / "grid.toml").write_text(GRID)
+    assert program("run", "grid.toml", "--store", "first").status == 0
+    (trained,) = (tmp_path / "first" / "tensors").glob(f"{next(iter(Store(tmp_path / 'first').fitted().values()))}*")
+    checkpoint = folder / "net.safetensors"
+    checkpoint.write_bytes(trained.read_bytes())
+    model = f'{{ name = "tiny-net", init = "{checkpoint}", recipe = {{ epochs = 0 }} }}'
+    (tmp_path / "grid.toml").write_text(GRID.replace('"tiny-net"', model).replace('"sign"', '"sign", "one-for-all"'))
+    told = program("run", "grid.toml")
+    assert told.status == 0, told
+    assert program("submit", "medrobust-store", "--out", "mine.zip").status == 0
+    found = "\n".join(texts(tmp_path / "mine.zip", tmp_path / "open"))
+    assert "net.safetensors" in found
+    assert "anna" not in found
+    assert str(tmp_path) not in found
+    checkpoint.unlink()
+    told = program("verify", "mine.zip")
+    assert told.status == 0, told
+    assert "5 of 5 cells drawn" in told.out
 
 
 def test_cells_are_chosen_by_their_names(ran: Program, tmp_path: Path) -> None:
