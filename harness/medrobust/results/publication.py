@@ -91,25 +91,33 @@ class Publication:
 
     # Words -----------------------------------------------------------------------------------------------------------
 
-    def text(self, text: str) -> str:
-        """A label or a sentence without local paths and names of data files."""
+    def label(self, text: str) -> str:
+        """The name of something, without local paths."""
         if _is_local(text):
             return self._path(text)
         for path in self.paths:
             text = re.sub(re.escape(path) + _REST, lambda m: self._path(m[0]), text)
         text = _QUOTED.sub(lambda m: f"{m['quote']}{self._path(m['path'])}{m['quote']}", text)
-        text = _BARE.sub(lambda m: self._path(m["path"]), text)
-        return _DATA_FILE.sub(WITHHELD, text)
+        return _BARE.sub(lambda m: self._path(m["path"]), text)
+
+    def text(self, text: str) -> str:
+        """A sentence without local paths and names of data files."""
+        return _DATA_FILE.sub(WITHHELD, self.label(text))
 
     def reason(self, text: str) -> str:
         """Why a cell failed: what raised may have quoted anything, so quotations are withheld as well as paths."""
         text = self.text(text)
         return text if self.with_ids else _QUOTE.sub(f"'{WITHHELD}'", text)
 
+    def grid(self, name: str) -> str:
+        """The name of a grid, which begins with that of its folder."""
+        folder, slash, own = name.rpartition("/")
+        return f"{self._path(folder)}/{self.label(own)}" if slash else self.label(name)
+
     def value(self, value: Any) -> Any:
         """JSON values whose texts have no local path, keys included."""
         if isinstance(value, str):
-            return self._path(value) if _is_local(value) else value
+            return self.label(value)
         if isinstance(value, Mapping):
             return {self.value(str(key)): self.value(each) for key, each in value.items()}
         return [self.value(each) for each in value] if isinstance(value, list) else value
@@ -135,6 +143,24 @@ class Publication:
             registry: where the declaration of its data set is found; one that is not there permits nothing.
         """
         return self.with_images and may_redistribute(definition, registry)
+
+
+def named_as(told: T, here: T) -> T:
+    """Samples with hashed ids, or a record of them, under the ids of the same images here, position by position.
+
+    Ids stay hashes where they cannot be those of the other: another number of images, an id that stands twice. So do
+    patients whose images are not the same ones.
+    """
+    if len(told.ids) != len(here.ids) or len(np.unique(told.ids)) != len(told.ids):
+        return told
+    same = told.groups is not None and here.groups is not None and _who(told.groups) == _who(here.groups)
+    return replace(told, ids=here.ids, groups=here.groups if same else told.groups)
+
+
+def _who(groups: NDArray[np.str_]) -> list[int]:
+    """Patients numbered in the order in which they come."""
+    numbers: dict[str, int] = {}
+    return [numbers.setdefault(group, len(numbers)) for group in groups.tolist()]
 
 
 def may_redistribute(definition: str, registry: Registry) -> bool:

@@ -84,6 +84,15 @@ def test_paths_and_names_of_data_files_are_withheld(text: str) -> None:
     assert "withheld" in told
 
 
+def test_a_name_keeps_the_files_that_it_is_made_of() -> None:
+    """A grid names the lists of a paper; with another name the cell would be another one."""
+    name = "isic2018(test=splits/melanoma_test.csv, mask=/srv/anna/mask.png)"
+    told = Publication().label(name)
+    assert told.startswith("isic2018(test=splits/melanoma_test.csv, mask=withheld-")
+    assert "anna" not in told
+    assert "melanoma_test" not in Publication().text(name)
+
+
 def test_paths_with_blanks_are_known_from_the_records() -> None:
     publication = Publication(paths=("/srv/scans of anna",))
     assert "anna" not in publication.text("folder(path=/srv/scans of anna/left, size=8)")
