@@ -69,7 +69,7 @@ def image_path(cell: SiteCell, number: int, kind: str) -> str:
 
 def _cell_page(cell: SiteCell, contents: Contents, family: Sequence[SiteCell], plugins: Collection[str]) -> Page:
     model, row = contents.models[cell.model], cell.row
-    definition = contents.telling.publication.value(json.loads(row["definition"])) if row.get("definition") else {}
+    definition = contents.telling.written(row["definition"]) if row.get("definition") else {}
     evidence = [each for each in model.evidence if _concerns(each, cell)]
     context = {
         "cell": cell,
@@ -151,7 +151,7 @@ def _identity(row: Mapping[str, Any], contents: Contents) -> str:
     """Everything that the identity rests on, as text."""
     if not row.get("identity"):
         return ""
-    return json.dumps(contents.telling.publication.value(json.loads(row["identity"])), separators=(", ", ": "))
+    return json.dumps(contents.telling.written(row["identity"]), separators=(", ", ": "))
 
 
 @lru_cache(maxsize=256)
