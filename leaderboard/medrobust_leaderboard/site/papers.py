@@ -20,6 +20,7 @@ from ..table import summarize
 from .contents import Contents, slug
 from .gallery import terms_of
 from .page import File, Page, ToCells
+from .telling import Telling
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,8 @@ def _paper(
     from ..figure_data.drawing import KEYS
 
     plan = session.plan(paper.grid, profile=profile, evidence=True, **_options(command))
+    # Selected and drawn by labels as they are told, so that no other ones come into tables, figures and their data.
+    paper, plan = contents.telling.all(paper), _told(plan, contents.telling)
     definitions = _definitions(plan, contents)
     pixels = list(_with_pixels(paper))
     hidden = [] if _may_show(definitions, contents) else pixels
@@ -134,6 +137,14 @@ def _paper(
         # Not all that is in the folder: an earlier site may have shown images that this one does not.
         files=(folder / KEYS, *(file for _, saved in drawn for file in (saved.png, saved.svg, saved.csv))),
     )
+
+
+def _told(plan: Plan, telling: Telling) -> Plan:
+    entries = (
+        replace(e, labels=telling.all(e.labels), tags=telling.all(e.tags), impossible=telling.reason(e.impossible))
+        for e in plan.entries
+    )
+    return replace(plan, entries=tuple(entries))
 
 
 def _evidence(session: Session, plan: Plan) -> list[dict[str, Any]]:

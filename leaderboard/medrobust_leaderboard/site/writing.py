@@ -73,12 +73,13 @@ class Writer:
         self.write([File("assets/style.css", _styles())])
         self.write(File(f"assets/{name}", (files(__package__) / "assets" / name).read_bytes()) for name in ASSETS)
         for name in FOLDERS:
-            for path in sorted((self.folder / name).rglob("*"), reverse=True):
-                if path.is_dir():
-                    if not any(path.iterdir()):
-                        path.rmdir()
-                elif path not in self.written:
+            folder = self.folder / name
+            # What is in a folder before the folder.
+            for path in [*sorted(folder.rglob("*"), reverse=True), folder]:
+                if path.is_file() and path not in self.written:
                     path.unlink()
+                elif path.is_dir() and not any(path.iterdir()):
+                    path.rmdir()
 
     def _rendered(self, page: Page) -> str:
         shared: dict[str, Any] = {

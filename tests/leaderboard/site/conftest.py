@@ -14,8 +14,8 @@ from medrobust.api import Session
 from medrobust_leaderboard.site.build import Written, write_site
 
 TINY = Path(__file__).parents[2] / "tiny.py"
-SCRIPT = "<script>document.title='taken'</script>"
-QUOTED = "\"quoted\" & 'single' <b>bold</b>"
+SCRIPT = "<img src=x onerror=document.title='taken'>"
+QUOTED = "\"quoted\" & 'single' <b>bold"
 PATIENT = "anna-smith"
 """Is in the names of the files, and so in the ids, of a data set that may not be passed on."""
 

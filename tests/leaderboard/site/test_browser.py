@@ -6,7 +6,6 @@ Needs Chromium, which `.ci/run` installs (Debian's package `chromium`); axe-core
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ KINDS = (
     "papers.html",
     "papers/*.html",
     "models.html",
-    "models/tiny*.html",
+    "models/*.html",
     "models/*bit-depth*.html",
     "cells.html",
     "cells/*.html",
@@ -37,7 +36,7 @@ KINDS = (
     "plugins/attack-steps*.html",
 )
 """One page of each kind."""
-SCRIPT = "<script>document.title='taken'</script>"
+SCRIPT = "<img src=x onerror=document.title='taken'>"
 
 Open = Callable[..., Any]
 
@@ -79,18 +78,23 @@ def column(page: Any, table: str, number: int) -> list[str]:
     return [text.strip() for text in page.locator(f"{table} tbody tr > :nth-child({number})").all_inner_texts()]
 
 
+def choice(page: Any, name: str) -> Any:
+    return page.locator(".filters").get_by_label(name)
+
+
 def percents(texts: list[str]) -> list[float]:
     return [float(text.split("%")[0]) for text in texts]
 
 
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("scheme", "size"), [("light", DESKTOP), ("dark", PHONE)], ids=["desktop", "phone in the dark"]
+)
 def test_every_kind_of_page_is_accessible_and_fits_its_screen(open_page: Open, scheme: str, size: Any) -> None:
     for kind in KINDS:
         page = open_page(kind, size, scheme)
         page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
         page.add_script_tag(path=str(AXE))
-        found = page.evaluate("axe.run({ resultTypes: ['violations'] })")["violations"]
+        found = page.evaluate("axe.run({ resultTypes: ['violations'], preload: false })")["violations"]
         assert [f"{kind}: {v['id']}: {v['nodes'][0]['html']}" for v in found] == []
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0], kind
         assert page.title().endswith("A & <b>B</b>")
@@ -118,14 +122,14 @@ def test_the_ranking_sorts_by_mouse_and_keyboard(open_page: Open) -> None:
 def test_the_ranking_is_filtered_by_choice_and_by_words(open_page: Open) -> None:
     page = open_page("ranking.html")
     every = column(page, "#ranking", 1)
-    page.get_by_label("Data set").select_option(SCRIPT)
+    choice(page, "Data set").select_option(SCRIPT)
     assert set(column(page, "#ranking", 1)) == {SCRIPT}
     assert len(column(page, "#ranking", 1)) == len(every) // 2
-    page.get_by_label("Defense").select_option("bit-depth")
+    choice(page, "Defense").select_option("bit-depth")
     assert set(column(page, "#ranking", 5)) == {"bit-depth"}
     assert f"(of {len(every)})" in page.locator(".dt-info").inner_text()
-    page.get_by_label("Data set").select_option("all")
-    page.get_by_label("Defense").select_option("all")
+    choice(page, "Data set").select_option("all")
+    choice(page, "Defense").select_option("all")
     page.get_by_label("Search models").fill("16/255 bit")
     assert set(column(page, "#ranking", 2)) == {"linf:16/255"}
     assert set(column(page, "#ranking", 5)) == {"bit-depth"}
@@ -147,7 +151,7 @@ def test_a_row_leads_to_its_model_and_on_to_its_cells(open_page: Open) -> None:
 def test_the_list_of_cells_is_complete_and_filtered(open_page: Open, site: Any) -> None:
     page = open_page("cells.html")
     assert page.locator(".dt-info").inner_text() == f"1 to {site.written.cells} of {site.written.cells}"
-    page.get_by_label("Attack").select_option("sign")
+    choice(page, "Attack").select_option("sign")
     attacks = column(page, "#all-cells", 4)
     assert set(attacks) == {"sign"}
     page.get_by_role("columnheader", name="Accuracy").click()
@@ -168,7 +172,7 @@ def test_the_list_shows_the_cells_behind_one_number(open_page: Open, site: Any) 
 def test_names_that_look_like_code_are_text(open_page: Open) -> None:
     page = open_page("cells.html")
     assert SCRIPT in column(page, "#all-cells", 1)
-    assert page.get_by_label("Data set").locator("option", has_text="<script>").count() == 1
+    assert choice(page, "Data set").locator("option", has_text="<img").count() == 1
     assert "taken" not in page.title()
     page.locator("#all-cells a").first.click()
     assert SCRIPT in page.locator("h1 + .lead").inner_text()
@@ -204,10 +208,3 @@ def test_the_way_to_the_content_is_short_by_keyboard(open_page: Open) -> None:
     assert page.locator(":focus").inner_text() == "Skip to content"
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "content"
-
-
-def test_every_page_opens_at_once(open_page: Open) -> None:
-    for kind in KINDS:
-        begun = time.perf_counter()
-        open_page(kind).close()
-        assert time.perf_counter() - begun < 2, kind
