@@ -112,6 +112,7 @@ def _paper(
     )
     telling, facts = contents.telling, paper.facts
     tables, findings = [telling.all(table) for table in report.tables()], report.claims()
+    told = {"paper": facts.citation, "records": telling.text(session.store.path.name)}
     about = f"Profile {profile}: {report.profile.description}" if profile else ""
     drawn = [(d.spec, d.saved) for d in draw_figures(report, folder) if d.saved]
     context = paper_context(
@@ -121,7 +122,7 @@ def _paper(
         substitutions=[{"paper": s.paper, "here": s.here, "reason": s.reason} for s in report.profile.substitutions],
         claims=telling.all([dict(as_facts(f)) for f in findings]),
         evidence=telling.all(_evidence(session, plan)),
-        provenance={"paper": facts.citation, "records": contents.telling.text(session.store.path.name)},
+        provenance={name: text for name, text in told.items() if text},
         departures=report.profile.departures,
         link=ToCells("../", contents.cells),
     )
