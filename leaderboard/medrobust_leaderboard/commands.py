@@ -89,7 +89,7 @@ def reproduce(
     print_notes(session)
     outcome = session.run(plan, Terminal(console), command=this_command())
     checks = session.evidence(plan) if evidence else []
-    report = PaperReport(spec, profile, plan, session.store)
+    report = PaperReport(spec, profile, plan, session.store, checks)
     tables = report.tables()
     for table in tables:
         console.print()

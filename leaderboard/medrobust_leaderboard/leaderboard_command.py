@@ -161,14 +161,15 @@ def _show_numbers(
     if output in ("csv", "json"):
         show_tidy(tidy_store(results), STORE_COLUMNS, output, out)
         return
-    tables = tables_of(results)
+    evidence = evidence_on(results, stores)
+    tables = tables_of(results, evidence)
     line = superseded_line(results, str(stores[0].path))
     if line and tables and output != "terminal":
         tables = [*tables[:-1], replace(tables[-1], notes=(*tables[-1].notes, line))]
     show(tables, output, out)
     if output == "terminal":
         print_lines([f"\n{line}"] if line else [])
-        if evidence := evidence_on(results, stores):
+        if evidence:
             console.print()
             print_evidence(evidence)
 
@@ -207,14 +208,15 @@ def _show_paper(
     profile = spec.profile_name(profile)
     plan = session.plan(spec.grid, profile=profile, images=images)
     print_notes(session)
-    tables = PaperReport(spec, profile, plan, session.store).tables()
+    evidence = session.evidence(plan, stored=True)
+    tables = PaperReport(spec, profile, plan, session.store, evidence).tables()
     if output in ("csv", "json"):
         show_tidy(tidy_tables(tables), PAPER_COLUMNS, output, out)
         return
     show(tables, output, out)
     if output == "terminal":
         print_lines([f"Departs from the paper: {departure}" for departure in spec.profile(profile).departures])
-        if evidence := session.evidence(plan, stored=True):
+        if evidence:
             console.print()
             print_evidence(evidence)
 

@@ -142,7 +142,7 @@ def _number_of(values: Sequence[Value], trials: Sequence[Trial], note: str = "")
         "cells": joined(t.result.cell for t in trials),
         "seeds": joined(t.labels["seed"] for t in trials),
     }
-    return replace(cell, facts=facts, note="; ".join(text for text in (cell.note, note) if text))
+    return replace(cell, facts=facts, note="; ".join(t for t in (cell.note, value.note, note) if t))
 
 
 def _number(cell: TableCell) -> float:

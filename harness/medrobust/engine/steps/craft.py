@@ -211,6 +211,14 @@ class Recording:
         """The rows of the cells, and the samples of those that are ok."""
         step, stream = self.step, self.stream
         passes = round(stream.backward_passes / max(len(stream.part), 1))
+        values = [record.cell.cumulative_value for record in self.records]
+        most = max((value for value in values if value), default=0)
+
+        def own(count: int, cell: Cell) -> int:
+            """The passes of a run that went further than this cell's value: those up to it."""
+            value = cell.cumulative_value
+            return round(count * value / most) if value else count
+
         rows = [
             cell_row(
                 record.cell,
@@ -227,8 +235,8 @@ class Recording:
                 batch_size=stream.batch_size,
                 draws=record.draws,
                 seconds=seconds / len(self.records),
-                forward_passes=stream.forward_passes,
-                backward_passes=stream.backward_passes,
+                forward_passes=own(stream.forward_passes, record.cell),
+                backward_passes=own(stream.backward_passes, record.cell),
                 peak_memory=peak_memory(self.context.device),
             )
             for record in self.records
