@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from safetensors import SafetensorError, safe_open
 
-from ..errors import StoreError
+from ..errors import LostError, StoreError
 from .losses import check_files
+from .objects import Found
 from .schema import TABLES
 from .store import Store
 
@@ -57,13 +58,27 @@ def check_tables(store: Store, where: Path) -> None:
                     f"{where}: the table '{table}' declares {rows} rows and all tables {values} values, "
                     f"{size / 1e9:.1f} GB, more than is read; what is meant so is submitted in parts (--where)"
                 )
+    check_files(store)
+    if store.damaged:
+        named = ", ".join(f"{each.name} ({each.why})" for each in store.damaged[:3])
+        raise StoreError(f"{where}: {len(store.damaged)} of its files damaged or changed: {named}")
+    for table in TABLES:
+        for found in store.tables.names(table):
+            _read(store, table, found, where)
     for found in store.tensors.names():
         try:
             with safe_open(store.path / found.name, framework="np"):
                 pass  # its header is read, and held against the length of the file
         except (SafetensorError, OSError) as error:
             raise StoreError(f"{where}: {found.name} is no safetensors file: {error}") from None
-    check_files(store)
-    if store.damaged:
-        named = ", ".join(f"{each.name} ({each.why})" for each in store.damaged[:3])
-        raise StoreError(f"{where}: {len(store.damaged)} of its files damaged or changed: {named}")
+
+
+def _read(store: Store, table: str, found: Found, where: Path) -> None:
+    """Read a file of a table and look at every value: texts are text, lists end where they say, keys are there."""
+    try:
+        rows = store.tables.read_file(table, found)
+        rows.validate(full=True)
+    except (pa.ArrowException, LostError) as error:
+        raise StoreError(f"{where}: {found.name} cannot be read: {str(error).splitlines()[0]}") from None
+    if absent := [field.name for field in rows.schema if not field.nullable and rows[field.name].null_count]:
+        raise StoreError(f"{where}: {found.name} has rows without {absent[0]}")

@@ -28,12 +28,12 @@ model = "tiny-net"
 attack = ["sign", "one-for-all"]
 budget = "linf:8/255"
 """
-INPUTS = 150
+INPUTS = 40
 TEXTS: list[str | None] = [
     *(None, "", "{}", "[]", "null", "x", "\x00", "\x1b[2J", "../../etc/passwd", "\ud7ff", "9" * 5000, "1e999", "-1"),
     *('{"name": "pgd"}', '{"dataset": {"name": 3}}', "[" * 100_000, '{"a":' * 2000 + "1" + "}" * 2000),
 ]
-NUMBERS: list[float | None] = [None, 0, 1, -1, 2**31 - 1]
+NUMBERS: list[int | None] = [None, 0, 1, -1, 2**31 - 1]
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +77,7 @@ def in_values(folder: Path, draw: random.Random) -> None:
     for file in store.tables.names(table):
         rows = store.tables.read_file(table, file).to_pylist()
         value = odd(column.type, draw)
+        value = "" if value is None and column.name == "record" else value
         for row in rows if draw.random() < 0.5 else [draw.choice(rows)]:
             row[column.name] = value
         schema = TABLES[table]
@@ -94,7 +95,7 @@ def odd(kind: pa.DataType, draw: random.Random) -> Any:
     if pa.types.is_boolean(kind) or pa.types.is_timestamp(kind):
         return None
     if pa.types.is_floating(kind):
-        return draw.choice([*NUMBERS, float("nan"), float("inf")])
+        return draw.choice([None, 0.0, -1.0, 1e6, float("nan"), float("inf")])
     return draw.choice(NUMBERS)
 
 
