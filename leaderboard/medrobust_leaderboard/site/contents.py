@@ -134,7 +134,7 @@ class Contents:
 
     @cached_property
     def _models(self) -> Mapping[str, str]:
-        return {target: m.id for m in reversed(self.models.values()) for target in m.targets}
+        return {target: m.id for m in reversed(list(self.models.values())) for target in m.targets}
 
     def model_page(self, targets: Sequence[str]) -> str:
         """Id of the first page that has a model of these identities; empty if there is none."""

@@ -103,8 +103,18 @@ def examples_of(
         delta = adversarial - clean
         largest = float(np.abs(delta).max())
         factor = 0.5 / largest if largest > 0 else 1.0
-        pictures = (_png(each) for each in (clean, adversarial, 0.5 + delta * factor))
-        yield Example(sample, truth[i], before[i], after[i], *pictures, factor, clean.shape[1:])
+        size = (int(clean.shape[1]), int(clean.shape[2]))
+        yield Example(
+            id=sample,
+            truth=truth[i],
+            before=before[i],
+            after=after[i],
+            clean=_png(clean),
+            adversarial=_png(adversarial),
+            difference=_png(0.5 + delta * factor),
+            factor=factor,
+            size=size,
+        )
 
 
 def _names(decided: NDArray[Any], classes: Sequence[str]) -> list[str]:

@@ -18,7 +18,7 @@ from .page import File, Page
 MARKER: Final = "medrobust-site.txt"
 """Says that a folder is a site, which may be written again."""
 FOLDERS: Final = ("assets", "cells", "images", "models", "papers", "plugins", "ranking")
-SECTIONS: Final = (
+SECTIONS: Final[tuple[tuple[str, str], ...]] = (
     ("index", "Overview"),
     ("ranking", "Ranking"),
     ("papers", "Papers"),

@@ -34,7 +34,7 @@ class Made:
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    """Two data sets, one of which may not be shown, two defenses, three attacks, two budgets, two seeds."""
+    """Two data sets, one of which may not be shown; of the other one two defenses, three attacks and two seeds."""
     folder = tmp_path_factory.mktemp("site")
     hospital = _hospital(folder / "ward of the clinic")
     quoted = json.dumps(str(hospital))
@@ -47,7 +47,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 {json.dumps(QUOTED)} = {{ name = "tiny-net", recipe = {{ epochs = 1 }} }}
 
 [[grid]]
-dataset = [{json.dumps("@" + SCRIPT)}, {{ name = "image-folder", path = {quoted}, size = 8, channels = 1 }}]
+dataset = {{ name = "image-folder", path = {quoted}, size = 8, channels = 1 }}
+model   = {json.dumps("@" + QUOTED)}
+attack  = ["none", "sign"]
+budget  = ["linf:4/255", "linf:16/255"]
+probe   = ["examples"]
+
+[[grid]]
+dataset = {json.dumps("@" + SCRIPT)}
 model   = {json.dumps("@" + QUOTED)}
 defense = ["none", "bit-depth"]
 attack  = ["none", "hum", "sign", {{ name = "steps", steps = 3 }}]

@@ -124,7 +124,7 @@ def test_the_ranking_is_filtered_by_choice_and_by_words(open_page: Open) -> None
     every = column(page, "#ranking", 1)
     choice(page, "Data set").select_option(SCRIPT)
     assert set(column(page, "#ranking", 1)) == {SCRIPT}
-    assert len(column(page, "#ranking", 1)) == len(every) // 2
+    assert 0 < len(column(page, "#ranking", 1)) < len(every)
     choice(page, "Defense").select_option("bit-depth")
     assert set(column(page, "#ranking", 5)) == {"bit-depth"}
     assert f"(of {len(every)})" in page.locator(".dt-info").inner_text()
