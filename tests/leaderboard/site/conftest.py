@@ -47,13 +47,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 {json.dumps(QUOTED)} = {{ name = "tiny-net", recipe = {{ epochs = 1 }} }}
 
 [[grid]]
-dataset = {{ name = "image-folder", path = {quoted}, size = 8, channels = 1 }}
-model   = {json.dumps("@" + QUOTED)}
-attack  = ["none", "sign"]
-budget  = ["linf:4/255", "linf:16/255"]
-probe   = ["examples"]
-
-[[grid]]
 dataset = {json.dumps("@" + SCRIPT)}
 model   = {json.dumps("@" + QUOTED)}
 defense = ["none", "bit-depth"]
@@ -61,6 +54,13 @@ attack  = ["none", "hum", "sign", {{ name = "steps", steps = 3 }}]
 budget  = ["linf:4/255", "linf:16/255"]
 probe   = ["examples"]
 seed    = [0, 1]
+
+[[grid]]
+dataset = {{ name = "image-folder", path = {quoted}, size = 8, channels = 1 }}
+model   = {json.dumps("@" + QUOTED)}
+attack  = ["none", "sign"]
+budget  = ["linf:4/255", "linf:16/255"]
+probe   = ["examples"]
 """
     )
     tables = """
