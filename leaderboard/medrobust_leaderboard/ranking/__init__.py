@@ -20,8 +20,9 @@ from .board import (
     Versus,
 )
 from .front import draw_front
-from .reading import read_duels, read_ranking
+from .reading import ranking_of, read_duels, read_ranking
 from .tables import attacks_table, duel_lines, flag_in_words, ranking_tables, standings_table
+from .trials import gather
 
 __all__ = [
     "AttackName",
@@ -40,6 +41,8 @@ __all__ = [
     "draw_front",
     "duel_lines",
     "flag_in_words",
+    "gather",
+    "ranking_of",
     "ranking_tables",
     "read_duels",
     "read_ranking",

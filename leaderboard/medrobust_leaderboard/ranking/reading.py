@@ -24,7 +24,11 @@ def read_ranking(stores: Sequence[Store], where: Where | None = None) -> Ranking
         stores: where the records are, third parties' included.
         where: labels wanted, by axis; all if not given. What was collected for evidence counts as such in any case.
     """
-    gathered = gather(stores)
+    return ranking_of(gather(stores), where)
+
+
+def ranking_of(gathered: Gathered, where: Where | None = None) -> Ranking:
+    """The rankings of what was read from stores; arguments as of `read_ranking`."""
     contests, homeless = contests_of(gathered, where or {})
     boards = tuple(Board(c.track, standings_of(c), strength_of(c)) for c in contests)
     left_out = (*_left_out(homeless), *_superseded(gathered))

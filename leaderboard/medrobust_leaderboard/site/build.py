@@ -9,7 +9,7 @@ from pathlib import Path
 from medrobust import MedrobustError
 from medrobust.api import Publication, Session
 
-from ..ranking import read_ranking
+from ..ranking import gather, ranking_of
 from .cells import cell_pages
 from .models import model_pages
 from .overview import overview
@@ -63,10 +63,15 @@ def write_site(
     """
     writer = Writer(folder, title)
     stores = [session.store for session in sessions]
-    contents = read_contents(stores, publication_of(sessions, with_images, with_ids), sessions[0].registry)
+    gathered = gather(stores)
+    ranking, evidence = ranking_of(gathered), [row for rows in gathered.evidence.values() for row in rows]
+    # It holds every record, and is not needed any more.
+    del gathered
+    publication = publication_of(sessions, with_images, with_ids)
+    contents = read_contents(stores, publication, sessions[0].registry, evidence)
     if not contents.cells:
         raise MedrobustError(f"{stores[0].path} has no cells yet; 'medrobust run GRID --store STORE' computes some")
-    ranking = contents.telling.all(read_ranking(stores))
+    ranking = contents.telling.all(ranking)
     shown = list(read_papers(sessions, contents, folder / "papers", papers))
     used = used_plugins(contents)
     if not shown:

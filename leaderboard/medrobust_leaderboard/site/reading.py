@@ -38,13 +38,16 @@ class _Found:
     terms: str = ""
 
 
-def read_contents(stores: Sequence[Store], publication: Publication, registry: Registry) -> Contents:
+def read_contents(
+    stores: Sequence[Store], publication: Publication, registry: Registry, evidence: Sequence[Evidence]
+) -> Contents:
     """All that stores hold, each cell once, as it may be told.
 
     Args:
         stores: where results are.
         publication: what may be told of them.
         registry: where data sets declare whether their images may be shown.
+        evidence: what the records of all stores together say of each model.
     """
     telling = Telling(publication)
     results = read_results(stores, superseded=True)
@@ -53,7 +56,7 @@ def read_contents(stores: Sequence[Store], publication: Publication, registry: R
     results = replace(results, numbers=tuple(_linked(telling.all(number)) for number in results.numbers))
     cells: dict[str, SiteCell] = {}
     models: dict[str, SiteModel] = {}
-    evidence = list(_evidence(stores, telling))
+    evidence = [telling.all(dict(row)) for row in evidence]
     for key, numbers in _by_model(results.numbers).items():
         model = _model_id(key)
         mine: dict[str, SiteCell] = {}
@@ -204,16 +207,6 @@ def _accuracy(table: Table) -> Table:
     """The table of a model, for the page whose title names the model."""
     caption = table.caption.removeprefix("accuracy: ")
     return replace(table, id="accuracy", title="Accuracy", caption=f"({caption.rstrip('.')})")
-
-
-def _evidence(stores: Sequence[Store], telling: Telling) -> Iterator[Evidence]:
-    seen = set()
-    for store in stores:
-        for row in store.rows("evidence").to_dict("records"):
-            key = (row["target"], row["part"], row["norm"], row["check"])
-            if key not in seen:
-                seen.add(key)
-                yield telling.all({str(name): value for name, value in row.items()})
 
 
 def _names_of(stores: Sequence[Store]) -> tuple[str, ...]:
