@@ -38,6 +38,8 @@ def fronts(panels: Sequence[FrontPanel], *, columns: int = 2) -> Figure:
     with drawing_style():
         figure, axes = small_multiples(len(panels), columns, PANEL)
         most = max([1.0, *(point.passes for panel in panels for point in panel.points)])
+        # Panels share their axes: their limits are those of all points.
+        top = 1.08 * max([0.02, *(p.broken if p.high is None else p.high for panel in panels for p in panel.points)])
         for axis, panel in zip(axes, panels, strict=True):
             axis.set_title(panel.title)
             percent_ticks(axis)
@@ -59,7 +61,7 @@ def fronts(panels: Sequence[FrontPanel], *, columns: int = 2) -> Figure:
             axis.set_xlim(-0.2, 3 * most)
             axis.set_xticks([0, *(10**power for power in range(len(str(int(most)))))])
             axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-            axis.set_ylim(bottom=-0.02)
+            axis.set_ylim(-0.02, top)
         label_outer(axes, columns, "passes for each image", "images broken (%)")
     return figure
 

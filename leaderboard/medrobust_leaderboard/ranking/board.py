@@ -56,6 +56,7 @@ class AttackName:
         mark: words that distinguish it from another attack of equal labels, such as another source of one plugin.
         control: whether it knows nothing of the model, as noise does.
         white_box: whether it saw the model it is tried on.
+        plugin: name of the plugin, whatever a grid calls it: `pgd`.
     """
 
     name: str
@@ -68,6 +69,7 @@ class AttackName:
     mark: str = ""
     control: bool = False
     white_box: bool = True
+    plugin: str = ""
 
 
 FlagKind = Literal["evidence", "attacks", "shared patients", "failed", "precision", "machines"]

@@ -30,7 +30,7 @@ def duels_of(contests: Sequence[Contest], first: str, second: str) -> list[Duel]
     every = list(dict.fromkeys(c for contest in contests for c in contest.columns))
     for name in (first, second):
         if not _meant(name, every):
-            names = list(dict.fromkeys(n for c in every for n in (c.name, _family(c))))
+            names = list(dict.fromkeys(n for c in every for n in (c.name, _family(c), c.plugin)))
             raise MedrobustError(
                 f"no attack is called '{name}'{did_you_mean(name, names)} (here: {', '.join(c.name for c in every)})"
             )
@@ -52,7 +52,7 @@ def _meant(name: str, attacks: Iterable[AttackName]) -> list[AttackName]:
     attacks = list(attacks)
     return (
         [a for a in attacks if name in (a.name, a.attack)]
-        or [a for a in attacks if name == _family(a)]
+        or [a for a in attacks if name in (_family(a), a.plugin)]
         or [a for a in attacks if fnmatchcase(a.name, name.replace("[", "[[]"))]
     )
 

@@ -190,6 +190,7 @@ def _names(first: Mapping[K, Trial], marks: Mapping[K, str]) -> dict[K, AttackNa
             mark=marks[key],
             control=trial.result.control,
             white_box=bool(trial.facts["white_box"]),
+            plugin=str(trial.facts["attack"]).partition("(")[0],
         )
     return names
 

@@ -10,7 +10,6 @@ import numpy as np
 
 from medrobust.api import Record, Value, measure, over_seeds, rank_intervals, ranks, stays_robust, worst_case
 
-from ..overlap import together
 from ..report import table_cell
 from ..store_cells import Result
 from ..table import State, TableCell, joined
@@ -132,7 +131,7 @@ def _absent(contest: Contest, name: ModelName, known: Mapping[str, TableCell]) -
 def _cell(trials: Sequence[Trial], metric: str) -> TableCell:
     """A number over the seeds of one attack, each seed once."""
     once = list({t.labels["seed"]: t for t in reversed(trials)}.values())[::-1]
-    return _number_of([measure(metric, t.record) for t in once], once, together(t.result.shared_groups for t in once))
+    return _number_of([measure(metric, t.record) for t in once], once)
 
 
 def _number_of(values: Sequence[Value], trials: Sequence[Trial], note: str = "") -> TableCell:

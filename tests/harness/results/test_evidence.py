@@ -165,6 +165,10 @@ def test_the_best_iterative_attack_is_held_against_the_best_single_step() -> Non
     assert outcome(name, trial(60), single) == "flagged"
     assert outcome(name, trial(60), trial(38, attack="bim"), single) == "passed"
     assert outcome(name, trial(60, 4), single) == "not checked"
+    # Short steps may miss at one radius what a long one crosses; gradients that mislead do so at the largest as well.
+    ladder = (trial(60, 4), trial(40, 4, "fgsm", iterations=1))
+    assert outcome(name, *ladder, trial(5, 16), trial(7, 16, "fgsm", iterations=1)) == "passed"
+    assert outcome(name, *ladder, trial(50, 16), trial(20, 16, "fgsm", iterations=1)) == "flagged"
     assert outcome(name, trial(60, attack="square", iterations=0), single) == "not checked"
     assert outcome(name, trial(0, 0), trial(100, 0, "fgsm", iterations=1)) == "not checked"
 

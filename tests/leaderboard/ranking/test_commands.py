@@ -103,7 +103,7 @@ def test_names_of_the_grid_and_a_legend_for_long_ones(program: Program, tmp_path
     assert all(name in told.out for name in ("sign", "mine", "steps(steps=2)", "steps(steps=3)"))
     assert "#1: a-model-with-a-name-that-no-table-has-room-for" in " ".join(told.out.split())
     assert max(map(len, told.out.splitlines())) <= 100
-    rows = list(csv.DictReader((tmp_path / "files/front.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "files/front.csv").read_text().splitlines()))
     assert {row["attack"] for row in rows} == {"sign", "mine", "steps(steps=2)", "steps(steps=3)"}
     assert {row["attack"]: float(row["passes"]) for row in rows} == {
         "sign": 2,

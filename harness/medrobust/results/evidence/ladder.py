@@ -74,17 +74,20 @@ def large(attacks: Sequence[Trial]) -> Result:
 
 
 def pairs(
-    trials: Sequence[Trial], strong: Callable[[Trial], bool], weak: Callable[[Trial], bool], words: str
+    trials: Sequence[Trial],
+    strong: Callable[[Trial], bool],
+    weak: Callable[[Trial], bool],
+    *,
+    largest: bool = False,
 ) -> Result:
-    """At each radius, the strongest trial of one kind against the strongest of another."""
-    compared = 0
-    for eps in sorted({t.eps for t in trials if t.eps > 0}):
+    """At each radius (or the largest at which both were tried), the strongest of one kind against that of another."""
+    words = "leaves more images correct than"
+    radii = [{t.eps for t in trials if t.eps > 0 and is_of_kind(t)} for is_of_kind in (strong, weak)]
+    shared = sorted(radii[0] & radii[1])[-1 if largest else None :]
+    compared = len(shared)
+    for eps in shared:
         here = [t for t in trials if t.eps == eps]
-        firsts, seconds = [t for t in here if strong(t)], [t for t in here if weak(t)]
-        if not firsts or not seconds:
-            continue
-        compared += 1
-        first, second = (min(ts, key=lambda t: t.share) for ts in (firsts, seconds))
+        first, second = (min(filter(kind, here), key=lambda t: t.share) for kind in (strong, weak))
         if stronger(second, first) < LEVEL:
             return "flagged", f"{first} {words} {second}: {first.share:.1%} to {second.share:.1%}"
     return ("passed", f"at {compared} radii") if compared else MISSING
