@@ -27,6 +27,7 @@ from rich.table import Table
 
 from medrobust.api import Session, Store, parse_grid
 from medrobust.engine.requests import write_request
+from medrobust.grid.columns import columns
 from medrobust.results.samples import Samples
 from medrobust.results.store import StepRecord
 
@@ -131,14 +132,16 @@ def build_store(path: Path) -> None:
                     continue
                 if identity == base:
                     clean.add(base)
+                setting = each.setting
                 logits = rng.normal(size=(IMAGES, 4)).astype(np.float32)
                 norm = np.full(IMAGES, 0.01, dtype=np.float32)
                 samples[identity] = Samples(ids, None, labels, logits, norm, norm)
                 rows.append(
-                    {**each.axes(), "cell": identity, "status": "ok", "reason": "", "task": "multiclass",
-                     "clean": base, "target": each.target.id, "slot": each.slot, "stop": "full", "images": IMAGES,
-                     "identity": json.dumps(each.fields), "versions": '{"torch": "2"}', "hardware": "a machine",
-                     "created": datetime.now(UTC)}
+                    {**columns(each), "cell": identity, "status": "ok", "reason": "", "images": IMAGES,
+                     "task": "multiclass", "classes": list("abcd"), "norm": setting and setting.budget.norm,
+                     "eps": setting and float(setting.budget.eps.value), "control": False, "part": "part",
+                     "seconds": 1.0, "forward_passes": 100 * IMAGES, "backward_passes": 100 * IMAGES,
+                     "versions": '{"torch": "2"}', "hardware": "a machine", "created": datetime.now(UTC)}
                 )  # fmt: skip
         store.write_step(StepRecord(f"step-{start:05d}", rows, samples))
 

@@ -135,18 +135,22 @@ def session(tmp_path: Path) -> MakeSession:
 def program(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Program:
     """The command line with the tiny plugins, run in this process and in a folder of the test's own.
 
-    An exception that would show a traceback to a user escapes and fails the test.
+    An exception that would show a traceback to a user escapes and fails the test. Grids are run without the cells that
+    evidence adds, unless a test asks for the default (`evidence=True`).
     """
     from medrobust.cli import main
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MEDROBUST_DATA", raising=False)
 
-    def run(command: str, *arguments: object, plugins: tuple[Path, ...] = (TINY, MISBEHAVING)) -> Finished:
+    def run(
+        command: str, *arguments: object, plugins: tuple[Path, ...] = (TINY, MISBEHAVING), evidence: bool = False
+    ) -> Finished:
         monkeypatch.setenv("MEDROBUST_DEBUG", "")  # a command with --debug sets it
         files = [word for file in plugins for word in ("--plugin", str(file))]
         device = ["--device", "cpu", "--workers", "1"] if command in ("run", "verify") else []
-        monkeypatch.setattr(sys, "argv", ["medrobust", command, *map(str, arguments), *files, *device])
+        plain = ["--no-evidence"] if command in ("run", "plan") and not evidence else []
+        monkeypatch.setattr(sys, "argv", ["medrobust", command, *map(str, arguments), *files, *device, *plain])
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             main()

@@ -467,6 +467,7 @@ def test_debug_reaches_the_worker_processes(faulty: tuple[Path, ...], tmp_path: 
         "--device",
         "cpu",
         "--debug",
+        "--no-evidence",
     ]
     files = [word for file in faulty for word in ("--plugin", str(file))]
     done = subprocess.run([*command, *files], cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -67,6 +67,7 @@ class Textures(Dataset):
     revision: ClassVar[int] = 1
     references: ClassVar[tuple[Reference, ...]] = (Reference(("N. Nobody",), "Textures from nowhere", "Nowhere", 2024),)
     licence: ClassVar[str] = "CC0"
+    redistributable: ClassVar[bool] = True
     size: int = 8
     channels: int = 1
     classes: int = 2

@@ -15,11 +15,13 @@ from .commands.debug import add_debug
 from .commands.env import env
 from .commands.export import export
 from .commands.extensions import add_commands
+from .commands.merge import merge
 from .commands.plan import plan
 from .commands.plugins import plugins
 from .commands.printing import errors
 from .commands.run import run
 from .commands.store import store_commands
+from .commands.submissions import submit
 from .commands.verify import verify
 from .commands.why import why
 from .errors import MedrobustError
@@ -36,7 +38,7 @@ def build() -> tuple[typer.Typer, list[str]]:
         pretty_exceptions_enable=False,
         rich_markup_mode="rich",
     )
-    for command in (run, plan, calibrate, plugins, why, verify, export, env, cite):
+    for command in (run, plan, calibrate, plugins, why, verify, submit, merge, export, env, cite):
         app.command()(command)
     app.add_typer(data_commands(), name="data")
     app.add_typer(store_commands(), name="store")

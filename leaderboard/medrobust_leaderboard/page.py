@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from .render import to_csv, to_html
+from .render import Link, to_csv, to_html
 from .render.numbers import DASH, MINUS
 from .table import STATES, Table, count_states, summarize
 
@@ -89,53 +89,68 @@ def render_page(
         provenance: versions, hardware, store, date and the like, shown in this order.
         departures: sentences on what else differs from the paper's experiment.
     """
+    context = paper_context(title, intro, tables, figures, substitutions, claims, evidence, provenance, departures)
+    return environment().get_template("page.html").render(context)
+
+
+def paper_context(
+    title: str,
+    intro: str,
+    tables: Sequence[Table],
+    figures: Sequence[PageFigure] = (),
+    substitutions: Sequence[Facts] = (),
+    claims: Sequence[Facts] = (),
+    evidence: Sequence[Facts] = (),
+    provenance: Mapping[str, str] | None = None,
+    departures: Sequence[str] = (),
+    link: Link | None = None,
+) -> dict[str, object]:
+    """What the templates of `paper/` show; arguments as of `render_page`, and `link` as of `to_html`."""
     counts = count_states(tables)
-    return (
-        _environment()
-        .get_template("page.html")
-        .render(
-            title=title,
-            paragraphs=[part.strip() for part in intro.split("\n\n") if part.strip()],
-            summary=summarize(tables),
-            counts=[(state, n, STATES[state]) for state, n in counts.items() if n],
-            states=[(state, meaning, counts[state]) for state, meaning in STATES.items() if meaning.meaning],
-            tables=[(table, Markup(to_html(table)), _data_url("text/csv", to_csv(table))) for table in tables],
-            figures=[
-                (figure, _data_url("image/svg+xml", figure.svg), figure.csv and _data_url("text/csv", figure.csv))
-                for figure in figures
-            ],
-            substitutions=substitutions,
-            departures=departures,
-            claims=[_with_tone(claim, "verdict", VERDICTS) for claim in claims],
-            claim_counts=_tally(claims, "verdict", VERDICTS),
-            evidence=[_with_tone(check, "outcome", OUTCOMES) for check in evidence],
-            evidence_counts=_tally(evidence, "outcome", OUTCOMES),
-            provenance=provenance or {},
-        )
-    )
+    return {
+        "title": title,
+        "paragraphs": [part.strip() for part in intro.split("\n\n") if part.strip()],
+        "summary": summarize(tables),
+        "counts": [(state, n, STATES[state]) for state, n in counts.items() if n],
+        "states": [(state, meaning, counts[state]) for state, meaning in STATES.items() if meaning.meaning],
+        "tables": [(table, Markup(to_html(table, link)), _data_url("text/csv", to_csv(table))) for table in tables],
+        "figures": [
+            (figure, _data_url("image/svg+xml", figure.svg), figure.csv and _data_url("text/csv", figure.csv))
+            for figure in figures
+        ],
+        "substitutions": substitutions,
+        "departures": departures,
+        "claims": [with_tone(claim, "verdict", VERDICTS) for claim in claims],
+        "claim_counts": tally(claims, "verdict", VERDICTS),
+        "evidence": [with_tone(check, "outcome", OUTCOMES) for check in evidence],
+        "evidence_counts": tally(evidence, "outcome", OUTCOMES),
+        "provenance": provenance or {},
+    }
 
 
 @cache
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """The templates, with escaping on; a name that a template uses and is not given is an error."""
+    found = Environment(
         loader=PackageLoader("medrobust_leaderboard"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["number"] = _format_number
+    found.filters["number"] = _format_number
     # "Table 2. White-box attacks" is "Table 2" in the list of contents.
-    environment.filters["short"] = lambda title: title.split(". ")[0].rstrip(".")
-    environment.filters["interval"] = _format_interval
-    return environment
+    found.filters["short"] = lambda title: title.split(". ")[0].rstrip(".")
+    found.filters["interval"] = _format_interval
+    return found
 
 
-def _with_tone(entry: Facts, key: str, tones: Mapping[str, str]) -> dict[str, object]:
+def with_tone(entry: Facts, key: str, tones: Mapping[str, str]) -> dict[str, object]:
+    """An entry with the tone of what it says under a key, and None for what it leaves out."""
     return {**dict.fromkeys(OPTIONAL), **entry, "tone": tones.get(str(entry[key]), "unsure")}
 
 
-def _tally(entries: Iterable[Facts], key: str, order: Mapping[str, str]) -> str:
+def tally(entries: Iterable[Facts], key: str, order: Mapping[str, str]) -> str:
     """Such as "holds (5), undecided (1)": counts in the order given, anything else after."""
     counts = Counter(str(entry[key]) for entry in entries)
     words = [*(word for word in order if word in counts), *(word for word in counts if word not in order)]

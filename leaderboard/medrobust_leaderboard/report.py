@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from typing import Any
 
 from medrobust import MedrobustError
 from medrobust.api import AXES, Plan, Store, Value, did_you_mean, metric
@@ -28,14 +29,18 @@ class PaperReport:
         profile: name of the profile that was planned.
         plan: the plan of the paper's grid.
         store: where the records are.
+        evidence: what the checks of evidence found; numbers that it speaks against say so.
     """
 
-    def __init__(self, paper: Paper, profile: str, plan: Plan, store: Store) -> None:
+    def __init__(
+        self, paper: Paper, profile: str, plan: Plan, store: Store, evidence: Iterable[Mapping[str, Any]] = ()
+    ) -> None:
         self.paper = paper
         self.profile = paper.profile(profile)
         self.store = store
         self.rows = rows_of(plan)
         self.numbers = Numbers(store, self._wanted())
+        self._doubts = doubts(evidence)
         self._precision = {s.cell: s.row.get("precision", "") for s in self.rows if s.cell}
 
     def _wanted(self) -> Iterator[tuple[str, str]]:
@@ -120,7 +125,8 @@ class PaperReport:
         substituted = any(self.substitutions(s.row) for s in cells)
         cell = table_cell(value, paper, paper_bracket, substituted=substituted, tolerance=spec.tolerance)
         shared = together(self.numbers.shared_groups.get(s.cell or "", "") for s in cells)
-        note = "; ".join(text for text in (cell.note, shared) if text)
+        doubt = together(self._doubts.get(_subject(s), "") for s in cells)
+        note = "; ".join(text for text in (cell.note, shared, doubt) if text)
         cell = replace(cell, facts=self._facts(cells, rule.metric), note=note)
         if spec.bracket is None:
             return cell
@@ -196,6 +202,20 @@ class PaperReport:
                 f"'{strange[0]}'{did_you_mean(strange[0], ids)}"
             )
         return verdicts_on(claims, self.rows, self.store, self.substitutions, reasons)
+
+
+def doubts(evidence: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], str]:
+    """What a number of a model under attacks of one norm must say, by identity of the model and norm."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for row in evidence:
+        if row["outcome"] == "flagged":
+            found.setdefault((row["target"], row["norm"]), []).append(row["check"])
+    return {key: f"! evidence speaks against it: {', '.join(checks)}" for key, checks in found.items()}
+
+
+def _subject(selected: Selected) -> tuple[str, str]:
+    cell = selected.entry.cell
+    return (cell.target.id, cell.budget.norm) if cell is not None and cell.budget is not None else ("", "")
 
 
 def _metrics(spec: TableSpec | CurvesSpec | BarsSpec, row: Row, *, counterpart: bool) -> set[str]:

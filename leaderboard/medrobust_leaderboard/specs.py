@@ -168,12 +168,12 @@ AnyFigure = Annotated[FigureSpec, Field(discriminator="kind")]
 
 @dataclass(frozen=True)
 class PaperFacts:
-    """Who, what, where; and the profiles."""
+    """Who, what, where; and the profiles. A folder of one's own can do without a `paper.toml`."""
 
     title: str
-    citation: str
-    question: str
-    profiles: dict[str, Profile]
+    citation: str = ""
+    question: str = ""
+    profiles: dict[str, Profile] = field(default_factory=dict)
     departures: list[str] = field(default_factory=list)
     __pydantic_config__: ClassVar[ConfigDict] = FORBID
 
@@ -191,12 +191,25 @@ class Paper:
     def name(self) -> str:
         return self.folder.name
 
+    @property
+    def grid(self) -> Path:
+        """The grid that the tables select from."""
+        return self.folder / "grid.toml"
+
+    def profile_name(self, asked: str) -> str:
+        """The profile that is meant where `asked` may be empty: `smoke`, else the only one, else none."""
+        if asked or not self.facts.profiles:
+            return asked
+        return "smoke" if "smoke" in self.facts.profiles else next(iter(self.facts.profiles))
+
     def profile(self, name: str) -> Profile:
-        """A profile by name.
+        """A profile by name; without any profiles, every name means the grid's own.
 
         Raises:
             GridError: with the nearest valid name.
         """
+        if not self.facts.profiles:
+            return Profile(description="")
         if name not in self.facts.profiles:
             raise GridError(f"{self.name} has no profile '{name}'{did_you_mean(name, self.facts.profiles)}")
         return self.facts.profiles[name]
@@ -229,7 +242,8 @@ def read_paper(folder: Path) -> Paper:
     Raises:
         MedrobustError: naming file and key.
     """
-    facts = _validated(PaperFacts, _toml(folder / "paper.toml"), folder / "paper.toml")
+    about = _toml(folder / "paper.toml") if (folder / "paper.toml").exists() else {"title": folder.name}
+    facts = _validated(PaperFacts, about, folder / "paper.toml")
     for name, profile in facts.profiles.items():
         profile.check(f"{folder / 'paper.toml'}: profile {name}")
     tables = _toml(folder / "tables.toml").get("table", [])

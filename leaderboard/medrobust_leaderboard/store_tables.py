@@ -12,7 +12,8 @@ from medrobust.api import Store, metric, reasons_in_words
 
 from .labels import CLEAN, is_clean
 from .machines import machine_note, precision_note
-from .store_results import TABLE_AXES, Result, StoreNumber, StoreResults, read_results
+from .store_cells import TABLE_AXES, Result
+from .store_results import StoreNumber, StoreResults, read_results
 from .table import Key, Table, TableCell, Unit
 
 ROW_AXES = ("attack", "goal", "precision", "surrogate", "craft_on", "detector")
@@ -36,14 +37,20 @@ def store_tables(store: Store, name: str = "accuracy", *, superseded: bool = Fal
     return tables_of(read_results(store, name, superseded=superseded))
 
 
-def tables_of(results: StoreResults) -> list[Table]:
-    """The tables of what was read from a store; cells added for evidence are in none of them."""
+def tables_of(results: StoreResults, evidence: Iterable[Mapping[str, Any]] = ()) -> list[Table]:
+    """The tables of what was read from a store; cells added for evidence are in none of them.
+
+    Args:
+        results: the numbers.
+        evidence: what the checks of evidence found; numbers that it speaks against are marked.
+    """
+    doubted = {(row["target"], row["norm"]) for row in evidence if row["outcome"] == "flagged"}
     groups: dict[Key, list[StoreNumber]] = {}
     for number in results.numbers:
         if not number.first.evidence:
             key = (*number.first.key(TABLE_AXES), number.first.table_mark)
             groups.setdefault(key, []).append(number)
-    return [_table(group, results, f"board{i}") for i, group in enumerate(groups.values(), 1)]
+    return [_table(group, results, doubted, f"board{i}") for i, group in enumerate(groups.values(), 1)]
 
 
 def superseded_line(results: StoreResults, place: str) -> str:
@@ -58,7 +65,9 @@ def superseded_line(results: StoreResults, place: str) -> str:
     )
 
 
-def _table(numbers: Sequence[StoreNumber], results: StoreResults, id_: str) -> Table:
+def _table(
+    numbers: Sequence[StoreNumber], results: StoreResults, doubted: Collection[tuple[str, str]], id_: str
+) -> Table:
     first = numbers[0].first
     labels, shown_axes = first.labels, _shown_axes(numbers)
     budgets = sorted({n.first.labels["budget"] for n in numbers} - {""}, key=_budget_order) or [""]
@@ -74,7 +83,7 @@ def _table(numbers: Sequence[StoreNumber], results: StoreResults, id_: str) -> T
     for number in numbers:
         # The clean record is compared with every budget.
         for budget in budgets if is_clean(number.first.labels) else [number.first.labels["budget"]]:
-            cells[row_of(number), (budget,)] = _with_seeds(number, seeds)
+            cells[row_of(number), (budget,)] = _marked(_with_seeds(number, seeds), number, doubted)
     unit, decimals = UNITS[metric(results.metric).unit]
     defense = "" if labels["defense"] == "none" else f" + {labels['defense']}"
     mark = f" ({first.table_mark})" if first.table_mark else ""
@@ -118,6 +127,14 @@ def _with_seeds(number: StoreNumber, seeds: Collection[str]) -> TableCell:
         return number.shown
     told = f"seed {', '.join(sorted(asked, key=natural))} only"
     return replace(number.shown, note="; ".join(note for note in (number.shown.note, told) if note))
+
+
+def _marked(cell: TableCell, number: StoreNumber, doubted: Collection[tuple[str, str]]) -> TableCell:
+    """A number under attack that evidence speaks against is marked."""
+    norm = number.first.labels["budget"].partition(":")[0]
+    if cell.state or not any((r.target, norm) in doubted for r in number.results):
+        return cell
+    return replace(cell, state="flagged")
 
 
 def _short_names(labels: Iterable[str]) -> dict[str, str]:

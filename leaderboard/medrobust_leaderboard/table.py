@@ -16,7 +16,7 @@ from medrobust.api import AXES
 Key = tuple[str, ...]
 """The labels of one row or column, outermost level first."""
 
-State = Literal["reproduced", "off", "outside", "missing", "substituted", "failed", "undefined", ""]
+State = Literal["reproduced", "off", "outside", "missing", "substituted", "flagged", "failed", "undefined", ""]
 Unit = Literal["percent", "fraction", "ratio", "pixel range"]
 
 
@@ -36,6 +36,7 @@ STATES: Final[Mapping[State, StateMeaning]] = {
     "substituted": StateMeaning(
         "~", "on substituted data", "other data or another model is used; the difference does not test the paper"
     ),
+    "flagged": StateMeaning("!", "flagged", "evidence speaks against this number"),
     "failed": StateMeaning("failed", "failed", "the cell failed; it counts neither for nor against the paper"),
     "undefined": StateMeaning("undefined", "undefined", "the number does not exist on these images; the note says why"),
     "": StateMeaning("", "without a value to compare with", ""),
@@ -113,6 +114,7 @@ class Table:
         unit: "percent" shows 0.8762 as 87.6; "fraction", "ratio" and "pixel range" (a length where black to white is 1)
             as they are. Cells are never scaled.
         decimals: digits after the point as shown.
+        nested: whether neighbouring rows of equal outer labels are one group, which shows them once.
     """
 
     id: str
@@ -126,6 +128,7 @@ class Table:
     notes: tuple[str, ...] = ()
     unit: Unit = "percent"
     decimals: int = 1
+    nested: bool = True
 
     def __post_init__(self) -> None:
         for kind, names, keys in (("row", self.row_names, self.rows), ("column", self.column_names, self.columns)):

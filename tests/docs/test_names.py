@@ -59,7 +59,10 @@ def command_of(words: list[str]) -> Any:
 
 
 def options_of(command: Any) -> set[str]:
-    return {name for parameter in command.params for name in parameter.opts} | {"--help", "--debug"}
+    return {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)} | {
+        "--help",
+        "--debug",
+    }
 
 
 def every_option(command: Any) -> Iterator[str]:

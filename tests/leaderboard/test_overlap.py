@@ -30,11 +30,19 @@ def ran(program: Program, tmp_path: Path) -> Program:
 
 def test_each_number_has_its_footnote(ran: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    first, second = ran("leaderboard", "medrobust-store", "--format", "markdown").out.split("# tiny-net", 2)[1:]
+    told = ran("leaderboard", "medrobust-store", "--format", "markdown", "--metric", "accuracy").out
+    first, second = told.split("# tiny-net", 2)[1:]
     published = first if "published" in first.splitlines()[0] else second
     other = second if published is first else first
     assert NOTE in published
     assert NOTE not in other
+
+
+def test_the_ranking_says_so_of_its_rows(ran: Program) -> None:
+    told = ran("leaderboard", "medrobust-store", "--format", "markdown").out
+    tables = {text.splitlines()[0]: text for text in told.split("### ")[1:]}
+    models = {title: NOTE in text for title, text in tables.items() if title.startswith("Models")}
+    assert models == {"Models on textures(shared=published), linf:8/255": True, "Models on textures, linf:8/255": False}
 
 
 def test_programs_are_told_too(ran: Program) -> None:

@@ -11,6 +11,7 @@ for cell, record in session.store.records(plan.cells):
 
 from ..contracts import AXES
 from ..engine.acceleration import Acceleration
+from ..engine.evidence import EVIDENCE_COLUMNS, evidence_on
 from ..engine.running.executors import Workers
 from ..engine.running.progress import Terminal, human_time
 from ..engine.session import Outcome, Session
@@ -22,12 +23,19 @@ from ..grid.cells import Cell
 from ..grid.differences import distinguish
 from ..grid.plan import Entry, Plan
 from ..grid.reader import parse_grid, read_grid
+from ..grid.written import grid_text
+from ..plugins.description import PluginDescription, describe_plugin
 from ..plugins.in_memory import image_data
+from ..plugins.recorded import recorded_plugins
+from ..plugins.registered import RegisteredPlugin
 from ..plugins.registry import Registry
+from ..results.filters import parse_where
 from ..results.inventory import Inventory
 from ..results.losses import Losses, check_files, losses
 from ..results.lost import NO_RECORD
 from ..results.metrics import CONFIDENCE_BINS, METRICS, compare, measure, metric
+from ..results.outcomes import correct
+from ..results.publication import Publication
 from ..results.record import Record
 from ..results.statistics import (
     Comparison,
@@ -38,12 +46,18 @@ from ..results.statistics import (
     over_seeds,
     paired_bootstrap,
     paired_rates,
+    rank_intervals,
+    ranks,
+    rate,
+    stays_robust,
+    worst_case,
 )
 from ..results.store import Store
 
 __all__ = [
     "AXES",
     "CONFIDENCE_BINS",
+    "EVIDENCE_COLUMNS",
     "METRICS",
     "NO_RECORD",
     "Acceleration",
@@ -55,7 +69,10 @@ __all__ = [
     "Losses",
     "Outcome",
     "Plan",
+    "PluginDescription",
+    "Publication",
     "Record",
+    "RegisteredPlugin",
     "Registry",
     "Session",
     "Store",
@@ -66,9 +83,13 @@ __all__ = [
     "bootstrap",
     "check_files",
     "compare",
+    "correct",
+    "describe_plugin",
     "did_you_mean",
     "distinguish",
     "draw_cells",
+    "evidence_on",
+    "grid_text",
     "holm",
     "human_time",
     "image_data",
@@ -80,8 +101,15 @@ __all__ = [
     "paired_bootstrap",
     "paired_rates",
     "parse_grid",
+    "parse_where",
+    "rank_intervals",
+    "ranks",
+    "rate",
     "read_grid",
     "reasons_in_words",
+    "recorded_plugins",
+    "stays_robust",
     "superseded_reasons",
     "verify_cells",
+    "worst_case",
 ]

@@ -65,7 +65,7 @@ def loss_lines(found: Losses) -> Iterator[str]:
         (found.perturbations, "universal perturbation", "must be fitted again"),
         (found.probes, "probe", "must be measured again"),
         (found.parts, "description of images", "takes seconds to make again"),
-        (found.evidence, "model without its evidence", "a run with --evidence collects it from the records"),
+        (found.evidence, "model without its evidence", "a run collects it from the records, unless told --no-evidence"),
         (found.unnamed, "cell that no run asked for", "a run of its grid restores its labels"),
     ):
         if count:

@@ -39,7 +39,11 @@ PrecisionOption = Annotated[
 ]
 StrictOption = Annotated[bool, typer.Option("--strict", help="Stop at the first plugin that cannot be loaded.")]
 EvidenceOption = Annotated[
-    bool, typer.Option("--evidence", help="Add the few inexpensive cells that show whether results can be trusted.")
+    bool,
+    typer.Option(
+        "--evidence/--no-evidence",
+        help="Add the few inexpensive cells that show whether results can be trusted.",
+    ),
 ]
 AccelerationOption = Annotated[
     str,

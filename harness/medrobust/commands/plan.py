@@ -17,6 +17,7 @@ from .options import (
     DEFAULT_STORE,
     DataRootOption,
     DeviceOption,
+    EvidenceOption,
     GridArgument,
     ImagesOption,
     JsonOption,
@@ -52,6 +53,7 @@ def plan(
     throughput: Annotated[
         Path | None, typer.Option("--throughput", metavar="FILE", help="Measurements of another machine's calibrate.")
     ] = None,
+    evidence: EvidenceOption = True,
     as_json: JsonOption = False,
 ) -> None:
     """Show what a run would do: cells in the store, missing, excluded and impossible, passes, and hours where the
@@ -59,7 +61,7 @@ def plan(
     from ..engine.running.estimate import estimate
 
     session = open_session(store or DEFAULT_STORE, plugin=plugin, data_root=data_root, device=device)
-    planned = session.plan(grid, profile=profile, images=images, precision=precision or "")
+    planned = session.plan(grid, profile=profile, images=images, precision=precision or "", evidence=evidence)
     print_notes(session)
     finished = set(session.done().cells)
     steps = session.steps(planned)

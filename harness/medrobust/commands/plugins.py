@@ -106,7 +106,7 @@ def _singles(found: Sequence[RegisteredPlugin]) -> Iterator[RenderableType]:
 
 def _family(family: Sequence[RegisteredPlugin]) -> Iterator[RenderableType]:
     """One class under many names: what it is, then the names."""
-    from .docstrings import read
+    from ..plugins.docstrings import read
 
     paragraphs = read(family[0].plugin).paragraphs
     yield Padding(Text(paragraphs[0] if paragraphs else family[0].summary), (0, 0, 0, 2), expand=False)

@@ -38,7 +38,7 @@ def run(
     workers: WorkersOption = None,
     device: DeviceOption = "",
     strict: StrictOption = False,
-    evidence: EvidenceOption = False,
+    evidence: EvidenceOption = True,
     acceleration: AccelerationOption = "auto",
 ) -> None:
     """Compute every cell of a grid that the store lacks; can be stopped and started again at any time."""

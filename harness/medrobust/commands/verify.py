@@ -1,45 +1,35 @@
-"""`medrobust verify`: whether the records of a store can be reproduced."""
+"""`medrobust verify`: whether the records of a store, or of a submission, can be reproduced."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import secrets
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from ..errors import MedrobustError
 from .next_command import next_command
 from .options import AccelerationOption, DataRootOption, DeviceOption, JsonOption, PluginOption, WorkersOption
-from .printing import console
 from .sessions import open_session
-from .store import StoreArgument, opened_store, say
+from .store import opened_store, say
+from .submissions import verify_file
+from .verified import Draw, in_words, print_cells, print_json
 
 if TYPE_CHECKING:
     from ..engine.verification import Verification
 
 SAMPLE = 5
 """Cells that are drawn where no number is given."""
-WORDS = {
-    "equal": ("equal", "green"),
-    "rounding": ("equal within float32 rounding", "green"),
-    "interval": ("within the interval", "green"),
-    "different": ("different", "red"),
-    "not run": ("cannot be run here", "yellow"),
-}
 DIFFERENT, NOT_RUN = 1, 3
 """Exit statuses: of a store with a record that differs, and of one of which only some could not be run."""
 
 
 def verify(
-    store: StoreArgument,
+    store: Annotated[Path, typer.Argument(metavar="STORE|FILE.zip", help="Folder of a store, or a submission.")],
     sample: Annotated[int, typer.Option("--sample", metavar="N", min=1, help="Number of cells to draw.")] = SAMPLE,
     seed: Annotated[
         int | None,
@@ -53,6 +43,14 @@ def verify(
             "is not equal then is compared by the 95 % interval of the difference over the same images.",
         ),
     ] = False,
+    trust_code: Annotated[
+        bool,
+        typer.Option(
+            "--trust-code",
+            help="Run the plugins in a submission. They are a stranger's programs, with all that you may do on this "
+            "machine: read them first, and run them in a container.",
+        ),
+    ] = False,
     plugin: PluginOption = None,
     data_root: DataRootOption = None,
     workers: WorkersOption = None,
@@ -62,55 +60,46 @@ def verify(
 ) -> None:
     """Rebuild cells from their records, run them again from the stored weights, and compare logits and norms.
 
-    Nothing is written to the store. Exit status 0: all equal, bit by bit or within float32 rounding (1e-4);
-    1: some are different; 3: none is different, but some cannot be run here.
+    Nothing is written to the store. Of a submission every cell is also held against itself, and code of third parties
+    in it is run with --trust-code only. Exit status 0: all equal, bit by bit or within float32 rounding (1e-4); 1: some
+    are different; 3: none is different, but some cannot be run here.
     """
-    from ..engine.running.progress import Silent, Terminal
-    from ..engine.verification import draw_cells, verify_cells
-
-    opened = opened_store(store)
     seed = secrets.randbelow(10**6) if seed is None else seed
-    cells = draw_cells(opened, sample, seed)
-    if not cells:
-        raise MedrobustError(f"{store} holds no results to verify; 'medrobust run GRID --store {store}' computes some")
-    with tempfile.TemporaryDirectory(prefix="medrobust-verify-") as folder:
-        session = open_session(
-            Path(folder) / "store",
-            plugin=plugin,
-            data_root=data_root,
-            workers=workers,
-            device=device,
-            acceleration=acceleration,
+    draw = Draw(sample, seed, refit, as_json)
+    options: dict[str, Any] = {"data_root": data_root, "workers": workers, "device": device}
+    options["acceleration"] = acceleration
+    if store.is_file():
+        outcomes = verify_file(store, draw, trust_code=trust_code, plugin=plugin or (), **options)
+    elif trust_code:
+        raise MedrobustError(
+            f"--trust-code is for submissions (FILE.zip); plugins of {store} are given by --plugin FILE"
         )
-        watcher = Silent() if as_json else Terminal(console)
-        found = verify_cells(opened, cells, session, refit=refit, watcher=watcher)
-    outcomes = Counter(str(each.outcome) for each in found)
-    if as_json:
-        facts = {"store": str(opened.path), "seed": seed, "refit": refit, "outcomes": outcomes}
-        typer.echo(json.dumps({**facts, "cells": [dataclasses.asdict(each) for each in found]}, indent=1))
     else:
-        _print(found)
-        counted = ", ".join(f"{outcomes[name]} {words}" for name, (words, _) in WORDS.items() if outcomes[name])
-        say(f"{len(found)} cells, drawn with --seed {seed}{' and trained anew' if refit else ''}: {counted}.")
-        _print_elsewhere(found)
-        _print_next(found, store, plugin, data_root)
+        outcomes = _verify_store(store, draw, plugin=plugin, **options)
     if outcomes["different"] or outcomes["not run"]:
         raise typer.Exit(DIFFERENT if outcomes["different"] else NOT_RUN)
 
 
-def _print(found: Sequence[Verification]) -> None:
-    """All cells in a table; below it how those differ that are not equal bit by bit."""
-    table = Table("cell", "result", "record")
-    for each in found:
-        words, style = WORDS[each.outcome]
-        table.add_row(each.cell[:8], Text(each.what), Text(words, style))
-    console.print(table)
-    for each in found:
-        text = "; ".join(filter(None, (each.detail, each.remark)))
-        if text:
-            console.print(
-                Text.assemble(f"{each.cell[:8]}: ", (each.outcome, WORDS[each.outcome][1]), f": {text}"), soft_wrap=True
-            )
+def _verify_store(store: Path, draw: Draw, *, plugin: list[Path] | None, **options: Any) -> Counter[str]:
+    """Verify cells of a store, print what was found, and count it."""
+    from ..engine.verification import draw_cells, verify_cells
+
+    opened = opened_store(store)
+    cells = draw_cells(opened, draw.sample, draw.seed)
+    if not cells:
+        raise MedrobustError(f"{store} holds no results to verify; 'medrobust run GRID --store {store}' computes some")
+    with tempfile.TemporaryDirectory(prefix="medrobust-verify-") as folder:
+        session = open_session(Path(folder) / "store", plugin=plugin, **options)
+        found = verify_cells(opened, cells, session, refit=draw.refit, watcher=draw.watcher())
+    outcomes = Counter(str(each.outcome) for each in found)
+    if draw.as_json:
+        print_json({"store": str(opened.path)}, draw, outcomes, found)
+    else:
+        print_cells(found)
+        say(f"{len(found)} cells, drawn with {draw}: {in_words(outcomes)}.")
+        _print_elsewhere(found)
+        _print_next(found, store, plugin, options["data_root"])
+    return outcomes
 
 
 def _print_elsewhere(found: Sequence[Verification]) -> None:

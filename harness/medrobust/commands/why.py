@@ -85,7 +85,7 @@ def _computed_by(row: Any) -> str:
 
 def _planned(cell: str, grid: Path, session: Session, **options: Any) -> Cell:
     """The one cell of a grid whose identity begins so."""
-    found = [c for c in session.plan(grid, **options).cells.values() if c.id.startswith(cell)]
+    found = [c for c in session.plan(grid, **options, evidence=True).cells.values() if c.id.startswith(cell)]
     if len(found) != 1:
         raise MedrobustError(
             f"{grid} has {len(found) or 'no'} cells that begin with '{cell}'; 'medrobust plan {grid}' lists them"

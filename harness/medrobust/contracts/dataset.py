@@ -132,6 +132,9 @@ class Dataset(Plugin):
     """Whether the core keeps decoded images in its cache folder."""
     origin: ClassVar[Origin | None] = None
     """Where its files come from; None of procedural data and of folders that people fill themselves."""
+    redistributable: ClassVar[bool] = False
+    """Whether the terms in `licence` permit passing images on, such as examples on a web page, with those terms beside
+    them (attribution, no commercial use). Without this declaration no image is ever published."""
 
     @property
     def files(self) -> tuple[RemoteFile, ...]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import pandas as pd
@@ -28,28 +29,38 @@ _TRIAL = [
     "iterations",
     "backward_passes",
 ]
-_COLUMNS = [*_SUBJECT, *_TRIAL, "diagnosis", "target_class"]
+EVIDENCE_COLUMNS = [*_SUBJECT, *_TRIAL, "diagnosis", "target_class"]
+"""Columns of the table `cells` that the checks need."""
 
 
 def collect(store: Store, cells: Collection[str]) -> list[dict[str, Any]]:
-    """Check every model and norm among the given cells; rows of the table `evidence`, which are kept as well.
+    """Check every model and norm among the given cells; rows of the table `evidence`, which are kept as well."""
+    frame = store.cells(EVIDENCE_COLUMNS)
+    frame = frame[frame["cell"].isin(list(cells))]
+    rows = evidence_on(frame, dict(store.records(list(frame.index))))
+    for key, mine in itertools.groupby(rows, key=lambda row: (row["target"], row["part"])):
+        store.write_rows("evidence", "-".join(key), list(mine))
+    return rows
+
+
+def evidence_on(frame: pd.DataFrame, records: Mapping[str, Record]) -> list[dict[str, Any]]:
+    """The checks of every model and norm among some cells, as rows of the table `evidence`.
 
     Targeted attacks and images without labels take no part: the checks speak of robust accuracy.
+
+    Args:
+        frame: rows of the table `cells`, each cell once, with `EVIDENCE_COLUMNS`, `cell` and `status`.
+        records: those of the cells, by cell.
     """
-    frame = store.cells(_COLUMNS)
-    frame = frame[frame["cell"].isin(list(cells)) & (frame["status"] == "ok") & frame["target_class"].isna()]
-    records = {c: r for c, r in store.records(list(frame.index)) if r.labels is not None}
+    frame = frame[(frame["status"] == "ok") & frame["target_class"].isna()]
+    known = {cell for cell, record in records.items() if record.labels is not None}
     rows: list[dict[str, Any]] = []
-    for (target, part), group in frame.groupby(["target", "part"], sort=False):
+    for _, group in frame.groupby(["target", "part"], sort=False):
         diagnoses = [d for d in group["diagnosis"] if isinstance(d, str)]
         diagnosis = json.loads(diagnoses[0]) if diagnoses else None
-        mine: list[dict[str, Any]] = []
         for norm, trials in group[group["norm"].notna() & group["eps"].notna()].groupby("norm", sort=False):
-            known = [r for r in trials.to_dict("records") if r["cell"] in records]
-            mine += _rows(group, str(norm), evidence([_trial(r, records[r["cell"]]) for r in known], diagnosis))
-        if mine:
-            store.write_rows("evidence", f"{target}-{part}", mine)
-            rows += mine
+            mine = [_trial(r, records[r["cell"]]) for r in trials.to_dict("records") if r["cell"] in known]
+            rows += _rows(group, str(norm), evidence(mine, diagnosis))
     return rows
 
 

@@ -17,6 +17,7 @@ from ..grid.plan import Entry, Plan
 from ..results.agreement import compare_samples, differing
 from ..results.inventory import Inventory
 from ..results.metrics import compare, measure
+from ..results.publication import named_as
 from ..results.record import Record
 from ..results.samples import Samples
 from ..results.store import Store
@@ -71,7 +72,13 @@ def draw_cells(store: Store, count: int, seed: int) -> list[str]:
 
 
 def verify_cells(
-    store: Store, cells: Sequence[str], session: Session, *, refit: bool = False, watcher: Watcher | None = None
+    store: Store,
+    cells: Sequence[str],
+    session: Session,
+    *,
+    refit: bool = False,
+    by_position: bool = False,
+    watcher: Watcher | None = None,
 ) -> list[Verification]:
     """Run cells of a store again from their records alone, and compare the results.
 
@@ -83,6 +90,7 @@ def verify_cells(
             interval of the difference of a rate over the same images (accuracy, targeted success, or fooling rate where
             there are no labels; McNemar's pairs, patients counted as clusters). It speaks of images, not of how
             trainings scatter.
+        by_position: the ids in the store are hashes, as in a submission: images are the same by their place.
         watcher: receives progress.
     """
     rows = _rows(store.cells().loc[list(cells)])
@@ -93,14 +101,14 @@ def verify_cells(
         try:
             wanted[identity] = _prepared(row, store, session, refit=refit)
         except ContradictionError as error:
-            found[identity] = Verification(identity, _in_words(row), "different", str(error))
+            found[identity] = Verification(identity, in_words(row), "different", str(error))
         except (NotRunnableError, StoreError) as error:
-            found[identity] = Verification(identity, _in_words(row), "not run", str(error))
+            found[identity] = Verification(identity, in_words(row), "not run", str(error))
     if wanted:
         # Read first: a file that is damaged ends this before anything is computed.
         stored = dict(store.samples(wanted))
         session.run(_plan(wanted.values(), with_clean=refit), watcher)
-        found |= _Comparison(store, session, rows, refit=refit).of(wanted, stored)
+        found |= _Comparison(store, session, rows, refit=refit, by_position=by_position).of(wanted, stored)
     return [found[identity] for identity in rows]
 
 
@@ -136,7 +144,7 @@ def _plan(cells: Iterable[Cell], *, with_clean: bool) -> Plan:
     return Plan("verify", "", tuple(entries))
 
 
-def _in_words(row: Mapping[str, Any]) -> str:
+def in_words(row: Mapping[str, Any]) -> str:
     """A cell by the columns of its row, in short: `medrobust why` has the rest."""
     defense = "" if row["defense"] in ("none", None) else f" + {row['defense']}"
     crafted = f", crafted on {row['surrogate_architecture']}" if row["surrogate"] else ""
@@ -148,11 +156,20 @@ def _in_words(row: Mapping[str, Any]) -> str:
 class _Comparison:
     """Compares the records of two stores: of the one that is verified, and of the session's."""
 
-    def __init__(self, store: Store, session: Session, rows: Mapping[str, Mapping[str, Any]], *, refit: bool) -> None:
+    def __init__(
+        self,
+        store: Store,
+        session: Session,
+        rows: Mapping[str, Mapping[str, Any]],
+        *,
+        refit: bool,
+        by_position: bool,
+    ) -> None:
         self.store = store
         self.session = session
         self.rows = rows
         self.refit = refit
+        self.by_position = by_position
         self.trained = session.store.fitted().keys()
         self.again = _rows(session.store.cells())
 
@@ -168,7 +185,7 @@ class _Comparison:
 
     def _compared(self, identity: str, cell: Cell, stored: Samples | None, anew: Samples | None) -> Verification:
         row, again = self.rows[identity], self.again[identity]
-        found = Verification(identity, _in_words(row), "different")
+        found = Verification(identity, in_words(row), "different")
         if row["status"] != again["status"]:
             if self.refit and not self._was_trained(cell):
                 return replace(found, outcome="not run", detail=f"training failed: {again['reason']}")
@@ -177,6 +194,7 @@ class _Comparison:
             return replace(found, outcome="equal", detail=f"{row['status']} here too")
         if stored is None or anew is None:
             return replace(found, detail="the store does not hold its samples")
+        stored = named_as(stored, anew) if self.by_position else stored
         agreement = compare_samples(stored, anew, multilabel=row["task"] == "multilabel")
         names = (*MEASURED, *REPEATED) if agreement.degree == "equal" else MEASURED
         if told := "; ".join(words for _, words in differing(row, again, names)):
@@ -197,6 +215,7 @@ class _Comparison:
         anew, stored = (dict(store.records([identity])).get(identity) for store in (self.session.store, self.store))
         if anew is None or stored is None:
             return "not run", "the clean record that it is compared with is missing"
+        stored = named_as(stored, anew) if self.by_position else stored
         name = _metric_of(cell, stored)
         try:
             found = compare(name, anew, stored)
@@ -214,7 +233,7 @@ class _Comparison:
     def _remark(self, identity: str) -> str:
         """What is other on this machine."""
         row, again = self.rows[identity], self.again[identity]
-        then, now = json.loads(row["versions"] or "{}"), versions()
+        then, now = _versions(row), versions()
         told = [f"{name} {then.get(name, 'unknown')} (here {now[name]})" for name in now if then.get(name) != now[name]]
         if row["hardware"] != (here := hardware(self.session.device)):
             told.append(f"{row['hardware'] or 'unknown hardware'} (here {here})")
@@ -226,6 +245,15 @@ class _Comparison:
             for path in _absent_checkpoints(row, self.session)
         ]
         return "; ".join(remarks)
+
+
+def _versions(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a record was made with, as far as it can be read."""
+    try:
+        found = json.loads(row["versions"] or "{}")
+    except (TypeError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _verdict(row: Mapping[str, Any]) -> str:

@@ -89,7 +89,7 @@ def cell_of(definition: Mapping[str, Any], metadata: MetadataCache) -> Cell:
         return _cell(definition, metadata.believing(dict(definition.get("checkpoints", {}))))
     except KeyError as error:
         raise GridError(f"the definition of a cell lacks {error}") from None
-    except (AttributeError, TypeError, ValueError) as error:
+    except (AttributeError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
         raise GridError(f"the definition of a cell cannot be read: {error}") from None
 
 

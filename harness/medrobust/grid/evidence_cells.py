@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 
@@ -14,12 +15,13 @@ from ..contracts import (
     Length,
     Norm,
     Plugin,
+    batch_of,
     cumulative_field,
 )
 from ..errors import PluginError
 from ..plugins.registry import Registry
-from ..plugins.specs import build
-from .blocks import Block, Choice, GoalSpec, Grid, SurrogatePatch
+from ..plugins.specs import Spec, build
+from .blocks import Block, Choice, GoalSpec, Grid, Stop, SurrogatePatch
 
 TAG = "evidence"
 """Tag of the added entries; tables leave them out."""
@@ -41,7 +43,11 @@ _UNTARGETED = Choice(GoalSpec("untargeted"), "untargeted")
 
 
 def with_evidence(grid: Grid, registry: Registry) -> Grid:
-    """The grid with a radius of zero, a very large one, and noise of every radius, for one attack of each block."""
+    """The grid with a radius of zero, a very large one, and noise of every radius, for each model and norm.
+
+    They cost little: one step at zero, and at the large radius images that are broken leave the batch, as all do but
+    those of a model whose gradients mislead.
+    """
     covered: set[tuple[object, ...]] = set()
     extra = [e for block in grid.blocks for e in _extra(block, registry, covered)]
     return replace(grid, blocks=(*grid.blocks, *extra))
@@ -56,26 +62,74 @@ def _extra(block: Block, registry: Registry, covered: set[tuple[object, ...]]) -
         "detector": (),
     }
     exclude = tuple(pattern for pattern in block.exclude if pattern.keys() <= _KEPT)
-    plain = replace(block, probes=(), tags={**block.tags, TAG: "yes"}, exclude=exclude, stop="full")
+    plain = replace(block, axes=common, probes=(), tags={**block.tags, TAG: "yes"}, exclude=exclude, stop="full")
     noise = _noise(registry)
     for norm, radius in LARGE.items():
         budgets = tuple(c for c in block.axes["budget"] if c.value.norm == norm and c.value.eps is not None)
         attacks = [c for c in block.axes["attack"] if _fits(c.value.plugin, norm)]
         if not budgets or not attacks:
             continue
-        zero, large = (_budget(BudgetSpec(norm, eps)) for eps in (Length(Fraction(0), text="0"), radius))
-        # With few steps an attack cannot cross a large ball, which would look like masking.
-        chosen = max(attacks, key=_strength)
         shared = sorted(_KEPT | {"precision"})
         models = (norm, repr(exclude), *(tuple(c.label for c in block.axes[axis]) for axis in shared))
         if models not in covered:
             covered.add(models)
-            yield replace(plain, axes={**common, "attack": (chosen,), "budget": (zero, large)})
+            yield _with(plain, _gentlest(attacks, registry), BudgetSpec(norm, Length(Fraction(0), text="0")))
+            # With few steps an attack cannot cross a large ball, which would look like masking.
+            yield from _until_broken(_with(plain, max(attacks, key=_strength), BudgetSpec(norm, radius)))
+        large = Choice(BudgetSpec(norm, radius), str(BudgetSpec(norm, radius)))
         fresh = tuple(c for c in (*budgets, large) if (*models, c.value.canonical) not in covered)
         if noise is not None and fresh:
             # Noise pursues no goal: one block's serves the next.
             covered.update((*models, c.value.canonical) for c in fresh)
-            yield replace(plain, axes={**common, "attack": (noise,), "budget": fresh, "goal": (_noise_goal(block),)})
+            axes = {**common, "attack": (noise,), "budget": fresh, "goal": (_noise_goal(block),)}
+            yield replace(plain, axes=axes)
+
+
+def _with(block: Block, attack: Choice, budget: BudgetSpec) -> Block:
+    return replace(block, axes={**block.axes, "attack": (attack,), "budget": (Choice(budget, str(budget)),)})
+
+
+def _until_broken(block: Block) -> Iterator[Block]:
+    """A block whose images may leave once they are broken, where that is possible: not those of random models."""
+    if batch_of(block.axes["attack"][0].value.plugin) is not None:
+        yield block
+        return
+    (steady, random), (kept, drawn) = (_by_randomness(block.axes[axis]) for axis in ("model", "defense"))
+    kinds: list[tuple[tuple[Choice, ...], tuple[Choice, ...], Stop]] = [
+        (steady, kept, "success"),
+        (random, kept, "full"),
+        (block.axes["model"], drawn, "full"),
+    ]
+    for models, defenses, stop in kinds:
+        if models and defenses:
+            yield replace(block, axes={**block.axes, "model": models, "defense": defenses}, stop=stop)
+
+
+def _by_randomness(choices: Iterable[Choice]) -> tuple[tuple[Choice, ...], tuple[Choice, ...]]:
+    """Those whose logits are the same in every pass, and the others."""
+    listed = tuple(choices)
+    random = tuple(c for c in listed if c.value.plugin.stochastic)
+    return tuple(c for c in listed if c not in random), random
+
+
+def _gentlest(attacks: Iterable[Choice], registry: Registry) -> Choice:
+    """The attack that costs least, cut to one step where its steps are cumulative."""
+    cut = [_one_step(choice, registry) for choice in attacks]
+    return min(cut, key=lambda c: (not _sees(c.value.plugin), _passes(c.value.plugin)))
+
+
+def _one_step(choice: Choice, registry: Registry) -> Choice:
+    spec: Spec = choice.value
+    field = cumulative_field(spec.plugin)
+    if field is None:
+        return choice
+    single = Spec.of(spec.offer, dataclasses.replace(spec.plugin, **{field: 1}), registry)  # type: ignore[type-var]
+    return Choice(single, single.label)
+
+
+def _passes(attack: Attack) -> float:
+    cost = attack.cost(1, 2)
+    return cost.forward + 3 * cost.gradient
 
 
 def _goals(block: Block) -> tuple[Choice, ...]:
@@ -104,12 +158,12 @@ def _fits(plugin: Plugin, norm: Norm) -> bool:
     return norm in plugin.threat.norms and "untargeted" in plugin.threat.goals
 
 
+def _sees(attack: Attack) -> bool:
+    """Gradients first: thousands of queries would be no inexpensive cell."""
+    return attack.threat.knowledge == "white-box"
+
+
 def _strength(choice: Choice) -> tuple[bool, int]:
-    """Gradients first: thousands of queries would be no cheap cell. Then iterations."""
     plugin = choice.value.plugin
     field = cumulative_field(plugin) if isinstance(plugin, IterativeAttack) else None
-    return plugin.threat.knowledge == "white-box", int(getattr(plugin, field)) if field else 1
-
-
-def _budget(budget: BudgetSpec) -> Choice:
-    return Choice(budget, str(budget))
+    return _sees(plugin), int(getattr(plugin, field)) if field else 1

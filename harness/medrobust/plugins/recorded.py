@@ -17,15 +17,21 @@ def recorded_plugins(fields: Any, registry: Registry) -> Iterator[RegisteredPlug
         fields: of an identity, as a record keeps them.
         registry: where plugins are looked up.
     """
+    for recorded, found in recorded_with(fields, registry):
+        yield found or str(recorded.get("plugin") or recorded["class"])
+
+
+def recorded_with(fields: Any, registry: Registry) -> Iterator[tuple[Mapping[str, Any], RegisteredPlugin | None]]:
+    """The fields of every plugin, nested ones too, with the plugin; None for one that is not here."""
     if isinstance(fields, list):
         for each in fields:
-            yield from recorded_plugins(each, registry)
+            yield from recorded_with(each, registry)
     if not isinstance(fields, Mapping):
         return
     if "class" in fields:
-        yield _registered(fields, registry) or str(fields.get("plugin") or fields["class"])
+        yield fields, _registered(fields, registry)
     for value in fields.values():
-        yield from recorded_plugins(value, registry)
+        yield from recorded_with(value, registry)
 
 
 def _registered(fields: Mapping[str, Any], registry: Registry) -> RegisteredPlugin | None:

@@ -46,6 +46,22 @@ def code_hash(cls: type) -> str:
     return _source_of(cls)
 
 
+def dependencies(name: str) -> tuple[Home, tuple[str, ...]] | None:
+    """Where the code of an imported module is, and what it depends on there; None if it has no file.
+
+    Returns:
+        The home, and the names of modules (`a.b`), of what packages define (`a:c`), and of data files beside modules
+        (`a.b/0/text`).
+    """
+    home = Home.of(name)
+    module = home.find(name) if home is not None else None
+    if home is None or module is None or module.file is None:
+        return None
+    closure = _Closure(home)
+    closure.digest(module)
+    return home, tuple(sorted(closure.found))
+
+
 def _parts(cls: type, home: Home | None) -> Iterator[str]:
     """What a class contributes, then its bases; `home` is that of the plugin, whose helpers count as well."""
     top = cls.__module__.partition(".")[0]

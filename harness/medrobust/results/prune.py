@@ -136,7 +136,7 @@ def _needs(store: Store, inventory: Inventory, cells: Collection[str]) -> _Needs
         # Records that do not say what they depend on may depend on anything.
         weights |= set(fits["fit"])
     artifacts = store.rows("artifacts")
-    probed = artifacts["description"].map(_probed_cell)
+    probed = artifacts["description"].map(probed_cell)
     wanted = artifacts["artifact"].isin(perturbations) | probed.isin({*cells, *waiting, ""})
     wanted &= (artifacts["kind"] != "perturbation") | artifacts["artifact"].isin(perturbations)
     contents = {*fits.loc[fits["fit"].isin(weights), "weights"], *artifacts.loc[wanted, "content"]}
@@ -151,7 +151,8 @@ def _needs(store: Store, inventory: Inventory, cells: Collection[str]) -> _Needs
     )
 
 
-def _probed_cell(description: object) -> str:
+def probed_cell(description: object) -> str:
+    """The cell that an artifact is a probe of, by its description; empty where it is none."""
     return str(json.loads(description).get("cell", "")) if isinstance(description, str) else ""
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from ..errors import StoreError
 from .schema import SAMPLES
 
 
@@ -56,7 +57,18 @@ def to_rows(record: str, samples: Samples) -> pa.Table:
 
 
 def from_rows(rows: pa.Table) -> Samples:
-    """The samples of one record."""
+    """The samples of one record.
+
+    Raises:
+        StoreError: if rows differ in how many logits or labels they have, which no run writes.
+    """
+    try:
+        return _from_rows(rows)
+    except (ValueError, pa.ArrowException) as error:
+        raise StoreError(f"the samples of a record cannot be read: {error}") from None
+
+
+def _from_rows(rows: pa.Table) -> Samples:
     n = len(rows)
     labels = None
     if rows["label"].null_count == 0:

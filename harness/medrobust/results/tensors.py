@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import safetensors
 import safetensors.torch
 from torch import Tensor
 
@@ -42,7 +43,11 @@ class Tensors:
         Raises:
             LostError: if they are not there, or damaged and now set aside.
         """
-        return dict(safetensors.torch.load(self.files.read(name_of(content))))
+        data = self.files.read(name_of(content))
+        try:
+            return dict(safetensors.torch.load(data))
+        except (safetensors.SafetensorError, ValueError, KeyError) as error:
+            raise self.files.set_aside(name_of(content), f"no safetensors: {error}") from None
 
 
 def name_of(content: str) -> str:

@@ -6,6 +6,7 @@ Nothing here touches pyplot or its global state.
 from .bars import BarPanel, BarSeries, bars, bars_data
 from .confusion import ConfusionMatrix, confusion, confusion_data
 from .curves import CurvePanel, Line, Series, curves, curves_data
+from .front import FrontPanel, FrontPoint, fronts, fronts_data
 from .images import Tile, Triptych, images, images_data, triptych, triptych_tiles
 from .saving import SavedFigure, save
 
@@ -14,6 +15,8 @@ __all__ = [
     "BarSeries",
     "ConfusionMatrix",
     "CurvePanel",
+    "FrontPanel",
+    "FrontPoint",
     "Line",
     "SavedFigure",
     "Series",
@@ -25,6 +28,8 @@ __all__ = [
     "confusion_data",
     "curves",
     "curves_data",
+    "fronts",
+    "fronts_data",
     "images",
     "images_data",
     "save",

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from html import escape
 
 from medrobust_leaderboard.table import STATES, Key, Table, TableCell, runs, summarize
 
 from .numbers import PAPER, describe_cells, footnotes, format_cell, states_used
 
+Link = Callable[[TableCell], str]
+"""The address of what is behind a number; empty where there is none."""
 
-def to_html(table: Table) -> str:
-    """A `<figure>` that holds the table and, below it, how to read it, the notes and the summary line."""
+
+def to_html(table: Table, link: Link | None = None) -> str:
+    """A `<figure>` that holds the table and, below it, how to read it, the notes and the summary line.
+
+    Args:
+        table: what to show.
+        link: where each number leads; without it there are no links.
+    """
     lines = [
         f'<figure class="table" id="{escape(table.id)}">',
         '<div class="scroll" tabindex="0" role="region" aria-label="' + escape(table.title) + '">',
@@ -20,7 +29,7 @@ def to_html(table: Table) -> str:
         *_head(table),
         "</thead>",
         "<tbody>",
-        *_body(table),
+        *_body(table, link or _nowhere),
         "</tbody>",
         "</table>",
         "</div>",
@@ -54,9 +63,14 @@ def _head(table: Table) -> list[str]:
     return lines
 
 
-def _body(table: Table) -> list[str]:
+def _nowhere(cell: TableCell) -> str:
+    return ""
+
+
+def _body(table: Table, link: Link) -> list[str]:
     # For each level, the row headers still to be written: a header is written where its run begins.
-    starts = [_starts(table.rows, level) for level in range(len(table.row_names))]
+    levels = range(len(table.row_names))
+    starts = [_starts(table.rows, n) if table.nested else dict.fromkeys(range(len(table.rows)), 1) for n in levels]
     lines = []
     for index, row in enumerate(table.rows):
         cells = []
@@ -67,8 +81,8 @@ def _body(table: Table) -> list[str]:
             span = f' rowspan="{length}"' if length > 1 else ""
             scope = "rowgroup" if length > 1 else "row"
             cells.append(f'<th scope="{scope}"{span}>{escape(row[level])}</th>')
-        cells += [_cell(table.cell(row, column), table) for column in table.columns]
-        group = ' class="group"' if index and index in starts[0] and len(starts) > 1 else ""
+        cells += [_cell(table.cell(row, column), table, link) for column in table.columns]
+        group = ' class="group"' if index and index in starts[0] and len(starts) > 1 and table.nested else ""
         lines.append(f"<tr{group}>{''.join(cells)}</tr>")
     return lines
 
@@ -81,9 +95,10 @@ def _starts(rows: tuple[Key, ...], level: int) -> dict[int, int]:
     return starts
 
 
-def _cell(cell: TableCell, table: Table) -> str:
+def _cell(cell: TableCell, table: Table, link: Link) -> str:
     text = format_cell(cell, table)
-    ours = [f'<b class="value">{escape(text.value)}</b>']
+    value, address = f'<b class="value">{escape(text.value)}</b>', link(cell)
+    ours = [f'<a href="{escape(address)}">{value}</a>' if address else value]
     ours += [f'<span class="bracket">{escape(text.bracket)}</span>'] if text.bracket else []
     ours += [f'<span class="interval">{escape(text.interval)}</span>'] if text.interval else []
     paper = [f'<span class="paper">{PAPER} {escape(text.paper)}</span>'] if text.paper else []

@@ -7,7 +7,7 @@ from typing import Final
 
 from medrobust_leaderboard.table import STATES, State, Table, TableCell, runs, summarize
 
-from .numbers import PAPER, blank_repeats, describe_cells, footnotes, format_cell, states_used
+from .numbers import PAPER, describe_cells, footnotes, format_cell, row_labels, states_used
 
 SPECIAL: Final = str.maketrans(
     {
@@ -97,9 +97,9 @@ def _head(table: Table) -> list[str]:
 
 def _body(table: Table) -> list[str]:
     lines = []
-    for index, (row, labels) in enumerate(zip(table.rows, blank_repeats(table.rows), strict=True)):
+    for index, (row, labels) in enumerate(zip(table.rows, row_labels(table), strict=True)):
         if index:
-            group_begins = len(row) > 1 and bool(labels[0])
+            group_begins = table.nested and len(row) > 1 and bool(labels[0])
             lines.append(r"\addlinespace[1ex]" if group_begins else r"\addlinespace[0.4ex]")
         cells = [_cell(table.cell(row, column), table) for column in table.columns]
         lines.append(" & ".join([*map(_escape, labels), *cells]) + r" \\")

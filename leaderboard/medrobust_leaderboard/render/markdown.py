@@ -6,7 +6,7 @@ import re
 
 from medrobust_leaderboard.table import STATES, Table, TableCell, summarize
 
-from .numbers import PAPER, blank_repeats, describe_cells, flat_label, footnotes, format_cell, states_used
+from .numbers import PAPER, describe_cells, flat_label, footnotes, format_cell, row_labels, states_used
 
 
 def to_markdown(table: Table) -> str:
@@ -16,7 +16,7 @@ def to_markdown(table: Table) -> str:
     if table.caption:
         lines += [_escape(table.caption), ""]
     lines += [_line(headers), _line([":--"] * len(headers))]
-    for row, labels in zip(table.rows, blank_repeats(table.rows), strict=True):
+    for row, labels in zip(table.rows, row_labels(table), strict=True):
         cells = [_cell(table.cell(row, column), table) for column in table.columns]
         lines.append(_line([*map(_escape, labels), *cells]))
     lines += ["", _escape(describe_cells(table)), ""]

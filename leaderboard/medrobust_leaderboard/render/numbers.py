@@ -79,13 +79,14 @@ def footnotes(table: Table) -> dict[str, str]:
 def describe_cells(table: Table) -> str:
     """One sentence on how to read this table's cells."""
     cells = [cell for _, _, cell in table.walk()]
-    parts = ["ours"]
+    compared = any(cell.reference is not None for cell in cells)
+    parts = ["ours"] if compared else ["value"]
     if any(cell.bracket is not None for cell in cells):
         parts.append("(in brackets the control's)")
     if any(cell.low is not None for cell in cells):
         parts.append("[95 % interval]")
     text = " ".join(parts)
-    if any(cell.reference is not None for cell in cells):
+    if compared:
         text += "; the paper's value and ours minus the paper's"
     return f"Each cell, {UNITS[table.unit]}: {text}.{_describe_n(cells)}"
 
@@ -99,6 +100,11 @@ def states_used(table: Table) -> tuple[State, ...]:
 def flat_label(key: Key, separator: str = " · ") -> str:
     """A key of several levels on one line."""
     return separator.join(label for label in key if label)
+
+
+def row_labels(table: Table) -> list[Key]:
+    """The labels of each row as it shows them: those of nested rows that only repeat are left out."""
+    return blank_repeats(table.rows) if table.nested else list(table.rows)
 
 
 def blank_repeats(keys: tuple[Key, ...]) -> list[Key]:

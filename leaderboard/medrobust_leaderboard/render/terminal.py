@@ -11,13 +11,14 @@ from rich.text import Text
 
 from medrobust_leaderboard.table import STATES, Key, State, Table, TableCell, runs, summarize
 
-from .numbers import PAPER, blank_repeats, describe_cells, footnotes, format_cell, states_used
+from .numbers import PAPER, blank_repeats, describe_cells, footnotes, format_cell, row_labels, states_used
 
 STYLES: Final[dict[State, str]] = {
     "reproduced": "green",
     "off": "yellow",
     "outside": "red",
     "substituted": "cyan",
+    "flagged": "bold red",
     "missing": "dim",
     "failed": "bold red",
     "undefined": "yellow",
@@ -26,6 +27,8 @@ STYLES: Final[dict[State, str]] = {
 PADDING: Final = 2
 """Between columns: one blank and the box's own, empty divider."""
 LABEL_WIDTH: Final = 24
+WIDEST: Final = 100
+"""Columns of a terminal beyond which rows are hard to follow with the eye."""
 TO_ASCII: Final = str.maketrans({"–": "-", "−": "-", "✓": "=", "✗": "x", "≠": "!=", "·": "/", "ε": "eps", "ζ": "zeta"})
 
 
@@ -38,7 +41,7 @@ def to_terminal(table: Table, console: Console) -> None:
         (row, column): _cell(table.cell(row, column), table, console) for row in table.rows for column in table.columns
     }
     widths = {column: _width(column, [texts[row, column] for row in table.rows]) for column in table.columns}
-    room = console.width - _label_width(table)
+    room = min(console.width, WIDEST) - _label_width(table)
     for columns in split_columns(table.columns, widths, room):
         console.print(_grid(table, columns, texts, console))
         console.print()
@@ -75,10 +78,10 @@ def _grid(table: Table, columns: tuple[Key, ...], texts: dict[tuple[Key, Key], T
         grid.add_column(Text("\n" * (depth - 1) + _plain(name, console)), max_width=LABEL_WIDTH, overflow="fold")
     for key in blank_repeats(columns):
         grid.add_column(Text(_plain("\n".join(key), console)), overflow="fold")
-    row_labels = blank_repeats(table.rows)
+    shown = row_labels(table)
     for index, row in enumerate(table.rows):
-        group_ends = len(row) > 1 and index + 1 < len(table.rows) and bool(row_labels[index + 1][0])
-        labels = [Text(_plain(label, console)) for label in row_labels[index]]
+        group_ends = table.nested and len(row) > 1 and index + 1 < len(table.rows) and bool(shown[index + 1][0])
+        labels = [Text(_plain(label, console)) for label in shown[index]]
         grid.add_row(*labels, *(texts[row, column] for column in columns), end_section=group_ends)
     return grid
 

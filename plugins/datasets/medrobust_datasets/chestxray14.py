@@ -59,6 +59,7 @@ class ChestXray14(FileDataset):
     revision: ClassVar[int] = 1
     references: ClassVar[tuple[Reference, ...]] = (CHESTXRAY14,)
     licence: ClassVar[str] = "free use with attribution to the NIH Clinical Center"
+    redistributable: ClassVar[bool] = True
     origin: ClassVar[Origin] = origins.CHESTXRAY14
 
     path: str = "chestxray14"

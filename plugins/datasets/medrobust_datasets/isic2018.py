@@ -40,6 +40,7 @@ class Isic2018(FileDataset):
     revision: ClassVar[int] = 1
     references: ClassVar[tuple[Reference, ...]] = (ISIC2018, HAM10000)
     licence: ClassVar[str] = "CC BY-NC 4.0"
+    redistributable: ClassVar[bool] = True
     origin: ClassVar[Origin] = origins.ISIC2018
 
     path: str = "isic2018"

@@ -83,6 +83,7 @@ class KermanyXray(FileDataset):
     revision: ClassVar[int] = 1
     references: ClassVar[tuple[Reference, ...]] = (KERMANY, KERMANY_DATA)
     licence: ClassVar[str] = "CC BY 4.0"
+    redistributable: ClassVar[bool] = True
     origin: ClassVar[Origin] = origins.KERMANY_XRAY
 
     path: str = "kermany-cxr/chest_xray"
@@ -115,6 +116,7 @@ class KermanyOct(FileDataset):
     revision: ClassVar[int] = 1
     references: ClassVar[tuple[Reference, ...]] = (KERMANY, KERMANY_DATA)
     licence: ClassVar[str] = "CC BY 4.0"
+    redistributable: ClassVar[bool] = True
     origin: ClassVar[Origin] = origins.KERMANY_OCT
 
     path: str = "kermany-oct/OCT2017"

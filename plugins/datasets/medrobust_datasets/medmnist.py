@@ -94,6 +94,7 @@ class MedMnist(Dataset):
     revision: ClassVar[int] = 1
     references: ClassVar[tuple[Reference, ...]] = (MEDMNIST,)
     licence: ClassVar[str] = "CC BY 4.0; DermaMNIST CC BY-NC 4.0"
+    redistributable: ClassVar[bool] = True
     origin: ClassVar[Origin] = medmnist_files.ORIGIN
 
     subset: Annotated[Name, BeforeValidator(_short)] = "pneumonia"

@@ -50,6 +50,7 @@ class PCam(Dataset):
     revision: ClassVar[int] = 1
     references: ClassVar[tuple[Reference, ...]] = (PCAM, CAMELYON16)
     licence: ClassVar[str] = "CC0"
+    redistributable: ClassVar[bool] = True
     origin: ClassVar[Origin] = origins.PCAM
 
     size: Annotated[int, Field(ge=8, le=4096)] = _SIDE

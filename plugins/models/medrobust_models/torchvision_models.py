@@ -124,8 +124,8 @@ class _Last:
 def _expect_imagenet(architecture: str, outputs: int) -> None:
     if outputs != IMAGENET_CLASSES:
         raise ModelError(
-            f"{architecture}: head = 'published' is for the {IMAGENET_CLASSES:,} classes of ImageNet, and this data set "
-            f"has {outputs}; use head = 'pooled' or 'original'"
+            f"{architecture}: head = 'published' is for the {IMAGENET_CLASSES:,} classes of ImageNet, and this data "
+            f"set has {outputs}; use head = 'pooled' or 'original'"
         )
 
 

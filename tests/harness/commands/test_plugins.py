@@ -15,9 +15,9 @@ from torch import Tensor
 
 from medrobust import Attack, Budget, Classifier, Goal, Length, Recipe, SampleRNG, ThreatModel
 from medrobust.api import Registry
-from medrobust.commands.docstrings import read
-from medrobust.commands.parameters import parameters_of
-from medrobust.commands.plugin_page import example, in_words
+from medrobust.plugins.description import example, in_words
+from medrobust.plugins.docstrings import read
+from medrobust.plugins.parameters import parameters_of
 from medrobust.plugins.specs import build
 
 Program = Callable[..., Any]

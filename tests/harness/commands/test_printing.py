@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from rich.table import Table
+from rich.text import Text
 
 from medrobust.api import Outcome
-from medrobust.commands import print_outcome
+from medrobust.commands import console, print_outcome
 
 
 def test_failed_cells_are_not_counted_as_computed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -31,3 +33,14 @@ def test_what_is_impossible_is_told_as_it_is(capsys: pytest.CaptureFixture[str])
     shown = capsys.readouterr()
     assert shown.out.startswith("1 cell: 1 already in the store, 0 computed in 0 s.\n")
     assert shown.err == "impossible here: put [it] there\n"
+
+
+def test_names_steer_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    hostile = "mine\x1b[2J\x1b]0;x\x07\u202ecod\x9b\r"
+    table = Table("attack")
+    table.add_row(Text(hostile))
+    console.print(table)
+    console.print(hostile, markup=False)
+    shown = capsys.readouterr().out
+    assert "mine\\x1b[2J" in shown
+    assert not [letter for letter in shown if letter in "\x1b\x07\u202e\x9b\r"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -82,6 +83,24 @@ class Shades(Dataset):
 
 
 @dataclass(frozen=True)
+class Levels(Dataset):
+    """Noisy grey images of three brightnesses: dark, middle, bright."""
+
+    name: ClassVar[str] = "levels"
+    revision: ClassVar[int] = 1
+
+    def describe(self, source: DataSource) -> DataInfo:
+        return DataInfo(("dark", "middle", "bright"), (8, 8), 1)
+
+    def load(self, split: str, source: DataSource) -> ImageData:
+        rng = np.random.default_rng(COUNTS[split])
+        labels = np.arange(COUNTS[split]) % 3
+        images = 70 + 50 * labels[:, None, None] + rng.normal(0, 12, (len(labels), 8, 8))
+        ids = np.array([f"{split}-{i}" for i in range(len(labels))])
+        return ImageData(images.clip(0, 255).astype(np.uint8)[..., None], labels.astype(np.int64), ids)
+
+
+@dataclass(frozen=True)
 class Plain(Model):
     """A convolution, batch norm, and a linear layer.
 
@@ -126,10 +145,17 @@ class After(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         if self.fault == "noisy":
             images = images + 0.05 * torch.randn_like(images)
-        if self.fault == "quantised":
-            images = images.round()
+        match self.fault:
+            case "quantised":
+                images = images.round()
+            case "sine":
+                images = images + 0.15 * torch.sin(600 * images)
+            case "normalised":
+                images = (images - 0.485) / 0.229
         logits: Tensor = self.module(images)
         match self.fault:
+            case "permuted":
+                return logits.roll(1, dims=1)
             case "saturated":
                 return logits * 1e4
             case "probabilities":
@@ -142,14 +168,23 @@ class Tampered(Preprocessing):
     """A module that hides its weakness.
 
     Attributes:
-        fault: `saturated` logits, a `noisy` or `quantised` input, or `probabilities` in place of logits.
+        fault: `saturated` logits, a `noisy` or `quantised` input, one with a `sine` of high frequency added or
+            `normalised` although the model does so, `probabilities` in place of logits, `permuted` outputs, or batch
+            norm that takes its statistics from the `batch`.
     """
 
     name: ClassVar[str] = "tampered"
     revision: ClassVar[int] = 1
-    fault: Literal["saturated", "noisy", "quantised", "probabilities"] = "saturated"
+    fault: Literal["saturated", "noisy", "quantised", "probabilities", "sine", "normalised", "permuted", "batch"] = (
+        "saturated"
+    )
 
     def wrap(self, module: nn.Module) -> nn.Module:
+        if self.fault == "batch":
+            module = copy.deepcopy(module)
+            for layer in module.modules():
+                if isinstance(layer, nn.BatchNorm2d):
+                    layer.track_running_stats, layer.running_mean, layer.running_var = False, None, None
         return After(module, self.fault)
 
 

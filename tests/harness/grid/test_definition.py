@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from medrobust.grid.definition import cell_of, definition_of
 from medrobust.grid.expansion import expand
 from medrobust.grid.metadata import MetadataCache
 from medrobust.grid.slices import Slice
+from medrobust.grid.written import grid_text
 from medrobust.plugins.specs import build
 from medrobust.results.schema import CELLS
 
@@ -60,6 +62,19 @@ def assert_comes_back(cell: Cell, metadata: MetadataCache) -> None:
     assert columns(again) == row
 
 
+def assert_written(cell: Cell, metadata: MetadataCache) -> None:
+    """The grid of the cell's definition asks for the cell and, beside its clean record, for nothing else.
+
+    A table of free content may hold None, which no TOML can say.
+    """
+    definition = json.loads(columns(cell)["definition"])
+    if None in definition.get("attack", {}).get("table", {}).values():
+        return
+    written = tomllib.loads(grid_text(definition))
+    asked = {e.cell.id for e in expand(parse_grid(written, metadata.registry), metadata) if e.cell is not None}
+    assert asked == {cell.id, cell.clean.id}
+
+
 UNCHECKED = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 
 
@@ -78,6 +93,7 @@ def test_every_cell_of_the_grid_language_comes_back(
         assume(False)
     for cell in found:
         assert_comes_back(cell, MetadataCache(DataSource(), registry))
+        assert_written(cell, MetadataCache(DataSource(), registry))
 
 
 @settings(**UNCHECKED)
@@ -197,3 +213,4 @@ def test_every_cell_of_a_paper_comes_back(paper: str, tmp_path: Path) -> None:
     assert len(planned.cells) > 50
     for cell in planned.cells.values():
         assert_comes_back(cell, session.metadata)
+        assert_written(cell, session.metadata)

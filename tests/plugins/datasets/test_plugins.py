@@ -26,6 +26,16 @@ def test_names_are_unique() -> None:
     assert {"cifar10", "imagenet-folder", "openimages-folder"} <= set(names)
 
 
+def test_images_are_published_where_the_terms_permit_it() -> None:
+    offered = [getattr(each, "plugin", each) for each in medrobust_datasets()]
+    permitted = {plugin.name for plugin in offered if plugin.redistributable}
+    assert permitted == {
+        *("phantom-cxr", "phantom-derm", "phantom-fundus", "phantom-histology", "phantom-natural", "phantom-oct"),
+        *("chestxray14", "isic2018", "kermany-cxr", "kermany-oct", "medmnist", "pcam"),
+    }
+    assert all(plugin.licence.startswith(("CC0", "CC BY", "free use")) for plugin in offered if plugin.redistributable)
+
+
 @pytest.mark.parametrize("plugin", FILES, ids=lambda plugin: plugin.name)
 def test_documented(plugin: type[Dataset]) -> None:
     assert plugin.licence

@@ -181,7 +181,7 @@ class Recording:
         """The verdict on each open cell's images of one batch, or what is wrong with the target's logits."""
         if self.step.root is None:
             for record in self.open:
-                self._diagnose(record, batch.images)
+                self._diagnose(record, batch)
         found: list[tuple[CellRecord, BatchVerdict | str]] = []
         for variant, adversarial in batch.adversarial():
             found += [(r, self._verdict(r, adversarial, batch)) for r in self.open if r.variant == variant]
@@ -196,10 +196,13 @@ class Recording:
         norms = adversarial.norms
         return BatchVerdict(logits.float().cpu(), norms.l2.float().cpu(), norms.linf.float().cpu())
 
-    def _diagnose(self, record: CellRecord, images: Tensor) -> None:
+    def _diagnose(self, record: CellRecord, batch: Batch) -> None:
         if record.diagnosis is None:
-            target = record.cell.target
-            found = diagnose(record.module, images, target.info.task, declared_random=target.stochastic)
+            target, known = record.cell.target, self.stream.part.data.labels
+            labels = None if known is None else torch.as_tensor(known)[batch.positions.cpu()]
+            found = diagnose(
+                record.module, batch.images, target.info.task, declared_random=target.stochastic, labels=labels
+            )
             record.diagnosis = json.dumps(found)
 
     def rows(
@@ -208,6 +211,14 @@ class Recording:
         """The rows of the cells, and the samples of those that are ok."""
         step, stream = self.step, self.stream
         passes = round(stream.backward_passes / max(len(stream.part), 1))
+        values = [record.cell.cumulative_value for record in self.records]
+        most = max((value for value in values if value), default=0)
+
+        def own(count: int, cell: Cell) -> int:
+            """The passes of a run that went further than this cell's value: those up to it."""
+            value = cell.cumulative_value
+            return round(count * value / most) if value else count
+
         rows = [
             cell_row(
                 record.cell,
@@ -224,8 +235,8 @@ class Recording:
                 batch_size=stream.batch_size,
                 draws=record.draws,
                 seconds=seconds / len(self.records),
-                forward_passes=stream.forward_passes,
-                backward_passes=stream.backward_passes,
+                forward_passes=own(stream.forward_passes, record.cell),
+                backward_passes=own(stream.backward_passes, record.cell),
                 peak_memory=peak_memory(self.context.device),
             )
             for record in self.records

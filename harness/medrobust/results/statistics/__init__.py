@@ -1,14 +1,16 @@
 """Intervals, comparisons and combinations over per-image records, as pure functions.
 
 `value` is what every number is given as; `rates` and `auc` have the intervals in closed form; `comparison` asks whether
-two cells differ; `combine` makes one number of several; `worst_case` is the strongest attack image by image.
+two cells differ; `combine` makes one number of several; `ranks` says how sure a ranking is; `worst_case` is the
+strongest attack image by image.
 """
 
 from .combine import mean_of, over_seeds, pooled
 from .comparison import Comparison, align, bootstrap, delong, holm, mcnemar, paired_bootstrap, paired_rates
+from .ranks import rank_intervals, ranks
 from .rates import CONFIDENCE, mean, rate, wilson
 from .value import Value, stack, undefined
-from .worst_case import margin, worst_case
+from .worst_case import margin, stays_robust, worst_case
 
 __all__ = [
     "CONFIDENCE",
@@ -26,8 +28,11 @@ __all__ = [
     "paired_bootstrap",
     "paired_rates",
     "pooled",
+    "rank_intervals",
+    "ranks",
     "rate",
     "stack",
+    "stays_robust",
     "undefined",
     "wilson",
     "worst_case",

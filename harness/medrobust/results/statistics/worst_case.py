@@ -19,7 +19,9 @@ def worst_case(records: Sequence[Record]) -> Record:
 
     An image counts as robust only where it is classified correctly under every attack, so that accuracy of this
     record is at most the smallest of the records' (Croce and Hein 2020, ICML, report it so for AutoAttack). Where
-    several attacks succeed, or none, the one with the smallest margin is taken; ties go to the earlier record.
+    several attacks succeed, or none, the one with the smallest margin is taken; ties go to the earlier record. Of a
+    random model, the attack is taken that leaves an image correct in the fewest draws: an attacker chooses the attack,
+    not the draw.
     Needs labels, and records of one target and the same images.
     """
     if not records:
@@ -32,11 +34,14 @@ def worst_case(records: Sequence[Record]) -> Record:
         raise MedrobustError("the records are of different images: the worst case needs the same images in each")
     if any(not np.array_equal(record.clean, first.clean) for record in aligned):
         raise MedrobustError("the records have different clean logits: the worst case is over attacks on one target")
+    if len({record.draws for record in aligned}) > 1:
+        raise MedrobustError("the records differ in their draws: the worst case is over attacks on one target")
     # Broken images first, then by margin: a margin of 0 alone does not say which side the decision fell.
-    robust = np.stack([correct(record, record.adversarial) for record in aligned])
+    robust = np.stack([stays_robust(record) for record in aligned])
     margins = np.stack([margin(record) for record in aligned])
     chosen = np.lexsort((margins, robust), axis=0)[0]
     image = np.arange(len(first))
+    more = np.stack([r.adversarial_more for r in aligned if r.adversarial_more is not None] or [first.adversarial])
 
     return replace(
         first,
@@ -44,7 +49,15 @@ def worst_case(records: Sequence[Record]) -> Record:
         l2=np.stack([record.l2 for record in aligned])[chosen, image],
         linf=np.stack([record.linf for record in aligned])[chosen, image],
         target=None,
+        full=all(record.full for record in aligned),
+        adversarial_more=None if first.adversarial_more is None else more[chosen, image],
     )
+
+
+def stays_robust(record: Record) -> Floats:
+    """Share of the draws in which each image is classified correctly under attack (n,); 0 or 1 unless it is random."""
+    each = [correct(record, record.draw(number).adversarial) for number in range(record.draws)]
+    return np.asarray(np.mean(each, axis=0, dtype=np.float64))
 
 
 def margin(record: Record) -> Floats:

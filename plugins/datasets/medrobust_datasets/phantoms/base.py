@@ -36,6 +36,7 @@ class Phantom(Dataset):
     """
 
     licence: ClassVar[str] = "CC0-1.0"
+    redistributable: ClassVar[bool] = True
     channels: ClassVar[int] = 3
 
     size: Annotated[int, Field(ge=28, le=256)] = 32

@@ -41,6 +41,8 @@ def test_an_honest_model(trained: nn.Module, shadows: Images) -> None:
         "noise": 0.0,
         "probabilities": False,
         "declared_random": False,
+        "batch": 0.0,
+        "scale": None,
     }
 
 
@@ -56,7 +58,9 @@ def test_each_fault_shows_in_its_own_finding(
     assert found[finding] > 0.005 > honest[finding]  # type: ignore[literal-required]
     if finding != "noise":
         assert found[finding] > 0.5  # type: ignore[literal-required]
-    others = honest.keys() - {finding}
+    # What differs between equal passes says nothing of batches.
+    assert (found["batch"] is None) == (finding == "noise")
+    others = honest.keys() - {finding, "batch"}
     assert {k: found[k] for k in others} == {k: honest[k] for k in others}  # type: ignore[literal-required]
 
 

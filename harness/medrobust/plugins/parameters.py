@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..contracts import BudgetSpec, Length, Plugin, UniversalAttack
-from ..plugins.hints import default_of, hints_of, in_words, without_range
+from .hints import default_of, hints_of, in_words, without_range
 
 EXAMPLES = {"budget": '"linf:4/255"', "length": '"1/255"', "whole number": "1", "number": "1.0", "attack": '"fgsm"'}
 """Values of parameters that have no default, by type."""
