@@ -22,6 +22,7 @@ def crafted(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 
 
+@pytest.mark.long
 def test_crafting_images_stream_from_disk(tmp_path: Path) -> None:
     streamed = crafted(tmp_path)
     assert streamed.returncode == 0, streamed.stderr[-2000:]

@@ -76,7 +76,18 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def start(folder: Path) -> Iterator[Start]:
     """Start the program on a store of this test, in a process of its own."""
-    command = [sys.executable, "-m", "medrobust.cli", "run", "grid.toml", "--store", "store", "--workers", "1"]
+    command = [
+        sys.executable,
+        "-m",
+        "medrobust.cli",
+        "run",
+        "grid.toml",
+        "--store",
+        "store",
+        "--workers",
+        "1",
+        "--no-evidence",
+    ]
     command += ["--device", "cpu", "--plugin", str(TESTS / "tiny.py"), "--plugin", "watched_attack.py"]
     started: list[subprocess.Popen[str]] = []
 

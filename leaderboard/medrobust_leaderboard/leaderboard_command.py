@@ -77,7 +77,7 @@ def leaderboard(
     """
     from medrobust.api import parse_where
 
-    wanted = parse_where(where or [])
+    wanted: Labels = {**parse_where(where or [])}
     session = open_session(stores[0], plugin=plugin, data_root=data_root)
     opened = _open(stores, session)
     if paper:

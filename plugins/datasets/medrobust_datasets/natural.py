@@ -55,7 +55,10 @@ class ImageNetFolder(NaturalImages):
     labels: Literal["auto", "none", "wordnet"] = "auto"
 
     def survey(self, source: DataSource) -> Survey:
-        root = source.find(self.path, what="the folder of ImageNet images (class folders, or files side by side)")
+        root = source.find(
+            self.path,
+            what="the folder of ImageNet images (https://image-net.org; class folders, or files side by side)",
+        )
         files = list_images(root)
         paths = [file.relative_to(root) for file in files]
         has_splits = split_folders(paths)

@@ -31,13 +31,13 @@ def test_without_measurements_passes_and_the_command_that_measures(program: Any,
     """Followed as printed, the advice leads to hours."""
     before = program("plan", grid)
     assert before.status == 0, before.err
-    assert "tiny-net, 32x32x3" in before.out
+    assert "tiny-net, 40x40x3" in before.out
     (hint,) = (line for line in before.out.splitlines() if line.startswith("To measure"))
     words = hint.partition("medrobust ")[2].split()
     assert words[:2] == ["calibrate", "grid.toml"]
     measured = program(*words, *QUICK, plugins=())
     assert measured.status == 0, measured.err
-    assert "tiny-net, 32x32x3" in measured.out
+    assert "tiny-net, 40x40x3" in measured.out
     assert "Next: medrobust plan grid.toml" in measured.out
     after = program("plan", grid)
     assert "one process: about" in after.out
@@ -91,5 +91,5 @@ def test_an_architecture_that_cannot_take_the_size_is_named_and_the_others_are_m
     (tmp_path / "grid.toml").write_text(GRID.replace('"tiny-net"', '["tiny-net", "inception_v3"]'))
     ended = program("calibrate", grid, *QUICK)
     assert ended.status == 1
-    assert "inception_v3 cannot take images of 32x32" in ended.err.replace("\n", " ")
-    assert "tiny-net, 32x32x3" in ended.out
+    assert "inception_v3 cannot take images of 40x40" in ended.err.replace("\n", " ")
+    assert "tiny-net, 40x40x3" in ended.out

@@ -174,8 +174,8 @@ def test_cells_are_chosen_by_their_names(ran: Program, tmp_path: Path) -> None:
     assert "no current results" in ran("submit", "medrobust-store", "--out", "s.zip", "--where", "attack=[rst]*").err
     for where, why in (
         ("attack=pgd*", "holds no current results that fit"),
-        ("atack=pgd", "no axis is called 'atack'; did you mean 'attack'?"),
-        ("pgd", "is no AXIS=PATTERN"),
+        ("atack=pgd", "'atack' is not an axis; did you mean 'attack'?"),
+        ("pgd", "write AXIS=LABEL"),
     ):
         told = ran("submit", "medrobust-store", "--out", "s.zip", "--where", where)
         assert told.status == 1

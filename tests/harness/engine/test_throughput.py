@@ -111,7 +111,7 @@ def test_a_damaged_file_of_measurements_is_named_with_its_remedy(tmp_path: Path)
 def test_measuring_takes_about_the_time_that_is_asked_for(made: Session) -> None:
     grid = parse_grid(tomllib.loads(BASE), made.registry)
     (architecture,) = architectures_of(grid, made.metadata)
-    assert architecture.shape == (3, 32, 32)
+    assert architecture.shape == (3, 40, 40)
     found = measure(architecture, made.context, 0.05)
     # A tiny network: thousands of images a second on any machine, and a gradient costs more than logits.
     assert found.forward > 200

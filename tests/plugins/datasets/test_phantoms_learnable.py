@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -54,8 +55,15 @@ MORE_CLASSES = {
 BALANCED = FAINT | STRONG
 IMBALANCED = {"phantom-derm-7": PhantomDerm(classes=7)}
 MULTILABEL = {"phantom-cxr-14": PhantomCXR(task="multilabel")}
-TRAINED = [pytest.param(name, marks=pytest.mark.numerical) for name in BALANCED]
 PHANTOMS: dict[str, Any] = BALANCED | MORE_CLASSES | IMBALANCED | MULTILABEL
+SHORT = ("phantom-fundus", "phantom-oct", "phantom-fundus-strong")
+"""Those of which every run of the tests trains a network."""
+
+
+def each(names: Iterable[str]) -> list[Any]:
+    """Names as parameters; those whose network takes long are marked."""
+    marks = {True: pytest.mark.numerical, False: pytest.mark.long}
+    return [pytest.param(name, marks=marks[name in SHORT]) for name in names]
 
 
 @dataclass(frozen=True)
@@ -141,14 +149,14 @@ def linear_predictions(name: str) -> list[np.ndarray[Any, Any]]:
     Of 1,200 images, thirty iterations: on faint evidence it has nothing to find.
     """
     data = splits(name)
-    few = data.train.take(np.arange(min(1200, len(data.train))))
-    scaler = StandardScaler().fit(few.images.reshape(len(few), -1).astype(np.float32))
-    train, test = (scaler.transform(part.images.reshape(len(part), -1).astype(np.float32)) for part in (few, data.test))
+    few = data.train.images[:1200]
+    scaler = StandardScaler().fit(few.reshape(len(few), -1).astype(np.float32))
+    train, test = (scaler.transform(x.reshape(len(x), -1).astype(np.float32)) for x in (few, data.test.images))
     weighting = "balanced" if name in IMBALANCED else None
     models = [LogisticRegression(C=c, max_iter=30, class_weight=weighting) for c in (1e-3, 1e-2)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return [model.fit(train, few.labels).predict(test) for model in models]
+        return [model.fit(train, data.train.labels[: len(few)]).predict(test) for model in models]
 
 
 @pytest.mark.parametrize("name", PHANTOMS)
@@ -166,14 +174,14 @@ def test_brightness_does_not_tell_the_classes_apart(name: str) -> None:
         assert max(area, 1 - area) < 0.65, label
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", each(BALANCED))
 def test_a_small_network_learns_it_well_but_not_perfectly(name: str) -> None:
     accuracy = np.mean(logits(name).argmax(axis=1) == splits(name).test.labels)
     # Measured: 0.902 to 0.973.
     assert 0.86 <= accuracy <= 0.99
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", each(BALANCED))
 def test_confidence_is_spread(name: str) -> None:
     confidence = torch.from_numpy(logits(name)).softmax(dim=1).amax(dim=1).numpy()
     low, median, high = np.quantile(confidence, [0.1, 0.5, 0.9])
@@ -183,7 +191,7 @@ def test_confidence_is_spread(name: str) -> None:
     assert high > 0.95
 
 
-@pytest.mark.parametrize("name", FAINT)
+@pytest.mark.parametrize("name", each(FAINT))
 def test_a_perturbation_of_one_grey_level_decides_and_noise_does_not(name: str) -> None:
     iterated, single, noise = kept(name, 10), kept(name, 1), kept(name, 0)
     # Measured: 0.005 to 0.019, 0.031 to 0.042, and 0.981 to 0.997.
@@ -192,12 +200,12 @@ def test_a_perturbation_of_one_grey_level_decides_and_noise_does_not(name: str) 
     assert noise > 0.95
 
 
-@pytest.mark.parametrize("name", STRONG)
+@pytest.mark.parametrize("name", each(STRONG))
 def test_strong_evidence_survives_a_perturbation_of_one_grey_level(name: str) -> None:
     assert kept(name, 10) > 0.75, "measured: 0.863 and 0.972"
 
 
-@pytest.mark.parametrize("name", BALANCED)
+@pytest.mark.parametrize("name", each(BALANCED))
 def test_pixels_alone_do_not_suffice(name: str) -> None:
     labels = splits(name).test.labels
     network_accuracy = np.mean(logits(name).argmax(axis=1) == labels)
@@ -206,7 +214,7 @@ def test_pixels_alone_do_not_suffice(name: str) -> None:
     assert linear_accuracy <= network_accuracy - 0.3
 
 
-@pytest.mark.parametrize("name", IMBALANCED)
+@pytest.mark.parametrize("name", each(IMBALANCED))
 def test_rare_classes_are_learnt_by_the_network_only(name: str) -> None:
     labels = splits(name).test.labels
     by_network = balanced_accuracy_score(labels, logits(name).argmax(axis=1))
@@ -216,7 +224,7 @@ def test_rare_classes_are_learnt_by_the_network_only(name: str) -> None:
     assert linear <= by_network - 0.25
 
 
-@pytest.mark.parametrize("name", MULTILABEL)
+@pytest.mark.parametrize("name", each(MULTILABEL))
 def test_findings_are_recognised_one_by_one(name: str) -> None:
     labels, output = splits(name).test.labels, logits(name)
     areas = [roc_auc_score(labels[:, k], output[:, k]) for k in range(labels.shape[1])]
