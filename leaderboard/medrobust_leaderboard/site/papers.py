@@ -102,7 +102,7 @@ def _paper(
 
     plan = session.plan(paper.grid, profile=profile, evidence=True, **_options(command))
     # Selected and drawn by labels as they are told, so that no other ones come into tables, figures and their data.
-    paper, plan = contents.telling.all(paper), _told(plan, contents.telling)
+    paper, plan = _told_paper(paper, contents.telling), _told(plan, contents.telling)
     definitions = _definitions(plan, contents)
     pixels = list(_with_pixels(paper))
     hidden = [] if _may_show(definitions, contents) else pixels
@@ -138,6 +138,12 @@ def _paper(
         # Not all that is in the folder: an earlier site may have shown images that this one does not.
         files=(folder / KEYS, *(file for _, saved in drawn for file in (saved.png, saved.svg, saved.csv))),
     )
+
+
+def _told_paper(paper: Paper, telling: Telling) -> Paper:
+    """A paper with its labels told; names of the files beside it stay, since they are read by them."""
+    tables = (replace(telling.all(spec), reference=spec.reference) for spec in paper.tables)
+    return replace(telling.all(paper), tables=tuple(tables))
 
 
 def _told(plan: Plan, telling: Telling) -> Plan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +72,7 @@ rows = ["attack"]
 columns = ["dataset", "defense", "budget"]
 value = [{ metric = "accuracy" }]
 mean_over = ["seed"]
+reference = "table1.csv"
 """
     figures = """
 [[figure]]
@@ -95,6 +97,10 @@ mean_over = ["seed"]
 where = { defense = "none", attack = "sign", budget = "linf:16/255" }
 """
     (grid.parent / "tables.toml").write_text(tables)
+    (grid.parent / "reference").mkdir()
+    with (grid.parent / "reference" / "table1.csv").open("w", newline="") as stream:
+        rows = [("attack", "dataset", "defense", "budget", "reference"), ("sign", SCRIPT, "none", "linf:4/255", 12.34)]
+        csv.writer(stream).writerows(rows)
     (grid.parent / "figures.toml").write_text(figures)
     session = Session(folder / "store", (TINY,), device="cpu", workers=1)
     plan = session.plan(grid, evidence=True)

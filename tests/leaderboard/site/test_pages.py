@@ -89,6 +89,10 @@ def test_each_kind_of_page_is_there(site: Any, made: Any) -> None:
     assert max(path.stat().st_size for path in (site.folder / "assets").iterdir()) < 300_000
 
 
+def test_the_values_of_a_paper_stand_beside_ours(site: Any) -> None:
+    assert "12.3" in site.page("papers/*.html").read_text()
+
+
 def test_a_cell_says_what_it_is_and_how_to_compute_it_again(site: Any, made: Any, tmp_path: Path) -> None:
     frame = Store(made.store).cells(["attack", "defense", "dataset"])
     wanted = frame[(frame["attack"] == "sign") & (frame["defense"] == "none") & (frame["dataset"] == "textures")]
