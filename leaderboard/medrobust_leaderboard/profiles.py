@@ -63,12 +63,14 @@ class Profile:
         substitutions: data and models that replace the paper's.
         departures: what else differs from the paper's experiment, a sentence each; tables refer to them.
         by_construction: claims, by id, whose answer follows from how the profile was made; with the reason.
+        explanations: why claims, by id, need not hold in this profile; shown where they do not.
     """
 
     description: str
     substitutions: list[Substitution] = field(default_factory=list)
     departures: list[str] = field(default_factory=list)
     by_construction: dict[str, str] = field(default_factory=dict)
+    explanations: dict[str, str] = field(default_factory=dict)
     __pydantic_config__: ClassVar[ConfigDict] = FORBID
 
     def check(self, where: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from medrobust import MedrobustError
 from medrobust.api import AXES, Plan, Store, Value, did_you_mean, metric
 
-from .claims import Finding, read_claims, verdicts_on
+from .claims import Finding, explained, read_claims, verdicts_on
 from .labels import Row, Where, agree, is_clean, matches, ordered, tables
 from .machines import machine_note, precision_note
 from .overlap import together
@@ -194,14 +194,16 @@ class PaperReport:
         Raises:
             MedrobustError: if the profile names a claim that does not exist.
         """
-        claims, reasons = read_claims(self.paper.folder), self.profile.by_construction
+        claims, profile = read_claims(self.paper.folder), self.profile
         ids = [claim.id for claim in claims]
-        if strange := [id_ for id_ in reasons if id_ not in ids]:
-            raise MedrobustError(
-                f"{self.paper.folder / 'paper.toml'}: by_construction: {self.paper.name} has no claim "
-                f"'{strange[0]}'{did_you_mean(strange[0], ids)}"
-            )
-        return verdicts_on(claims, self.rows, self.store, self.substitutions, reasons)
+        for key, reasons in (("by_construction", profile.by_construction), ("explanations", profile.explanations)):
+            if strange := [id_ for id_ in reasons if id_ not in ids]:
+                raise MedrobustError(
+                    f"{self.paper.folder / 'paper.toml'}: {key}: {self.paper.name} has no claim "
+                    f"'{strange[0]}'{did_you_mean(strange[0], ids)}"
+                )
+        found = verdicts_on(claims, self.rows, self.store, self.substitutions, profile.by_construction)
+        return [explained(finding, profile.explanations) for finding in found]
 
 
 def doubts(evidence: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], str]:

@@ -167,7 +167,7 @@ def test_classes_that_claims_and_goals_name_are_those_of_the_substitutes(
 def test_answers_by_construction_are_those_of_claims(name: str) -> None:
     ids = {claim.id for claim in read_claims(PAPERS / name)}
     for profile in paper(name).facts.profiles.values():
-        assert set(profile.by_construction) <= ids
+        assert {*profile.by_construction, *profile.explanations} <= ids
 
 
 @pytest.mark.parametrize("name", NAMES)

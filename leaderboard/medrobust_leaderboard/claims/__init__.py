@@ -7,7 +7,7 @@ whether beyond chance; `verdicts` decides; `wording` and `terminal` show it.
 
 from .specs import BoundClaim, Claim, ComparisonClaim, TrendClaim, read_claims
 from .terminal import claims_to_terminal
-from .verdicts import Finding, unplanned, verdict_on, verdicts_on
+from .verdicts import Finding, explained, unplanned, verdict_on, verdicts_on
 from .wording import as_facts, describe, summarize_claims
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "as_facts",
     "claims_to_terminal",
     "describe",
+    "explained",
     "read_claims",
     "summarize_claims",
     "unplanned",

@@ -53,6 +53,7 @@ class Finding:
         undefined: how many members have no number, and why.
         substituted: whether any record is of data or models that replace the paper's.
         construction: why the answer follows from how the profile was made; empty where it does not.
+        explanation: why the claim does not hold here, as far as the profile says.
     """
 
     claim: Claim
@@ -66,6 +67,7 @@ class Finding:
     undefined: str = ""
     substituted: bool = False
     construction: str = ""
+    explanation: str = ""
 
     @property
     def n(self) -> int | None:
@@ -100,6 +102,13 @@ def verdicts_on(
             found = replace(found, verdict="by construction", construction=reason)
         findings.append(found)
     return findings
+
+
+def explained(finding: Finding, explanations: Mapping[str, str]) -> Finding:
+    """The verdict with the profile's explanation, if the claim does not hold or is undecided."""
+    if finding.verdict not in ("does not hold", "undecided"):
+        return finding
+    return replace(finding, explanation=explanations.get(finding.claim.id, ""))
 
 
 def unplanned(claims: Iterable[Claim]) -> list[Finding]:

@@ -47,6 +47,8 @@ def describe(finding: Finding) -> list[str]:
         parts.append(finding.undefined)
     if finding.construction:
         parts.append(f"counts neither way: {finding.construction}")
+    if finding.explanation:
+        parts.append(f"here: {finding.explanation}")
     if finding.missing:
         parts.append(f"needs {finding.missing}")
     if finding.claim.reading and finding.effect is not None:
@@ -123,6 +125,7 @@ def as_facts(finding: Finding) -> dict[str, object]:
         "n": several,
         "missing": finding.missing,
         "construction": finding.construction,
+        "explanation": finding.explanation,
     }
 
 
