@@ -109,6 +109,18 @@ def test_what_cannot_be_tested_is_not_by_construction(ran: tuple[Plan, Store], t
     assert (third.verdict, third.construction) == ("cannot be tested here", "")
 
 
+def test_an_explanation_is_shown_where_its_claim_does_not_hold(ran: tuple[Plan, Store], tmp_path: Path) -> None:
+    explained = PAPER + 'explanations = { c1 = "it holds", c4 = "no class has more than all images" }\n'
+    folder = folder_of(tmp_path, explained)
+    claims = folder / "claims.toml"
+    weaker = CLAIM.format(number=4, attack="none", name="c", least=0.0)
+    claims.write_text(claims.read_text().replace(weaker, weaker.replace("at_least = 0.0", "at_most = 0.0")))
+    findings = PaperReport(read_paper(folder), "smoke", *ran).claims()
+    assert (findings[0].verdict, findings[0].explanation) == ("holds", "")
+    assert findings[3].verdict in ("does not hold", "undecided")
+    assert "here: no class has more than all images" in describe(findings[3])
+
+
 def test_a_profile_that_names_no_claim_is_told(ran: tuple[Plan, Store], tmp_path: Path) -> None:
     paper = read_paper(folder_of(tmp_path, PAPER.replace("{ c2 =", "{ C2 =")))
     with pytest.raises(
