@@ -16,8 +16,8 @@ from .labels import Row, Where, agree, is_clean, matches, ordered, tables
 from .machines import machine_note, precision_note
 from .overlap import together
 from .profiles import Substitution
-from .selection import Numbers, Selected, check_unique, each_once, rows_of, rule_for, spread
-from .specs import BarsSpec, ConfusionSpec, CurvesSpec, ImagesSpec, Paper, Rule, TableSpec
+from .selection import Numbers, Selected, check_unique, concerns, each_once, rows_of, rule_for, spread
+from .specs import BarsSpec, ConfusionSpec, CurvesSpec, FigureSpec, ImagesSpec, Paper, Rule, TableSpec
 from .table import LABELS, State, Table, TableCell, Unit, joined
 
 
@@ -47,13 +47,18 @@ class PaperReport:
         """Every metric that a table or figure may ask for."""
         for spec in (*self.paper.tables, *self.paper.figures):
             if isinstance(spec, ConfusionSpec):
-                yield from ((s.cell, spec.metric) for s in self.rows if s.cell and matches(s.row, spec.where))
+                yield from ((s.cell, spec.metric) for s in self.selected(spec) if s.cell)
             elif not isinstance(spec, ImagesSpec):
                 for replaced in _replacements(spec):
                     wheres = [{**table, **replaced} for table in tables(spec.where)]
                     for each in self.rows:
-                        if each.cell is not None and matches(each.row, wheres):
+                        if each.cell is not None and matches(each.row, wheres) and concerns(each.row, metrics_of(spec)):
                             yield from ((each.cell, m) for m in _metrics(spec, each.row, counterpart=bool(replaced)))
+
+    def selected(self, spec: TableSpec | FigureSpec) -> list[Selected]:
+        """The entries that a table or figure shows."""
+        metrics = metrics_of(spec)
+        return [s for s in self.rows if matches(s.row, spec.where) and concerns(s.row, metrics)]
 
     # Tables ----------------------------------------------------------------------------------------------------------
 
@@ -64,7 +69,7 @@ class PaperReport:
     def table(self, spec: TableSpec) -> Table:
         """One table, our numbers beside the paper's."""
         axes = (*spec.rows, *spec.columns)
-        selected = [s for s in self.rows if matches(s.row, spec.where)]
+        selected = self.selected(spec)
         for axis in ("class", "bin"):
             if axis in axes:
                 selected = spread(selected, axis, self.substitutions)
@@ -213,6 +218,13 @@ def doubts(evidence: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], str]:
         if row["outcome"] == "flagged":
             found.setdefault((row["target"], row["norm"]), []).append(row["check"])
     return {key: f"! evidence speaks against it: {', '.join(checks)}" for key, checks in found.items()}
+
+
+def metrics_of(spec: TableSpec | FigureSpec) -> list[str]:
+    """The metrics that a table or figure shows; none of example images."""
+    if isinstance(spec, ImagesSpec):
+        return []
+    return [spec.metric] if isinstance(spec, ConfusionSpec) else [rule.metric for rule in spec.value]
 
 
 def _subject(selected: Selected) -> tuple[str, str]:

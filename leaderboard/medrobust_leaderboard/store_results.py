@@ -74,9 +74,10 @@ def read_results(
     Raises:
         MedrobustError: for an unknown metric.
     """
-    metric(name)
+    scored = metric(name).scored
     cells = read_cells([store] if isinstance(store, Store) else store, superseded=superseded)
-    results = [r for r in cells.results if matches(r.labels, where or {})]
+    # Metrics of detectors are about cells with one, all others about the rest.
+    results = [r for r in cells.results if matches(r.labels, where or {}) and bool(r.labels["detector"]) == scored]
     values = dict(_values(cells, results, name))
     groups: dict[tuple[Any, ...], list[Result]] = {}
     for each in results:

@@ -13,7 +13,6 @@ from medrobust import MedrobustError, StoreError, decide
 from medrobust.api import Entry, Record
 
 from .. import figures
-from ..labels import matches
 from ..report import PaperReport, cells_at
 from ..selection import Selected, check_unique
 from ..specs import ImagesSpec
@@ -22,7 +21,7 @@ from .combinations import classes_of, label_combinations, title_of
 
 def image_tiles(report: PaperReport, spec: ImagesSpec) -> tuple[list[str], list[list[figures.Tile | None]]]:
     """Row labels, and rows of tiles."""
-    selected = [s for s in report.rows if matches(s.row, spec.where)]
+    selected = report.selected(spec)
     columns = list(label_combinations(spec.columns, spec, selected))
     labels: list[str] = []
     tiles: list[list[figures.Tile | None]] = []

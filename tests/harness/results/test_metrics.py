@@ -13,7 +13,8 @@ from scipy import special
 from sklearn import metrics as sklearn_metrics
 
 from medrobust.errors import MedrobustError
-from medrobust.results.metrics import METRICS, detection_auc, measure, metric
+from medrobust.results.metrics import METRICS, measure, metric
+from medrobust.results.metrics.detection import scores_auc
 from medrobust.results.record import Record
 
 Logits = NDArray[np.float32]
@@ -215,12 +216,12 @@ def test_mean_auc_leaves_out_labels_of_one_class_and_says_so() -> None:
     assert found.note == "4 of 5 labels have both classes (label 2: only negative images)"
 
 
-def test_detection_auc_ranks_adversarial_above_clean_images() -> None:
+def test_the_auc_of_scores_ranks_adversarial_above_clean_images() -> None:
     draws = np.random.default_rng(2)
     clean, adversarial = draws.normal(size=80), draws.normal(size=80) + 1
     expected = sklearn_metrics.roc_auc_score(np.repeat([0, 1], 80), np.concatenate([clean, adversarial]))
-    assert detection_auc(clean, adversarial).scalar == pytest.approx(expected)
-    assert detection_auc(clean, np.array([np.nan])).reason == "scores that are not finite"
+    assert scores_auc(clean, adversarial).scalar == pytest.approx(expected)
+    assert scores_auc(clean, np.array([np.nan])).reason == "scores that are not finite"
 
 
 def test_pairing_of_clean_and_adversarial_scores_narrows_the_interval_of_detection_auc() -> None:
@@ -228,7 +229,7 @@ def test_pairing_of_clean_and_adversarial_scores_narrows_the_interval_of_detecti
     clean = draws.normal(size=200)
     adversarial = clean + 0.3 + 0.1 * draws.normal(size=200)
     ids = np.array([f"image-{i}" for i in range(200)])
-    apart, paired = detection_auc(clean, adversarial), detection_auc(clean, adversarial, ids, ids)
+    apart, paired = scores_auc(clean, adversarial), scores_auc(clean, adversarial, ids, ids)
     assert apart.interval is not None
     assert paired.interval is not None
     assert paired.interval[1] - paired.interval[0] < 0.5 * (apart.interval[1] - apart.interval[0])
