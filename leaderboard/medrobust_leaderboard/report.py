@@ -241,7 +241,8 @@ def _metrics(spec: TableSpec | CurvesSpec | BarsSpec, row: Row, *, counterpart: 
 def unit_of(spec: TableSpec) -> Unit:
     """The unit that a table says, else that of its metrics: rates in percent, lengths as such."""
     units = {metric(rule.metric).unit for rule in spec.value}
-    return spec.unit or ("pixel range" if units == {"pixel range"} else "percent")
+    own: tuple[Unit, ...] = ("pixel range", "count")
+    return spec.unit or next((unit for unit in own if units == {unit}), "percent")
 
 
 def _replacements(spec: TableSpec | CurvesSpec | BarsSpec) -> list[dict[str, str]]:

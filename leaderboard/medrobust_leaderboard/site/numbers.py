@@ -61,6 +61,8 @@ def show_value(value: Value, name: str) -> tuple[str, str]:
         return "–", ""
     if metric(name).unit == "pixel range":
         return f"{number:.4g}", "" if value.interval is None else "[{:.4g}, {:.4g}]".format(*value.interval)
+    if metric(name).unit == "count":
+        return f"{number:.0f}", ""
     ends = "" if value.interval is None else "[{:.1f}, {:.1f}]".format(*(100 * end for end in value.interval))
     return f"{100 * number:.1f} %", ends
 

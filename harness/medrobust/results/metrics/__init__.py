@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...errors import MedrobustError, did_you_mean
-from ..metrics import accuracy, confusion, detection, ranking, success
+from ..metrics import accuracy, confusion, counts, detection, ranking, success
 from ..record import Record
 from ..statistics.comparison import Comparison
 from ..statistics.value import Value
@@ -101,6 +101,8 @@ METRICS: dict[str, Metric] = {
                 (detection.scored_asr, "fraction", False),
             )
         ),
+        Metric("images", counts.images, unit="count", needs_labels=False),
+        Metric("classes", counts.classes, unit="count", needs_labels=False),
         Metric("mean_l2", success.mean_l2, unit="pixel range", needs_labels=False, full_strength=True),
         Metric("mean_linf", success.mean_linf, unit="pixel range", needs_labels=False, full_strength=True),
     )

@@ -28,7 +28,7 @@ class Metric:
     Attributes:
         name: its name in tables and claims.
         function: the formula; its docstring gives definition, paper and section.
-        unit: "fraction", "AUC", "ratio" or "pixel range" (the full range of a pixel is 1).
+        unit: "fraction", "AUC", "ratio", "count" or "pixel range" (the full range of a pixel is 1).
         higher_is_robust: whether a higher value means a more robust model; None if it says nothing about that.
         needs_labels: whether it is undefined on images without labels.
         full_strength: whether it needs a record made with stop = "full", since images that an attack left once broken
