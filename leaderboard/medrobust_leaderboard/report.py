@@ -131,7 +131,9 @@ class PaperReport:
         cell = table_cell(value, paper, paper_bracket, substituted=substituted, tolerance=spec.tolerance)
         shared = together(self.numbers.shared_groups.get(s.cell or "", "") for s in cells)
         doubt = together(self._doubts.get(_subject(s), "") for s in cells)
-        note = "; ".join(text for text in (cell.note, shared, doubt) if text)
+        # What a detector has seen of the images that it is scored on stands in the row of a cell that is ok.
+        warned = together(self.numbers.status.get(s.cell or "", ("", ""))[1] for s in cells)
+        note = "; ".join(text for text in (cell.note, warned, shared, doubt) if text)
         cell = replace(cell, facts=self._facts(cells, rule.metric), note=note)
         if spec.bracket is None:
             return cell

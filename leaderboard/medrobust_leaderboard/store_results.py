@@ -117,7 +117,13 @@ def _number(
     found = [values[r.store, r.cell] for r in good]
     value = over_seeds(found, bounds) if len(found) > 1 else found[0]
     shown = table_cell(value, None)
-    notes = [shown.note, together(r.shared_groups for r in good), *(_without(r) for r in bad), hint]
+    notes = [
+        shown.note,
+        together(r.reason for r in good),
+        together(r.shared_groups for r in good),
+        *(_without(r) for r in bad),
+        hint,
+    ]
     return StoreNumber(first, tuple(members), replace(shown, note="; ".join(n for n in notes if n)), value)
 
 

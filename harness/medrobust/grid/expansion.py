@@ -183,6 +183,10 @@ class _Expansion:
         detector = self._detector(at)
         if reason := bars_detector(detector, attack, part, target, self.block.stop):
             return None, reason
+        if detector is not None and detector.source is not None:
+            goal, budget = self._values["goal"][at.goal], self._values["budget"][at.budget]
+            if reason := AttackGate(detector.source).bars(goal, budget, target.info):
+                return None, f"the detector's source: {reason}"
         precision = self._values["precision"][at.precision]
         if reason := attack.bars_stop(self.block.stop, target) or attack.bars_precision(precision):
             return None, reason

@@ -53,7 +53,7 @@ class Adaptive(DetectorAttack):
 
     def cost(self, images: int, classes: int) -> Passes:
         runs = float(images) * len(self.penalties)
-        return Passes(forward=2 * runs, gradient=runs * self.steps)
+        return Passes(forward=runs, gradient=runs * (self.steps + 1))
 
     def evade(
         self,

@@ -11,9 +11,11 @@ import torch
 from numpy.typing import NDArray
 
 from ...contracts import Detector, DetectorAttack, Features, State
+from ...errors import LostError
 from ...grid.cells import Cell
 from ...results.samples import Samples
 from ...results.store import Store
+from ...results.verdict import Status
 from ..context import RunContext
 from ..crafting.stream import AdversarialStream, Batch, Crafting, Variant, crafting_of, root_of
 from ..explain import explain
@@ -34,6 +36,10 @@ def crafted_for(makes: Sequence[Cell]) -> dict[str, list[Cell]]:
     return groups
 
 
+Ended = tuple[Status, str]
+"""How a run of an attack, or a cell, ended without a result, and why."""
+
+
 @dataclass(frozen=True)
 class SeenImages:
     """What is known of the adversarial images of one cell: logits and features, and their norms (n,)."""
@@ -47,7 +53,7 @@ class SeenImages:
 class Judged:
     """What became of a cell with a detector."""
 
-    status: str
+    status: Status
     reason: str
     samples: Samples | None = None
     state: State | None = None
@@ -63,10 +69,10 @@ class Detecting:
         self.part = part_of(first.part, target, context, progress)
         module = module_of(target, store, context)
         known = layer_names(module)
-        self._faults: dict[str, str] = {}
+        self._faults: dict[str, Ended] = {}
         for cell in makes:
             if missing := [name for name in detector_of(cell).watches if name not in known]:
-                self._faults[cell.id] = unknown_layer(missing[0], module)
+                self._faults[cell.id] = "failed", unknown_layer(missing[0], module)
         watched = [detector_of(cell).watches for cell in makes if cell.id not in self._faults]
         self.taker = Taker(module, layers_of(watched), len(target.info.classes))
         self.clean = self.taker.of_part(self.part, context.device)
@@ -86,15 +92,22 @@ class Detecting:
             if not wanted:
                 continue
             crafting, variants = crafting_of(wanted, root_of(wanted))
-            found = self._stream(crafting)
+            found: dict[Variant, SeenImages | Ended]
+            try:
+                found = self._stream(crafting)
+            except LostError:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever an attack raises must not stop the others
+                ended: Ended = ("failed", explain(error, wanted[0].describe()))
+                found = dict.fromkeys(crafting.variants, ended)
             for cell in wanted:
                 images = found[variants[cell.id]]
-                if isinstance(images, str):
+                if isinstance(images, tuple):
                     self._faults[cell.id] = images
                 else:
                     self.images[cell.id] = images
 
-    def _stream(self, crafting: Crafting, rows: NDArray[Any] | None = None) -> dict[Variant, SeenImages | str]:
+    def _stream(self, crafting: Crafting, rows: NDArray[Any] | None = None) -> dict[Variant, SeenImages | Ended]:
         """What is seen of each variant, or why there is nothing; images not among `rows` have no numbers."""
         stream = AdversarialStream(crafting, self.store, self.context, self.progress)
         self.eps = stream.budget.eps
@@ -108,10 +121,10 @@ class Detecting:
         batches = [each for found in stream.batches(taken, rows) for each in found]
         self.passes[0] += stream.forward_passes
         self.passes[1] += stream.backward_passes
-        result: dict[Variant, SeenImages | str] = {}
+        result: dict[Variant, SeenImages | Ended] = {}
         for variant in crafting.variants:
             if fault := stream.faults.get(variant):
-                result[variant] = f"{fault.status}: {fault.reason}"
+                result[variant] = fault.status, fault.reason
                 continue
             mine = [(positions, images) for each, positions, images in batches if each == variant]
             places = torch.cat([positions for positions, _ in mine]).cpu()
@@ -126,11 +139,11 @@ class Detecting:
         """A detector fitted and its scores, or why there are none: no cell's fault is another's."""
         for need in (cell, *needed_by(cell)):
             if fault := self._faults.get(need.id):
-                status, _, reason = fault.partition(": ")
-                known = status in ("invalid", "failed") and need is not cell
-                return Judged(status, reason) if known else Judged("failed", fault)
+                return Judged(*fault)
         try:
             return self._judged(cell)
+        except LostError:
+            raise
         except Exception as error:  # noqa: BLE001 - whatever a plugin raises must not stop the others
             assert cell.detector is not None
             return Judged("failed", explain(error, f"detector '{cell.detector.detector.label}'"))
@@ -145,12 +158,15 @@ class Detecting:
             adversarial = self.images[learned.id].seen.features
             self._states[key] = fitted(detector, self.clean.features, adversarial, split, self.train, cell)
         state = self._states[key]
-        images = (
-            self._evading(cell, detector, state, split) if knows_detector(cell) else self.images[cell.undetected.id]
-        )
-        if isinstance(images, str):
-            status, _, reason = images.partition(": ")
-            return Judged(status, reason)
+        images: SeenImages | Ended
+        if knows_detector(cell):
+            # It costs most by far, and images that are wrong when clean count nowhere.
+            split = replace(split, scored=split.scored & self.correct)
+            images = self._evading(cell, detector, state, split)
+        else:
+            images = self.images[cell.undetected.id]
+        if isinstance(images, tuple):
+            return Judged(*images)
         warning = "; ".join(text for text in (detector.leaks, split.warning) if text)
         scores = [self._scores(detector, state, seen, split) for seen in (self.clean.features, images.seen.features)]
         data = self.part.data
@@ -171,8 +187,8 @@ class Detecting:
         whole[split.scored] = scored(detector, state, seen[split.scored])
         return whole
 
-    def _evading(self, cell: Cell, detector: Detector, state: State, split: Halves) -> SeenImages | str:
-        """The images of an attack that knows the detector: of those that count, correct when clean and scored."""
+    def _evading(self, cell: Cell, detector: Detector, state: State, split: Halves) -> SeenImages | Ended:
+        """The images of an attack that knows the detector, of those that are scored."""
         assert isinstance(cell.root, DetectorAttack)
         taker = replace(self.taker, layers=detector.watches)
         attack = KnowingAttack(cell.root, taker, detector, state, self.train)
