@@ -92,7 +92,7 @@ METRICS: dict[str, Metric] = {
         ),
         Metric("predicted_share", confusion.predicted_share, needs_labels=False, full_strength=True, axis=("class",)),
         *(
-            Metric(function.__name__, function, unit, higher, tasks=("multiclass",), scored=True)
+            Metric(function.__name__, function, unit, higher, tasks=("multiclass",), full_strength=True, scored=True)
             for function, unit, higher in (
                 (detection.detection_auc, "AUC", None),
                 (detection.detection_auc_at_success, "AUC", None),
