@@ -148,7 +148,9 @@ def test_a_table_of_a_damaged_store_shows_what_is_missing_and_why(damaged: Progr
 
 
 @pytest.mark.parametrize("looked_before", [False, True])
-def test_a_store_that_lost_all_its_cells_is_not_called_new(damaged: Program, tmp_path: Path, looked_before: bool) -> None:
+def test_a_store_that_lost_all_its_cells_is_not_called_new(
+    damaged: Program, tmp_path: Path, looked_before: bool
+) -> None:
     store = Store(tmp_path / "medrobust-store")
     for file in store.tables.names("cells"):
         (store.path / file.name).write_bytes((store.path / file.name).read_bytes()[:100])
