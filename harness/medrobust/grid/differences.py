@@ -87,8 +87,8 @@ def distinguish(
 
 def _with_groups_as_fields(flat: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """Flat identities in which a group of fields that only some have at all, such as a pre-training, is one field."""
-    groups = [{group for name in fields for group in _owners(name)} for fields in flat.values()]
-    partial = set[str]().union(*groups) - (set.intersection(*groups) if groups else set())
+    counts = Counter(group for fields in flat.values() for group in {g for name in fields for g in _owners(name)})
+    partial = {group for group, count in counts.items() if count < len(flat)}
     topmost = {group for group in partial if not partial.intersection(_owners(group))}
 
     def field_of(name: str) -> str:
