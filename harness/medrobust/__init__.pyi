@@ -5,6 +5,7 @@ reads results is in `medrobust.api`.
 """
 
 from .contracts import (
+    PENULTIMATE,
     SPLITS,
     AnyAttack,
     Arithmetic,
@@ -27,6 +28,8 @@ from .contracts import (
     ImageData,
     IterativeAttack,
     IterativeUniversalAttack,
+    LayerGradient,
+    LayerLoss,
     Length,
     Loss,
     Members,
@@ -73,6 +76,7 @@ from .plugins.hookspecs import hookimpl
 __version__: str
 
 __all__ = [
+    "PENULTIMATE",
     "SPLITS",
     "AnyAttack",
     "Arithmetic",
@@ -98,6 +102,8 @@ __all__ = [
     "ImageData",
     "IterativeAttack",
     "IterativeUniversalAttack",
+    "LayerGradient",
+    "LayerLoss",
     "Length",
     "Loss",
     "MedrobustError",

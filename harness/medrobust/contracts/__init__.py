@@ -17,7 +17,7 @@ from .attack import (
 )
 from .axes import AXES, TRAINED
 from .budget import Budget, BudgetSpec, Length, Norm
-from .classifier import Classifier, Gradient, Loss, Task
+from .classifier import PENULTIMATE, Classifier, Gradient, LayerGradient, LayerLoss, Loss, Task
 from .cost import Passes
 from .dataset import SPLITS, DataInfo, Dataset, DataSource, ImageData, Members, fingerprint_files
 from .decision import decide, decisions, predictions
@@ -44,6 +44,7 @@ from .rng import SampleRNG
 
 __all__ = [
     "AXES",
+    "PENULTIMATE",
     "SPLITS",
     "TRAINED",
     "AnyAttack",
@@ -69,6 +70,8 @@ __all__ = [
     "IterativeAttack",
     "IterativeUniversalAttack",
     "Knowledge",
+    "LayerGradient",
+    "LayerLoss",
     "Length",
     "Loss",
     "Members",

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from torch import Tensor, nn
 
 Task = Literal["multiclass", "multilabel"]
 Loss = Callable[[Tensor], Tensor]
 """Per-image loss (n,) of logits (n, outputs)."""
+LayerLoss = Callable[[Tensor, Tensor], Tensor]
+"""Per-image loss (n,) of logits (n, outputs) and the output of a layer (n, ...)."""
+PENULTIMATE: Final = "penultimate"
+"""The name of what goes into the last linear layer or convolution of any architecture: its deep features."""
 
 
 class Gradient(NamedTuple):
@@ -22,6 +26,21 @@ class Gradient(NamedTuple):
     """Per-image loss (n,), detached."""
     logits: Tensor
     """Logits (n, outputs), detached."""
+
+
+class LayerGradient(NamedTuple):
+    """Gradients of the summed per-image loss, with loss, logits and features of the same pass, all detached."""
+
+    gradient: Tensor
+    """With respect to the images (n, c, h, w)."""
+    at_layer: Tensor
+    """With respect to the output of the layer, in its shape."""
+    loss: Tensor
+    """Per-image loss (n,)."""
+    logits: Tensor
+    """Logits (n, outputs)."""
+    features: Tensor
+    """Output of the layer (n, ...)."""
 
 
 class Classifier(ABC):
@@ -57,6 +76,26 @@ class Classifier(ABC):
         any other model, one pass is made.
         """
 
+    @property
     @abstractmethod
-    def features(self, images: Tensor, layer: str) -> Tensor:
-        """Output of the named submodule, without gradient."""
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers that `features` and `layer_gradient` take, `penultimate` first."""
+
+    @abstractmethod
+    def features(self, images: Tensor, layer: str = PENULTIMATE) -> Tensor:
+        """Output (n, ...) of the named submodule, without gradient.
+
+        A submodule that runs several times in a pass counts as it ran last. `penultimate` is what goes into the last
+        linear layer or convolution.
+
+        Raises:
+            PluginError: if there is no such submodule, with the names of those there are.
+        """
+
+    @abstractmethod
+    def layer_gradient(self, images: Tensor, loss: LayerLoss, layer: str = PENULTIMATE) -> LayerGradient:
+        """Gradients of a loss of logits and of a layer's output with respect to the images and to that output.
+
+        Raises:
+            PluginError: if there is no such layer, with the names of those there are.
+        """

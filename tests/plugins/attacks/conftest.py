@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from medrobust import Classifier, Gradient, Loss, SampleRNG, Task
+from medrobust import PENULTIMATE, Classifier, Gradient, LayerGradient, LayerLoss, Loss, SampleRNG, Task
 
 Make = Callable[..., "Network"]
 
@@ -52,8 +52,15 @@ class Network(Classifier):
         self.backward_passes += len(images)
         return Gradient(gradient, values.detach(), logits.detach())
 
-    def features(self, images: Tensor, layer: str) -> Tensor:
+    @property
+    def layers(self) -> tuple[str, ...]:
+        return tuple(name for name, _ in self._net.named_modules() if name)
+
+    def features(self, images: Tensor, layer: str = PENULTIMATE) -> Tensor:
         raise NotImplementedError(f"no attack asks for the features of {layer}")
+
+    def layer_gradient(self, images: Tensor, loss: LayerLoss, layer: str = PENULTIMATE) -> LayerGradient:
+        raise NotImplementedError(f"no attack asks for gradients at {layer}")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -12,7 +12,19 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from ...contracts import Attack, Budget, Classifier, Goal, Gradient, IterativeAttack, Loss, SampleRNG
+from ...contracts import (
+    PENULTIMATE,
+    Attack,
+    Budget,
+    Classifier,
+    Goal,
+    Gradient,
+    IterativeAttack,
+    LayerGradient,
+    LayerLoss,
+    Loss,
+    SampleRNG,
+)
 from ...errors import PluginError
 from ...results.verdict import form_fault
 from ..models.classifier import TorchClassifier
@@ -139,8 +151,17 @@ class _Watched(Classifier):
         self.last_logits = found.logits
         return found
 
-    def features(self, images: Tensor, layer: str) -> Tensor:
+    @property
+    def layers(self) -> tuple[str, ...]:
+        return self._inner.layers
+
+    def features(self, images: Tensor, layer: str = PENULTIMATE) -> Tensor:
         return self._inner.features(images, layer)
+
+    def layer_gradient(self, images: Tensor, loss: LayerLoss, layer: str = PENULTIMATE) -> LayerGradient:
+        found = self._inner.layer_gradient(images, loss, layer)
+        self.last_logits = found.logits
+        return found
 
 
 class _Shrinking:

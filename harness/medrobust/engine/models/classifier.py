@@ -10,9 +10,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...contracts import Arithmetic, Classifier, Gradient, Loss, SampleRNG, Task
-from ...errors import PluginError, did_you_mean
+from ...contracts import (
+    PENULTIMATE,
+    Arithmetic,
+    Classifier,
+    Gradient,
+    LayerGradient,
+    LayerLoss,
+    Loss,
+    SampleRNG,
+    Task,
+)
 from ..acceleration import PLAIN, Acceleration
+from .layers import layer_names, output_of, watched
 from .prepare import Prepared, prepare
 from .random_models import AttackNumbers, RandomInput, drawing
 
@@ -119,23 +129,29 @@ class TorchClassifier(Classifier):
             logits: Tensor = self._counted(images.contiguous())
         return logits
 
-    def features(self, images: Tensor, layer: str) -> Tensor:
-        """Output of the named submodule of the original module.
+    @property
+    def layers(self) -> tuple[str, ...]:
+        return layer_names(self.original)
 
-        Raises:
-            PluginError: if there is no such submodule, with the nearest name.
-        """
-        modules = dict(self.original.named_modules())
-        if layer not in modules:
-            raise PluginError(f"the model has no layer '{layer}'{did_you_mean(layer, modules)}")
-        kept: list[Tensor] = []
-        handle = modules[layer].register_forward_hook(lambda _module, _inputs, output: kept.append(output))
-        try:
-            with torch.no_grad():
-                self._counted(images)
-        finally:
-            handle.remove()
-        return kept[0]
+    def features(self, images: Tensor, layer: str = PENULTIMATE) -> Tensor:
+        with torch.no_grad(), watched(self.original, [layer]) as kept:
+            self._counted(images.contiguous())
+        return output_of(kept, layer, self.original)
+
+    def layer_gradient(self, images: Tensor, loss: LayerLoss, layer: str = PENULTIMATE) -> LayerGradient:
+        leaf = images.detach().contiguous().requires_grad_(True)
+        self.forward_passes += len(images)
+        self.backward_passes += len(images)
+        with torch.enable_grad(), watched(self.original, [layer]) as kept, self.numbers(self.original, images):
+            logits = self.original(leaf)
+            features = output_of(kept, layer, self.original)
+            values = loss(logits, features)
+            found = torch.autograd.grad(values.sum(), (leaf, features), allow_unused=True)
+        gradient, at_layer = (
+            torch.zeros_like(of) if each is None else each.clone()
+            for each, of in zip(found, (leaf, features), strict=True)
+        )
+        return LayerGradient(gradient, at_layer, values.detach(), logits.detach(), features.detach())
 
 
 def activation_bytes(module: nn.Module, image: Tensor) -> int:

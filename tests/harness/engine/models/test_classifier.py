@@ -95,9 +95,87 @@ def test_features_are_those_of_the_named_layer(trained: nn.Module, shadows: Imag
     assert not any(m._forward_hooks for m in trained.modules())
 
 
-def test_an_unknown_layer_is_answered_with_the_nearest(trained: nn.Module, shadows: Images) -> None:
-    with pytest.raises(PluginError, match=r"the model has no layer '4\.conv3'; did you mean '4\.conv[12]'"):
-        classifier(trained, shadows[0]).features(shadows[0][:2], "4.conv3")
+def test_what_runs_in_place_after_a_layer_does_not_change_its_features(trained: nn.Module, shadows: Images) -> None:
+    images = shadows[0][:5]
+    assert trained[3].inplace  # type: ignore[index,union-attr]
+    assert torch.equal(classifier(trained, images).features(images, "2"), trained[:3](images))  # type: ignore[index]
+
+
+def test_deep_features_are_what_goes_into_the_last_layer(trained: nn.Module, shadows: Images) -> None:
+    images = shadows[0][:5]
+    expected = trained[:-1](images)  # type: ignore[index]
+    assert torch.equal(classifier(trained, images).features(images), expected)
+    convolutional = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(inplace=True), nn.Conv2d(4, 3, 1), nn.Flatten())
+    assert torch.equal(classifier(convolutional, images, PLAIN).features(images), convolutional[:2](images))
+
+
+def test_a_layer_that_runs_twice_counts_as_it_ran_last(shadows: Images) -> None:
+    relu = nn.ReLU()
+    module = nn.Sequential(nn.Flatten(), nn.Linear(256, 8), relu, nn.Linear(8, 3), relu)
+    images = shadows[0][:5]
+    assert torch.equal(classifier(module, images, PLAIN).features(images, "2"), module(images))
+
+
+def test_gradients_of_a_loss_of_features_are_autograds(trained: nn.Module, shadows: Images) -> None:
+    images = shadows[0][:5]
+    leaf = images.clone().requires_grad_(True)
+    features = trained[:3](leaf)  # type: ignore[index]
+    logits = trained[3:](features.clone())  # type: ignore[index]
+    at_image, at_layer = torch.autograd.grad(
+        (logits[:, 0] + features.square().sum(dim=(1, 2, 3))).sum(), (leaf, features)
+    )
+    counted = classifier(trained, images)
+    found = counted.layer_gradient(images, lambda y, x: y[:, 0] + x.square().sum(dim=(1, 2, 3)), "2")
+    torch.testing.assert_close(found.gradient, at_image)
+    torch.testing.assert_close(found.at_layer, at_layer)
+    assert torch.equal(found.features, features)
+    assert torch.equal(found.logits, logits)
+    assert not any(tensor.requires_grad for tensor in found)
+    assert passes(counted) == (5, 5)
+    # What the loss does not see has no gradient there.
+    assert not counted.layer_gradient(images, lambda _, x: x.sum(dim=1), "penultimate").at_layer.eq(0).any()
+    assert counted.layer_gradient(images, lambda _, x: x.sum(dim=(1, 2, 3)), "0").gradient.any()
+
+
+def test_an_unknown_layer_is_answered_with_the_nearest_and_the_others(trained: nn.Module, shadows: Images) -> None:
+    counted = classifier(trained, shadows[0])
+    assert counted.layers[:2] == ("penultimate", "0")
+    with pytest.raises(
+        PluginError, match=r"the model has no layer '4\.conv3'; did you mean '4\.conv[12]'\?; its layers: "
+    ):
+        counted.features(shadows[0][:2], "4.conv3")
+    with pytest.raises(PluginError, match=r"no layer 'res5b_relu'; its layers: penultimate, 0, 1, 2, "):
+        counted.features(shadows[0][:2], "res5b_relu")
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in counted.original.modules())
+
+
+class Pair(nn.Module):
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return x, x
+
+
+class Unused(nn.Module):
+    """A layer that puts out two tensors, one that is left out of a pass, and none that is linear."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pair, self.spare = Pair(), nn.ReLU()
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.pair(images)[0].flatten(1)[:, :3]
+
+
+@pytest.mark.parametrize(
+    ("layer", "said"),
+    [
+        ("pair", "layer 'pair' puts out a tuple, not one tensor"),
+        ("spare", "layer 'spare' plays no part when the model is evaluated"),
+        ("penultimate", "no linear layer or convolution; name the layer: penultimate, pair, spare"),
+    ],
+)
+def test_a_layer_without_one_output_is_refused(shadows: Images, layer: str, said: str) -> None:
+    with pytest.raises(PluginError, match=said):
+        classifier(Unused(), shadows[0], PLAIN).features(shadows[0][:2], layer)
 
 
 def test_bytes_of_activations_are_summed_over_layers() -> None:
