@@ -13,11 +13,12 @@ import medrobust_leaderboard
 from medrobust.api import Plan, Session
 from medrobust_leaderboard.claims import read_claims
 from medrobust_leaderboard.figure_data import label_combinations
+from medrobust_leaderboard.figure_specs import BarsSpec, CurvesSpec, FigureSpec, ImagesSpec
 from medrobust_leaderboard.labels import matches, tables
 from medrobust_leaderboard.profiles import class_names
 from medrobust_leaderboard.report import labels_of
 from medrobust_leaderboard.selection import Selected, rows_of, spread
-from medrobust_leaderboard.specs import BarsSpec, CurvesSpec, FigureSpec, ImagesSpec, Paper, TableSpec, read_paper
+from medrobust_leaderboard.specs import Paper, TableSpec, read_paper
 
 PAPERS = Path(medrobust_leaderboard.__file__).parent / "papers"
 

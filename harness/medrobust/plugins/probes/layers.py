@@ -34,7 +34,10 @@ def map_layer(classifier: Classifier, images: Tensor, layer: str) -> str:
         return list(maps)[-1]
     if layer == MIDDLE:
         sizes = list(dict.fromkeys(maps.values()))
-        return [name for name, size in maps.items() if size == sizes[len(sizes) // 2]][-1]
+        alike = [name for name, size in maps.items() if size == sizes[len(sizes) // 2]]
+        # A block before a layer inside it: the first layers of the next block may still have this size.
+        least = min(name.count(".") for name in alike)
+        return [name for name in alike if name.count(".") == least][-1]
     if layer in maps:
         return layer
     if layer in classifier.layers:
