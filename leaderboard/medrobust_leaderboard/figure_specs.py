@@ -64,6 +64,9 @@ class ConfusionSpec(View):
 
 Shown = Annotated[str, Field(pattern=r"^(clean|perturbation|adversarial|.+\.(clean|adversarial|change))$")]
 """An image, or what a probe measured of it: `saliency.clean`, or `grad-cam.change` for adversarial minus clean."""
+IMAGES: Final = ("clean", "perturbation", "adversarial")
+EXAMPLES: Final = "examples"
+"""The probe that keeps images."""
 SHOW: Final = "show"
 EXAMPLE: Final = "example"
 
@@ -106,6 +109,14 @@ class ImagesSpec(View):
         """The axes of the columns, with `show` where it stands."""
         return self.columns if SHOW in (*self.rows, *self.columns) else [*self.columns, SHOW]
 
+    @property
+    def probes(self) -> list[str]:
+        """The probes that it is drawn from, by name or alias; none for perturbations."""
+        if self.show == ["perturbation"]:
+            return []
+        images = [EXAMPLES] if self.overlay or any(kind in IMAGES for kind in self.show) else []
+        return list(dict.fromkeys([*images, *(kind.rpartition(".")[0] for kind in self.show if kind not in IMAGES)]))
+
 
 @dataclass(frozen=True, kw_only=True)
 class SurfacesSpec(View):
@@ -126,6 +137,11 @@ class SurfacesSpec(View):
     y_label: str = "eps 2 (/255)"
     z_label: str = "loss"
 
+    @property
+    def probes(self) -> list[str]:
+        """The probes that it is drawn from, by name or alias."""
+        return [EXAMPLES, self.probe]
+
 
 @dataclass(frozen=True, kw_only=True)
 class ScatterSpec(View):
@@ -140,6 +156,11 @@ class ScatterSpec(View):
     rows: list[str]
     columns: list[str]
     probe: str = "t-sne"
+
+    @property
+    def probes(self) -> list[str]:
+        """The probes that it is drawn from, by name or alias."""
+        return [self.probe]
 
 
 FigureSpec = CurvesSpec | BarsSpec | ConfusionSpec | ImagesSpec | SurfacesSpec | ScatterSpec

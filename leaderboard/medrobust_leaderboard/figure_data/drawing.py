@@ -28,7 +28,7 @@ from ..report import PaperReport
 from .measured import scatter_panels, surface_panels
 from .numbers import bar_panels, confusion_matrices, curve_panels
 from .probed import layers_in_words
-from .tiles import image_tiles, probes_of
+from .tiles import image_tiles
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def _content(report: PaperReport, spec: FigureSpec) -> _Content | None:
 def _layers(report: PaperReport, spec: FigureSpec) -> str:
     """A sentence on the layers that a figure shows, of all its cells; empty if it shows none."""
     if isinstance(spec, ImagesSpec):
-        names = {probe: spec.shown(SHOW, f"{probe}.clean") for probe in probes_of(spec)}
+        names = {probe: spec.shown(SHOW, f"{probe}.clean") for probe in spec.probes}
     elif isinstance(spec, ScatterSpec):
         names = {spec.probe: spec.shown("probe", spec.probe)}
     else:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from medrobust import StoreError
 
 from .. import figures
-from ..figure_specs import EXAMPLE, ScatterSpec, SurfacesSpec
-from ..labels import matches
+from ..figure_specs import EXAMPLE, EXAMPLES, ScatterSpec, SurfacesSpec
 from ..report import PaperReport
 from .combinations import label_combinations, title_of
-from .probed import Probed, probed_cell
-from .tiles import EXAMPLES, as_pixels
+from .probed import Probed, probed_cell, rows_with_probes
+from .tiles import as_pixels
 
 LEVELS = 255
 """Radii are shown in grey levels of 255."""
@@ -18,7 +17,7 @@ LEVELS = 255
 
 def surface_panels(report: PaperReport, spec: SurfacesSpec) -> list[figures.Surface]:
     """The loss surfaces of a figure, from left to right."""
-    selected = [s for s in report.rows if matches(s.row, spec.where)]
+    selected = rows_with_probes(report, spec)
     axes = [axis for axis in spec.columns if axis != EXAMPLE]
     panels = []
     for key in label_combinations(axes, spec, selected):
@@ -30,7 +29,7 @@ def surface_panels(report: PaperReport, spec: SurfacesSpec) -> list[figures.Surf
 
 def _surfaces(found: Probed, spec: SurfacesSpec, title: str) -> list[figures.Surface]:
     try:
-        positions, arrays = found.common([EXAMPLES, spec.probe])
+        positions, arrays = found.common(spec.probes)
         decided = found.decided(found.record.clean, positions)
     except StoreError:
         # Not measured, or not yet: the figure shows the others.
@@ -46,7 +45,7 @@ def _surfaces(found: Probed, spec: SurfacesSpec, title: str) -> list[figures.Sur
 
 def scatter_panels(report: PaperReport, spec: ScatterSpec) -> list[list[figures.ScatterPanel | None]]:
     """Rows of panels; a row without any is left out."""
-    selected = [s for s in report.rows if matches(s.row, spec.where)]
+    selected = rows_with_probes(report, spec)
     axes = (*spec.rows, *spec.columns)
     rows = []
     for row in label_combinations(spec.rows, spec, selected):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from medrobust import MedrobustError, StoreError, decide
 from medrobust.api import Entry, Record, Store, did_you_mean
 
-from ..labels import Row
+from ..figure_specs import ImagesSpec, ScatterSpec, SurfacesSpec
+from ..labels import Row, matches
 from ..report import PaperReport, cells_at
 from ..selection import Selected, check_unique
 
@@ -56,11 +57,11 @@ class Probed:
             MedrobustError: if the grid asks for no such probe of the cell.
         """
         assert self.entry.cell is not None
-        for probe in self.entry.probes:
-            if name in (probe.label, probe.offer.name):
-                return self.entry.cell.probe_id(probe)
-        there = [probe.label for probe in self.entry.probes]
-        raise MedrobustError(f"{self.where}: its cells have no probe '{name}'{did_you_mean(name, there)}")
+        probe = probe_of(self.entry, name)
+        if probe is None:
+            there = [probe.label for probe in self.entry.probes]
+            raise MedrobustError(f"{self.where}: its cells have no probe '{name}'{did_you_mean(name, there)}")
+        return self.entry.cell.probe_id(probe)
 
     def arrays(self, name: str) -> Arrays:
         """What a probe measured, with the `positions` of its images.
@@ -113,6 +114,17 @@ class Probed:
         return sorted(range(len(positions)), key=lambda i: (truth[i] == target, wrong[i], turn[i]))
 
 
+def rows_with_probes(report: PaperReport, spec: ImagesSpec | SurfacesSpec | ScatterSpec) -> list[Selected]:
+    """What a figure selects; of cells that the grid names several times, the entries that ask for its probes."""
+    selected = [s for s in report.rows if matches(s.row, spec.where)]
+    return [s for s in selected if all(probe_of(s.entry, name) for name in spec.probes)] or selected
+
+
+def probe_of(entry: Entry, name: str) -> Any:
+    """The probe of this name or alias that a grid asks for of a cell."""
+    return next((probe for probe in entry.probes if name in (probe.label, probe.offer.name)), None)
+
+
 def probed_cell(
     report: PaperReport, id_: str, key: Mapping[str, str], selected: Sequence[Selected], axes: Sequence[str]
 ) -> Probed | None:
@@ -138,7 +150,7 @@ def _seed(row: Row) -> int:
     return int(row.get("seed", "0") or 0)
 
 
-def layers_in_words(store: Store, entries: Iterable[Entry], names: Mapping[str, str]) -> str:
+def layers_in_words(store: Store, entries: Sequence[Entry], names: Mapping[str, str]) -> str:
     """A sentence on the layers that probes looked at, as they kept them; empty if none looks at a layer.
 
     Args:
@@ -148,14 +160,11 @@ def layers_in_words(store: Store, entries: Iterable[Entry], names: Mapping[str, 
     """
     rows = store.rows("artifacts")
     described = dict(zip(rows["artifact"], rows["description"], strict=True))
-    layers: dict[str, dict[str, None]] = {}
-    for entry in entries:
-        for probe in entry.probes:
-            name = next((n for n in (probe.label, probe.offer.name) if n in names), None)
-            if entry.cell is None or name is None:
-                continue
-            facts = json.loads(described.get(entry.cell.probe_id(probe)) or "{}").get("facts", {})
-            if "layer" in facts:
-                layers.setdefault(names[name], {})[facts["layer"]] = None
-    sentences = [f"{name}: layer {' or '.join(found)}" for name, found in layers.items()]
+    sentences = []
+    for name, shown in names.items():
+        asked = [(entry.cell, probe_of(entry, name)) for entry in entries if entry.cell is not None]
+        kept = [described.get(cell.probe_id(probe)) for cell, probe in asked if probe is not None]
+        facts = [json.loads(each).get("facts", {}) for each in kept if each]
+        if layers := dict.fromkeys(f["layer"] for f in facts if "layer" in f):
+            sentences.append(f"{shown}: layer {' or '.join(layers)}")
     return f"{'; '.join(sentences)}." if sentences else ""

@@ -13,21 +13,18 @@ from numpy.typing import NDArray
 from medrobust import StoreError
 
 from .. import figures
-from ..figure_specs import EXAMPLE, SHOW, ImagesSpec
-from ..labels import matches
+from ..figure_specs import EXAMPLE, EXAMPLES, SHOW, ImagesSpec
 from ..report import PaperReport
 from .combinations import label_combinations, title_of
-from .probed import Arrays, Probed, probed_cell
+from .probed import Arrays, Probed, probed_cell, rows_with_probes
 
 Tiles = list[list[figures.Tile | None]]
 Shown = dict[str, figures.Tile]
-EXAMPLES = "examples"
-IMAGES = ("clean", "perturbation", "adversarial")
 
 
 def image_tiles(report: PaperReport, spec: ImagesSpec) -> tuple[list[str], Tiles]:
     """Row labels, and rows of tiles."""
-    selected = [s for s in report.rows if matches(s.row, spec.where)]
+    selected = rows_with_probes(report, spec)
 
     @cache
     def place(items: tuple[tuple[str, str], ...]) -> list[Shown] | None:
@@ -51,14 +48,6 @@ def image_tiles(report: PaperReport, spec: ImagesSpec) -> tuple[list[str], Tiles
             labels.append(_row_label(spec, row))
             tiles.append(line)
     return labels, tiles
-
-
-def probes_of(spec: ImagesSpec) -> list[str]:
-    """The probes that a figure draws from, by name or alias; none for perturbations."""
-    if spec.show == ["perturbation"]:
-        return []
-    images = [EXAMPLES] if spec.overlay or any(kind in IMAGES for kind in spec.show) else []
-    return list(dict.fromkeys([*images, *(kind.rpartition(".")[0] for kind in spec.show if kind not in IMAGES)]))
 
 
 def _labels_only(key: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
@@ -90,7 +79,7 @@ def _examples(found: Probed, spec: ImagesSpec) -> list[Shown]:
     """The tiles of each example of one cell, by what they show."""
     if spec.show == ["perturbation"]:
         return [{"perturbation": _perturbation_tile(found)}]
-    positions, arrays = found.common(probes_of(spec))
+    positions, arrays = found.common(spec.probes)
     truth = found.truth(positions)
     decided = {"clean": found.decided(found.record.clean, positions)}
     decided["adversarial"] = found.decided(found.record.adversarial, positions)
