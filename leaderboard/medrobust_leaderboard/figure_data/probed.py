@@ -59,7 +59,7 @@ class Probed:
         assert self.entry.cell is not None
         probe = probe_of(self.entry, name)
         if probe is None:
-            there = [probe.label for probe in self.entry.probes]
+            there = [name for probe in self.entry.probes for name in (probe.label, probe.offer.name)]
             raise MedrobustError(f"{self.where}: its cells have no probe '{name}'{did_you_mean(name, there)}")
         return self.entry.cell.probe_id(probe)
 

@@ -56,7 +56,7 @@ def surfaces(panels: Sequence[Surface], *, x_label: str, y_label: str, z_label: 
             wspace=0.12,
             hspace=0.08,
         )
-        top = max(float(panel.z.max()) for panel in panels)
+        top = max(float(panel.z.max()) for panel in panels) or 1.0
         for number, panel in enumerate(panels):
             image = figure.add_subplot(grid[0, number])
             image.set_axis_off()
