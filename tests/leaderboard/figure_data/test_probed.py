@@ -25,7 +25,11 @@ scans = { name = "textures", classes = 3 }
 wide = { name = "textures", classes = 3, channels = 3 }
 net = "tiny-net"
 maps = { name = "feature-maps", per_class = 2, layer = "convolution" }
-pictures = [{ name = "examples", per_class = 2 }, { name = "saliency", per_class = 2 }, { name = "grad-cam", per_class = 2 }]
+pictures = [
+    { name = "examples", per_class = 2 },
+    { name = "saliency", per_class = 2 },
+    { name = "grad-cam", per_class = 2 },
+]
 points = { name = "t-sne", images = 9 }
 
 [[grid]]
