@@ -81,11 +81,13 @@ class ImagesSpec(View):
         show: what is shown at each place, in order. Images need the probe `examples`; what a probe measured is asked
             for by its name or alias, such as `saliency.clean`.
         examples: examples at each place, of different classes first.
+        of_each_class: of these, at most so many of one class.
         right_first: prefer examples that the model decides rightly when they are clean.
-        below: what stands below an image: what the model decided, the true class, or nothing.
+        below: what stands below an image: what the model decided, the true class, or nothing. Below a map that is not
+            laid over an image stand the ends of its colour scale.
         mark: show right decisions in green and wrong ones in red.
         overlay: lay maps over the images that they are of, each from 0 to its greatest value.
-        limits: the least and the greatest value of a colour scale, by probe; else that of clean and adversarial map.
+        limits: the least and the greatest value of a colour scale, by probe; else those of the maps shown of an image.
     """
 
     kind: Literal["images"]
@@ -93,6 +95,7 @@ class ImagesSpec(View):
     columns: list[str] = field(default_factory=list)
     show: list[Shown] = field(default_factory=lambda: ["clean", "perturbation", "adversarial"])
     examples: int = 1
+    of_each_class: int | None = None
     right_first: bool = False
     below: Literal["decision", "class", "nothing"] = "decision"
     mark: bool = False

@@ -83,7 +83,9 @@ def _examples(found: Probed, spec: ImagesSpec) -> list[Shown]:
     truth = found.truth(positions)
     decided = {"clean": found.decided(found.record.clean, positions)}
     decided["adversarial"] = found.decided(found.record.adversarial, positions)
-    chosen = found.order(positions, right_first=spec.right_first)[: spec.examples]
+    order = found.order(positions, right_first=spec.right_first)
+    most = spec.of_each_class or len(order)
+    chosen = [i for n, i in enumerate(order) if sum(truth[j] == truth[i] for j in order[:n]) < most][: spec.examples]
 
     def caption(number: int, kind: str) -> dict[str, Any]:
         """What stands below an image or map, and whether it is right."""
@@ -98,11 +100,16 @@ def _examples(found: Probed, spec: ImagesSpec) -> list[Shown]:
         probe, _, kind = shown.rpartition(".")
         images = {key: values[number] for key, values in arrays.get(EXAMPLES, {}).items()}
         if probe:
-            measured = {key: values[number] for key, values in arrays[probe].items()}
+            # Images of one probe's maps are compared, so that those shown have one scale.
+            kinds = [k for k in ("clean", "adversarial") if f"{probe}.{k}" in spec.show]
+            measured = {key: arrays[probe][key][number] for key in ("clean", "adversarial")}
             under = as_pixels(images[kind]) if spec.overlay and kind in images else None
-            # Below a map that is laid over its image, as below the image, stands the decision.
-            words = caption(number, kind) if under is not None else {}
-            return _map_tile(measured, kind, spec.limits.get(probe), under, words)
+            if under is not None:
+                # Below a map that is laid over its image stands the decision, as below the image.
+                own = figures.Tile(pixels=measured[kind], kind="map", under=under, **caption(number, kind))
+                return replace(own, limits=spec.limits.get(probe, (0.0, float(measured[kind].max()))))
+            scale = _scale(spec.limits.get(probe), [measured[k] for k in kinds])
+            return _map_tile(measured, kind, scale, told=spec.below != "nothing")
         if kind == "perturbation":
             return figures.Tile(pixels=as_pixels(images["adversarial"] - images["clean"]), kind="perturbation")
         return figures.Tile(pixels=as_pixels(images[kind]), **caption(number, kind))
@@ -110,24 +117,22 @@ def _examples(found: Probed, spec: ImagesSpec) -> list[Shown]:
     return [{shown: tile(number, shown) for shown in spec.show} for number in chosen]
 
 
-def _map_tile(
-    measured: Arrays,
-    kind: str,
-    limits: tuple[float, float] | None,
-    under: NDArray[Any] | None,
-    words: Mapping[str, Any],
-) -> figures.Tile:
-    """One map (h, w) of a probe, or what the attack changed in it."""
-    clean, adversarial = measured["clean"], measured["adversarial"]
+def _scale(limits: tuple[float, float] | None, maps: Sequence[NDArray[Any]]) -> tuple[float, float] | None:
+    """The ends of the colour scale of maps of one image; None if no map is shown, but what changes in it."""
+    if limits is not None or not maps:
+        return limits
+    return float(min(each.min() for each in maps)), float(max(each.max() for each in maps))
+
+
+def _map_tile(measured: Arrays, kind: str, scale: tuple[float, float] | None, *, told: bool) -> figures.Tile:
+    """One map (h, w) of a probe, or what the attack changed in it, with the ends of its scale below it."""
     if kind == "change":
-        change = adversarial - clean
+        change = measured["adversarial"] - measured["clean"]
         most = float(np.abs(change).max())
-        return figures.Tile(pixels=change, kind="change", limits=(-most, most))
-    if under is not None:
-        own = measured[kind]
-        return figures.Tile(pixels=own, kind="map", under=under, limits=limits or (0.0, float(own.max())), **words)
-    both = (float(min(clean.min(), adversarial.min())), float(max(clean.max(), adversarial.max())))
-    return figures.Tile(pixels=measured[kind], kind="map", limits=limits or both)
+        return figures.Tile(pixels=change, kind="change", limits=(-most, most), caption=f"±{most:.2g}" if told else "")
+    assert scale is not None
+    caption = f"{scale[0]:.2g} to {scale[1]:.2g}" if told else ""
+    return figures.Tile(pixels=measured[kind], kind="map", limits=scale, caption=caption)
 
 
 def _perturbation_tile(found: Probed) -> figures.Tile:

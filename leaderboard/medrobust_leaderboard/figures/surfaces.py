@@ -17,7 +17,7 @@ WIDTH: Final = 2.3
 """Of a panel, in inches."""
 HEIGHTS: Final = (1.15, 2.0)
 """Of image and surface, in inches."""
-MARGINS: Final = {"left": 0.01, "right": 0.97, "top": 0.93, "bottom": 0.05, "wspace": 0.12, "hspace": 0.08}
+MARGINS: Final = {"left": 0.025, "right": 0.985, "top": 0.93, "bottom": 0.05, "wspace": 0.12, "hspace": 0.08}
 SHEET: Final = {"cmap": "viridis", "rstride": 1, "cstride": 1, "linewidth": 0.1, "edgecolor": "#55555555"}
 
 
@@ -90,6 +90,8 @@ def _draw(ax: Any, panel: Surface, top: float, labels: tuple[str, str, str]) -> 
         x, y, panel.z, cmap="viridis", vmin=0, vmax=top, rstride=1, cstride=1, linewidth=0.1, edgecolor="#55555555"
     )
     ax.set_zlim(0, top)
+    # Its upper part is empty, and would cover what stands below the image.
+    ax.patch.set_visible(False)
     # The corner of the clean image in front, the surface rising away from it.
     ax.view_init(elev=24, azim=-128)
     ax.tick_params(labelsize=5.5, pad=-3)

@@ -150,6 +150,23 @@ def test_examples_can_stand_beside_each_other_above_their_class(report: PaperRep
         np.testing.assert_array_equal(tile.pixels[..., 0], kept[number, 0])
 
 
+def test_so_many_of_each_class_are_shown(report: PaperReport) -> None:
+    given = replace(spec(report, "classes"), of_each_class=1, examples=4)
+    _, tiles = image_tiles(report, given)
+    assert [[t and t.caption for t in row] for row in tiles] == [["a", "b", "c", None]] * 2
+
+
+def test_a_scale_is_that_of_the_maps_shown(report: PaperReport) -> None:
+    given = replace(spec(report, "maps"), show=["maps.clean", "maps.adversarial"], limits={})
+    _, tiles = image_tiles(report, given)
+    clean, adversarial = tiles[0][0], tiles[1][0]
+    assert clean is not None
+    assert adversarial is not None
+    ends = (min(clean.pixels.min(), adversarial.pixels.min()), max(clean.pixels.max(), adversarial.pixels.max()))
+    assert clean.limits == adversarial.limits == pytest.approx(ends)
+    assert clean.caption == f"{ends[0]:.2g} to {ends[1]:.2g}"
+
+
 def test_what_is_shown_can_stand_below_each_other(report: PaperReport) -> None:
     labels, tiles = image_tiles(report, spec(report, "maps"))
     assert labels == ["clean", "saliency.clean", "Mean map", "maps.change"]
@@ -163,10 +180,11 @@ def test_what_is_shown_can_stand_below_each_other(report: PaperReport) -> None:
     np.testing.assert_array_equal(column[1].pixels, saliency["clean"][first])
     np.testing.assert_array_equal(column[2].pixels, maps["clean"][first])
     np.testing.assert_array_equal(column[3].pixels, maps["adversarial"][first] - maps["clean"][first])
-    both = np.stack([maps["clean"][first], maps["adversarial"][first]])
     assert column[1].limits == (0, 0.5)
-    assert column[2].limits == (both.min(), both.max())
-    assert column[3].limits[1] == -column[3].limits[0] == abs(both[1] - both[0]).max()
+    assert column[2].limits == (maps["clean"][first].min(), maps["clean"][first].max())
+    most = abs(maps["adversarial"][first] - maps["clean"][first]).max()
+    assert column[3].limits == (-most, most)
+    assert [tile.caption for tile in column[1:]][::2] == ["0 to 0.5", f"±{most:.2g}"]
 
 
 def test_examples_that_are_decided_rightly_come_first_each_of_another_class(report: PaperReport) -> None:
