@@ -151,7 +151,7 @@ def _draw(ax: Axes, tile: Tile | None) -> None:
     if tile is None:
         return
     if tile.under is not None:
-        _draw_over(ax, tile)
+        _draw_over(ax, tile, tile.under)
     else:
         # Nearest: a pixel of a small image is shown as it is, not smoothed into something the model never saw.
         ax.imshow(tile.visible(), cmap=COLORS.get(tile.kind, "gray"), vmin=0, vmax=1, interpolation="nearest")
@@ -160,9 +160,9 @@ def _draw(ax: Axes, tile: Tile | None) -> None:
     ax.set_xlabel(tile.caption, fontsize=7, labelpad=3, color=color)
 
 
-def _draw_over(ax: Axes, tile: Tile) -> None:
+def _draw_over(ax: Axes, tile: Tile, under: Pixels) -> None:
     """A map in colours over its image: smoothed, as one of its values stands for many pixels."""
-    image = Tile(pixels=tile.under).visible()
+    image = Tile(pixels=under).visible()
     height, width = image.shape[:2]
     extent = (-0.5, width - 0.5, height - 0.5, -0.5)
     ax.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
