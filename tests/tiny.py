@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from medrobust import (
+    PENULTIMATE,
     AnyAttack,
     Attack,
     Budget,
@@ -22,9 +23,11 @@ from medrobust import (
     DerivedAttack,
     Detector,
     Ensemble,
+    Features,
     Goal,
     ImageData,
     IterativeAttack,
+    Learning,
     Length,
     Model,
     Preprocessing,
@@ -34,6 +37,7 @@ from medrobust import (
     Reference,
     SampleRNG,
     Shape,
+    State,
     Task,
     ThreatModel,
     Training,
@@ -341,12 +345,17 @@ class Distance(Detector):
 
     name: ClassVar[str] = "distance"
     revision: ClassVar[int] = 1
+    layer: str = PENULTIMATE
 
-    def fit(self, clean: Any, adversarial: Any, predicted: Any) -> Any:
-        return clean.mean(axis=0)
+    @property
+    def watches(self) -> tuple[str, ...]:
+        return (self.layer,)
 
-    def score(self, state: Any, features: Any, predicted: Any) -> Any:
-        return np.linalg.norm(features - state, axis=1)
+    def fit(self, learning: Learning) -> State:
+        return {"mean": learning.clean.layers[self.layer].mean(axis=0)}
+
+    def score(self, state: State, seen: Features) -> Any:
+        return np.linalg.norm(seen.layers[self.layer] - state["mean"], axis=1)
 
 
 @dataclass(frozen=True)

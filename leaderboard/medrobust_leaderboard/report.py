@@ -12,12 +12,12 @@ from medrobust import MedrobustError
 from medrobust.api import AXES, Plan, Store, Value, did_you_mean, metric
 
 from .claims import Finding, explained, read_claims, verdicts_on
-from .figure_specs import BarsSpec, ConfusionSpec, CurvesSpec
+from .figure_specs import BarsSpec, ConfusionSpec, CurvesSpec, FigureSpec
 from .labels import Row, Where, agree, is_clean, matches, ordered, tables
 from .machines import machine_note, precision_note
 from .overlap import together
 from .profiles import Substitution
-from .selection import Numbers, Selected, check_unique, each_once, rows_of, rule_for, spread
+from .selection import Numbers, Selected, check_unique, concerns, each_once, rows_of, rule_for, spread
 from .specs import Paper, TableSpec
 from .table import LABELS, State, Table, TableCell, Unit, joined
 from .views import Rule
@@ -49,13 +49,18 @@ class PaperReport:
         """Every metric that a table or figure may ask for."""
         for spec in (*self.paper.tables, *self.paper.figures):
             if isinstance(spec, ConfusionSpec):
-                yield from ((s.cell, spec.metric) for s in self.rows if s.cell and matches(s.row, spec.where))
+                yield from ((s.cell, spec.metric) for s in self.selected(spec) if s.cell)
             elif isinstance(spec, TableSpec | CurvesSpec | BarsSpec):
                 for replaced in _replacements(spec):
                     wheres = [{**table, **replaced} for table in tables(spec.where)]
                     for each in self.rows:
-                        if each.cell is not None and matches(each.row, wheres):
+                        if each.cell is not None and matches(each.row, wheres) and concerns(each.row, metrics_of(spec)):
                             yield from ((each.cell, m) for m in _metrics(spec, each.row, counterpart=bool(replaced)))
+
+    def selected(self, spec: TableSpec | FigureSpec) -> list[Selected]:
+        """The entries that a table or figure shows."""
+        metrics = metrics_of(spec)
+        return [s for s in self.rows if matches(s.row, spec.where) and concerns(s.row, metrics)]
 
     # Tables ----------------------------------------------------------------------------------------------------------
 
@@ -66,7 +71,7 @@ class PaperReport:
     def table(self, spec: TableSpec) -> Table:
         """One table, our numbers beside the paper's."""
         axes = (*spec.rows, *spec.columns)
-        selected = [s for s in self.rows if matches(s.row, spec.where)]
+        selected = self.selected(spec)
         for axis in ("class", "bin"):
             if axis in axes:
                 selected = spread(selected, axis, self.substitutions)
@@ -128,7 +133,9 @@ class PaperReport:
         cell = table_cell(value, paper, paper_bracket, substituted=substituted, tolerance=spec.tolerance)
         shared = together(self.numbers.shared_groups.get(s.cell or "", "") for s in cells)
         doubt = together(self._doubts.get(_subject(s), "") for s in cells)
-        note = "; ".join(text for text in (cell.note, shared, doubt) if text)
+        # What a detector has seen of the images that it is scored on stands in the row of a cell that is ok.
+        warned = together(self.numbers.status.get(s.cell or "", ("", ""))[1] for s in cells)
+        note = "; ".join(text for text in (cell.note, warned, shared, doubt) if text)
         cell = replace(cell, facts=self._facts(cells, rule.metric), note=note)
         if spec.bracket is None:
             return cell
@@ -217,6 +224,13 @@ def doubts(evidence: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], str]:
     return {key: f"! evidence speaks against it: {', '.join(checks)}" for key, checks in found.items()}
 
 
+def metrics_of(spec: TableSpec | FigureSpec) -> list[str]:
+    """The metrics that a table or figure shows; none of what probes measured."""
+    if isinstance(spec, TableSpec | CurvesSpec | BarsSpec):
+        return [rule.metric for rule in spec.value]
+    return [spec.metric] if isinstance(spec, ConfusionSpec) else []
+
+
 def _subject(selected: Selected) -> tuple[str, str]:
     cell = selected.entry.cell
     return (cell.target.id, cell.budget.norm) if cell is not None and cell.budget is not None else ("", "")
@@ -231,7 +245,8 @@ def _metrics(spec: TableSpec | CurvesSpec | BarsSpec, row: Row, *, counterpart: 
 def unit_of(spec: TableSpec) -> Unit:
     """The unit that a table says, else that of its metrics: rates in percent, lengths as such."""
     units = {metric(rule.metric).unit for rule in spec.value}
-    return spec.unit or ("pixel range" if units == {"pixel range"} else "percent")
+    own: tuple[Unit, ...] = ("pixel range", "count")
+    return spec.unit or next((unit for unit in own if units == {unit}), "percent")
 
 
 def _replacements(spec: TableSpec | CurvesSpec | BarsSpec) -> list[dict[str, str]]:

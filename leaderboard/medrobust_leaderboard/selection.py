@@ -75,6 +75,11 @@ def _row(entry: Entry) -> dict[str, str]:
     return row
 
 
+def concerns(row: Row, metrics: Iterable[str]) -> bool:
+    """Whether metrics are about an entry: those of a detector about entries with one, all others about the rest."""
+    return any(metric(name).scored for name in metrics) == bool(row.get("detector"))
+
+
 def spread(
     selected: Iterable[Selected], axis: str, substitutions: Callable[[Row], Sequence[Substitution]] = lambda row: ()
 ) -> list[Selected]:

@@ -74,9 +74,10 @@ def read_results(
     Raises:
         MedrobustError: for an unknown metric.
     """
-    metric(name)
+    scored = metric(name).scored
     cells = read_cells([store] if isinstance(store, Store) else store, superseded=superseded)
-    results = [r for r in cells.results if matches(r.labels, where or {})]
+    # Metrics of detectors are about cells with one, all others about the rest.
+    results = [r for r in cells.results if matches(r.labels, where or {}) and bool(r.labels["detector"]) == scored]
     values = dict(_values(cells, results, name))
     groups: dict[tuple[Any, ...], list[Result]] = {}
     for each in results:
@@ -116,7 +117,13 @@ def _number(
     found = [values[r.store, r.cell] for r in good]
     value = over_seeds(found, bounds) if len(found) > 1 else found[0]
     shown = table_cell(value, None)
-    notes = [shown.note, together(r.shared_groups for r in good), *(_without(r) for r in bad), hint]
+    notes = [
+        shown.note,
+        together(r.reason for r in good),
+        together(r.shared_groups for r in good),
+        *(_without(r) for r in bad),
+        hint,
+    ]
     return StoreNumber(first, tuple(members), replace(shown, note="; ".join(n for n in notes if n)), value)
 
 

@@ -24,6 +24,7 @@ UNITS: Mapping[str, tuple[Unit, int]] = {
     "AUC": ("fraction", 3),
     "ratio": ("ratio", 3),
     "pixel range": ("pixel range", 4),
+    "count": ("count", 0),
 }
 """How a metric of each unit is shown: the unit, and digits after the point."""
 

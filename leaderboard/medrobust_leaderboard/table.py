@@ -17,7 +17,7 @@ Key = tuple[str, ...]
 """The labels of one row or column, outermost level first."""
 
 State = Literal["reproduced", "off", "outside", "missing", "substituted", "flagged", "failed", "undefined", ""]
-Unit = Literal["percent", "fraction", "ratio", "pixel range"]
+Unit = Literal["percent", "fraction", "ratio", "pixel range", "count"]
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class Table:
         row_names, column_names: what each level of a key is ("attack"; "dataset", "metric").
         notes: sentences below the table.
         unit: "percent" shows 0.8762 as 87.6; "fraction", "ratio" and "pixel range" (a length where black to white is 1)
-            as they are. Cells are never scaled.
+            as they are, and so does "count". Cells are never scaled.
         decimals: digits after the point as shown.
         nested: whether neighbouring rows of equal outer labels are one group, which shows them once.
     """

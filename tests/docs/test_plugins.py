@@ -24,6 +24,7 @@ DOCUMENT = "docs/plugins.md"
 CONTRACTS = (
     *("Attack", "IterativeAttack", "UniversalAttack", "DerivedAttack"),
     *("Dataset", "Model", "Preprocessing", "RandomPreprocessing", "TrainingDefense", "Probe"),
+    *("Detector", "DetectorAttack"),
 )
 
 

@@ -23,7 +23,6 @@ from .dataset import SPLITS, DataInfo, Dataset, DataSource, ImageData, Members, 
 from .decision import decide, decisions, predictions
 from .defense import (
     Defense,
-    Detector,
     Fit,
     Preprocessing,
     RandomPreprocessing,
@@ -31,6 +30,7 @@ from .defense import (
     TrainingDefense,
     TransformImages,
 )
+from .detector import Detection, Detector, DetectorAttack, Features, Learning, State, TensorScore
 from .goal import Goal, Targeted, Untargeted, cross_entropy
 from .model import Model, Pretraining, Recipe, Shape
 from .origin import Origin, RemoteFile
@@ -61,8 +61,11 @@ __all__ = [
     "Dataset",
     "Defense",
     "DerivedAttack",
+    "Detection",
     "Detector",
+    "DetectorAttack",
     "Ensemble",
+    "Features",
     "Fit",
     "Goal",
     "Gradient",
@@ -72,6 +75,7 @@ __all__ = [
     "Knowledge",
     "LayerGradient",
     "LayerLoss",
+    "Learning",
     "Length",
     "Loss",
     "Members",
@@ -96,8 +100,10 @@ __all__ = [
     "SampleRNG",
     "Shape",
     "Share",
+    "State",
     "Targeted",
     "Task",
+    "TensorScore",
     "ThreatModel",
     "Training",
     "TrainingDefense",

@@ -1,11 +1,11 @@
-"""What a defense author implements: preprocessing, training defenses, and detectors, which are an axis of their own."""
+"""What a defense author implements: preprocessing and training defenses. Detectors are an axis of their own."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -162,17 +162,3 @@ class TrainingDefense(Defense):
         field = cumulative_field(self)
         rounds = getattr(self, field) if field else 1
         return Passes(training=float(images) * rounds * getattr(self, "epochs", 1))
-
-
-class Detector(Plugin):
-    """Distinguishes adversarial from clean images by features of the model."""
-
-    kind: ClassVar[str] = "detector"
-
-    @abstractmethod
-    def fit(self, clean: NDArray[np.float32], adversarial: NDArray[np.float32], predicted: NDArray[np.int64]) -> Any:
-        """A fitted state, from features (n, d) of clean and adversarial images and the clean images' predictions."""
-
-    @abstractmethod
-    def score(self, state: Any, features: NDArray[np.float32], predicted: NDArray[np.int64]) -> NDArray[np.float64]:
-        """A score per image (n,): the higher, the more adversarial."""

@@ -21,6 +21,7 @@ _TRIAL = [
     "goal",
     "precision",
     "craft_on",
+    "detector",
     "budget",
     "norm",
     "eps",
@@ -52,7 +53,8 @@ def evidence_on(frame: pd.DataFrame, records: Mapping[str, Record]) -> list[dict
         frame: rows of the table `cells`, each cell once, with `EVIDENCE_COLUMNS`, `cell` and `status`.
         records: those of the cells, by cell.
     """
-    frame = frame[(frame["status"] == "ok") & frame["target_class"].isna()]
+    # Of attacks whose images a detector judges there are records without one, or none that would be complete.
+    frame = frame[(frame["status"] == "ok") & frame["target_class"].isna() & (frame["detector"].fillna("") == "")]
     known = {cell for cell, record in records.items() if record.labels is not None}
     rows: list[dict[str, Any]] = []
     for _, group in frame.groupby(["target", "part"], sort=False):

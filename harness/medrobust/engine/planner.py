@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Collection, Iterator
 
 from ..contracts import AnyAttack, TrainingDefense, UniversalAttack, cumulative_field
@@ -11,7 +10,8 @@ from ..grid.expansion import without_collector
 from ..grid.plan import Done, Plan
 from ..grid.targets import Target
 from ..plugins.specs import Spec
-from .steps import CraftStep, DefenseStep, FitStep, PartStep, ProbeStep, Step, UniversalStep
+from .crafting.stream import root_of
+from .steps import CraftStep, DefenseStep, DetectStep, FitStep, PartStep, ProbeStep, Step, UniversalStep
 
 
 def steps_of(plan: Plan, done: Done, *, restore: Collection[str] | None = None) -> list[Step]:
@@ -39,26 +39,34 @@ class _Planner:
 
     def steps(self, plan: Plan) -> list[Step]:
         groups: dict[str, list[Cell]] = {}
+        detections: dict[str, list[Cell]] = {}
         for cell in plan.cells.values():
             if cell.id not in self.done.cells:
-                groups.setdefault(cell.craft_id, []).append(cell)
+                (detections if cell.detector else groups).setdefault(_group(cell), []).append(cell)
             elif cell.id in self.kept:
                 self.restore(cell)
         crafts = [self.craft(key, cells) for key, cells in groups.items()]
+        detects = [self.detect(key, cells) for key, cells in detections.items()]
         probes = [
             self.probe(key, cell, probe) for key, (cell, probe) in plan.probes.items() if key not in self.done.artifacts
         ]
-        return [*self.shared.values(), *crafts, *probes]
+        return [*self.shared.values(), *crafts, *detects, *probes]
 
     def craft(self, key: str, cells: list[Cell]) -> Step:
         """The step of cells that share a run of an attack."""
-        root = cells[0].root
-        if root is not None and (field := cumulative_field(root)):
-            root = at_value(root, field, max(c.cumulative_value or 0 for c in cells))
+        root = root_of(cells)
         needs = {n for cell in cells for target in _models(cell) for n in self.weights(target)}
         if isinstance(root, UniversalAttack):
             needs |= self.perturbation(root, cells)
         return CraftStep(id=key, needs=tuple(sorted(needs)), root=root, makes=tuple(cells))
+
+    def detect(self, key: str, cells: list[Cell]) -> Step:
+        """The step of cells whose detectors see features of one model of the same images."""
+        needs = {n for cell in cells for target in _models(cell) for n in self.weights(target)}
+        for cell in cells:
+            if isinstance(cell.root, UniversalAttack):
+                needs |= self.perturbation(cell.root, [cell.undetected])
+        return DetectStep(id=key, needs=tuple(sorted(needs)), makes=tuple(cells))
 
     def probe(self, key: str, cell: Cell, probe: Spec) -> Step:
         """The step that measures a cell."""
@@ -120,6 +128,11 @@ class _Planner:
         return {key}
 
 
+def _group(cell: Cell) -> str:
+    """Equal for cells that one step makes."""
+    return cell.detect_id if cell.detector else cell.craft_id
+
+
 def _models(cell: Cell) -> tuple[Target, ...]:
     return (cell.source or cell.target, cell.target)
 
@@ -132,8 +145,3 @@ def _stages(target: Target) -> tuple[Target, ...]:
 def _iterations(target: Target) -> int:
     field = cumulative_field(target.defense.plugin)
     return getattr(target.defense.plugin, field) if field else 1
-
-
-def at_value(attack: AnyAttack, field: str, value: int) -> AnyAttack:
-    """The same attack at another value of its cumulative field."""
-    return dataclasses.replace(attack, **{field: value})  # type: ignore[type-var]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from ..plugins.specs import Spec
 from .slices import Slice
@@ -69,13 +69,44 @@ class SurrogatePatch:
     instance: int | Literal["other"] | None = None
 
 
+FITTED_ON: Final = "test[:80%]"
+"""The slice of the evaluated images that a detector learns from, where a grid names none (ma2020: AdvTrain)."""
+
+
 @dataclass(frozen=True)
 class DetectorSpec:
-    """A detector, the attack it learns from (`same` as the one it faces, or another) and the slice it is fitted on."""
+    """A detector and what it learns from; it is scored on the images of the part that it has not learned from.
+
+    Attributes:
+        detector: its plugin.
+        source: the attack it learns from; None for the one it faces.
+        fit_on: the slice of the evaluated images it learns from; all of them if it is the whole split, and then it is
+            scored on all of them.
+    """
 
     detector: Spec
     source: Spec | None
     fit_on: Slice
+
+    @property
+    def name(self) -> str:
+        """As the table of cells names it: `dfeat<fgsm on test`."""
+        fitted = "" if str(self.fit_on) == FITTED_ON else f" on {self.fit_on}"
+        return f"{self.detector.name}<{self.source.name if self.source else 'same'}{fitted}"
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What its scores rest on beside the cell without it."""
+        return {
+            **self.detector.fields,
+            "learns_from": self.source.fields if self.source else "same",
+            "fit_on": str(self.fit_on),
+        }
+
+    @property
+    def described(self) -> tuple[str, ...]:
+        """What a grid says of it, whatever code stands behind the words."""
+        return self.detector.described, self.source.described if self.source else "same", str(self.fit_on)
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from ..contracts import AnyAttack, BudgetSpec, DerivedAttack, Precision, cumulative_field
+from ..contracts import AnyAttack, BudgetSpec, DerivedAttack, Precision, batch_of, cumulative_field
 from ..plugins.specs import Spec, plain
 from .blocks import DetectorSpec, GoalSpec, Stop
 from .identity import REVISIONS, Fields, digest
@@ -82,10 +82,10 @@ class Cell:
     def id(self) -> str:
         if self.attack is None or self.source is None or self.setting is None:
             return self.clean_id
-        detector = [self.detector.detector.fields, str(self.detector.fit_on)] if self.detector else None
-        learns_from = self.detector.source.fields if self.detector and self.detector.source else None
         attack, setting = self.attack.canonical, self.setting.canonical
-        return digest(self.target.id, self.source.id, attack, setting, detector, learns_from)
+        # Cells without a detector have the identity that they had before there were any.
+        detector = [self.detector.fields, REVISIONS["detect"]] if self.detector else None
+        return digest(self.target.id, self.source.id, attack, setting, detector, None)
 
     @cached_property
     def slot(self) -> str:
@@ -97,7 +97,8 @@ class Cell:
             return digest("clean", self.target.slot, self.part.slot)
         attack = self.setting.without("zeta_of", "craft_on", "evaluate_on", "revision", "universal", "batch")
         parts = (self.part.slot, self.craft_on.slot if self.craft_on else None)
-        return digest(self.target.slot, self.source.slot, self.attack.described, attack, parts)
+        detector = (self.detector.described,) if self.detector else ()
+        return digest(self.target.slot, self.source.slot, self.attack.described, attack, parts, *detector)
 
     @cached_property
     def craft_id(self) -> str:
@@ -105,6 +106,29 @@ class Cell:
         if self.attack is None or self.source is None or self.setting is None:
             return self.id
         return digest("craft", self.source.id, self.attack.family, self.setting.canonical)
+
+    @cached_property
+    def detect_id(self) -> str:
+        """Equal for cells with a detector whose features are taken from one model of the same images."""
+        assert self.source is not None
+        assert self.setting is not None
+        return digest("detect", self.target.id, self.source.id, self.setting.without("batch"))
+
+    @property
+    def undetected(self) -> Cell:
+        """The same cell without its detector."""
+        return replace(self, detector=None)
+
+    @property
+    def learned_from(self) -> Cell:
+        """The cell whose adversarial images its detector learns from."""
+        assert self.detector is not None
+        assert self.setting is not None
+        spec = self.detector.source
+        if spec is None:
+            return self.undetected
+        assert isinstance(spec.plugin, AnyAttack)
+        return replace(self.undetected, attack=spec, setting=replace(self.setting, batch=batch_of(spec.plugin)))
 
     @cached_property
     def perturbation_id(self) -> str:
@@ -126,6 +150,11 @@ class Cell:
         assert self.setting is not None
         return self.setting.without("evaluate_on", "stop", "batch")
 
+    @property
+    def detector_id(self) -> str:
+        """Under which what its detector has learned is kept."""
+        return digest("detector", self.id)
+
     def probe_id(self, probe: Spec) -> str:
         """Under which what a probe measured of this cell is kept."""
         return digest("probe", self.id, probe.canonical, REVISIONS["probe"])
@@ -142,6 +171,7 @@ class Cell:
             "attack": self.attack.fields,
             **self.setting.without("evaluate_on"),
             "craft_on": self.craft_on.fields if self.craft_on else None,
+            **({"detector": {**self.detector.fields, "revision": REVISIONS["detect"]}} if self.detector else {}),
         }
 
     @property
@@ -166,7 +196,7 @@ class Cell:
             "surrogate": self.surrogate.name if self.surrogate else "",
             "craft_on": str(self.craft_on.slice) if self.craft_on else "",
             "evaluate_on": str(self.part.slice),
-            "detector": "",
+            "detector": self.detector.name if self.detector else "",
             "seed": trained["seed"],
         }
 
@@ -175,4 +205,5 @@ class Cell:
         if self.attack is None or self.source is None:
             return f"clean, {self.target.describe()}"
         transfer = f" crafted on {self.surrogate.describe()}" if self.surrogate else ""
-        return f"{self.attack.label} {self.budget} {self.goal}, {self.target.describe()}{transfer}"
+        detected = f" detected by {self.detector.name}" if self.detector else ""
+        return f"{self.attack.label} {self.budget} {self.goal}{detected}, {self.target.describe()}{transfer}"

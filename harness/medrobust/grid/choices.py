@@ -9,8 +9,8 @@ from typing import Any, get_args
 from ..contracts import BudgetSpec, Precision
 from ..errors import GridError, MedrobustError, did_you_mean
 from ..plugins.registry import Registry
-from ..plugins.specs import article, build, sweeps
-from .blocks import Choice, DetectorSpec, GoalSpec, PartSpec, SurrogatePatch
+from ..plugins.specs import Spec, article, build, sweeps
+from .blocks import FITTED_ON, Choice, DetectorSpec, GoalSpec, PartSpec, SurrogatePatch
 from .definitions import Definitions
 from .slices import Slice
 from .values import known_keys, list_of, table_of, text_of, whole_number
@@ -47,8 +47,9 @@ class Choices:
         Raises:
             GridError: naming the place and what was expected there.
         """
+        keep = ("name", "source") if axis == "detector" else ()
         for item in list_of(raw):
-            for value, alias in self._definitions.resolve(item, where):
+            for value, alias in self._definitions.resolve(item, where, keep=keep):
                 try:
                     yield from self._choices(axis, value, alias, where)
                 except GridError:
@@ -73,7 +74,7 @@ class Choices:
         elif axis == "surrogate":
             yield from self._surrogates(value, alias, where)
         elif axis == "detector":
-            yield from self._detectors(value, alias)
+            yield from self._detectors(value, alias, where)
         elif axis == "seed":
             yield _choice(whole_number(value, 0), alias)
 
@@ -128,16 +129,31 @@ class Choices:
             patch = tuple((k, c.value) for k, c in zip(keys, combination, strict=True))
             yield Choice(SurrogatePatch(patch, instance), alias or ", ".join(parts) or "target")
 
-    def _detectors(self, value: Any, alias: str) -> Iterator[Choice]:
+    def _detectors(self, value: Any, alias: str, where: str) -> Iterator[Choice]:
         table = {"name": value} if isinstance(value, str) else dict(table_of(value, "detector"))
-        sources = table.pop("source", "same")
-        fit_on = Slice.parse(text_of(table.pop("fit_on", "train")))
+        if isinstance(name := table.get("name"), str) and name.startswith("@"):
+            # A detector of that name with another source, say: it keeps its name.
+            for named, own in self._definitions.resolve(name, where, keep=("name", "source")):
+                base = {"name": named} if isinstance(named, str) else dict(table_of(named, "detector"))
+                yield from self._detectors(
+                    {**base, **{k: v for k, v in table.items() if k != "name"}}, alias or own, where
+                )
+            return
+        sources = list_of(table.pop("source", "same"))
+        fit_on = Slice.parse(text_of(table.pop("fit_on", FITTED_ON)))
         for choice in self._plugins("detector", table, alias):
-            for source in list_of(sources):
-                attacks = [None] if source == "same" else [c.value for c in self._plugins("attack", source, "")]
-                for attack in attacks:
+            for source in sources:
+                for attack in self._learned_from(source, where):
                     label = f"{choice.label}<{attack.label if attack else 'same'}"
                     yield Choice(DetectorSpec(choice.value, attack, fit_on), label)
+
+    def _learned_from(self, source: Any, where: str) -> Iterator[Spec | None]:
+        """The attacks that a source names; None for the one that the detector faces."""
+        for value, alias in self._definitions.resolve(source, where):
+            if value == "same":
+                yield None
+            else:
+                yield from (choice.value for choice in self._plugins("attack", value, alias))
 
 
 def _precision(text: str) -> Precision:

@@ -11,7 +11,7 @@ from ..errors import GridError, PluginError
 from ..plugins.in_memory import ORIGIN
 from ..plugins.registry import Registry
 from ..plugins.specs import Spec, build
-from .blocks import GoalSpec, PartSpec, Stop
+from .blocks import DetectorSpec, GoalSpec, PartSpec, Stop
 from .builder import Builder
 from .cells import Cell
 from .gate import AttackGate
@@ -48,6 +48,8 @@ def definition_of(cell: Cell) -> Definition:
             written["craft_on"] = _part(setting.craft_on, target)
         if cell.surrogate is not None:
             written["surrogate"] = _trained(cell.surrogate)
+        if cell.detector is not None:
+            written["detector"] = _detector(cell.detector)
     models = (target, *([cell.surrogate] if cell.surrogate else []))
     checkpoints = {
         str(getattr(m.model.plugin, "init", "")): m.model_fields["checkpoint"]
@@ -65,6 +67,11 @@ def _trained(target: Target) -> Definition:
         "defense": json.loads(target.defense.written),
         "seed": target.seed,
     }
+
+
+def _detector(spec: DetectorSpec) -> Definition:
+    source = json.loads(spec.source.written) if spec.source else "same"
+    return {**json.loads(spec.detector.written), "source": source, "fit_on": str(spec.fit_on)}
 
 
 def _part(part: Part, target: Target) -> str | Definition:
@@ -114,7 +121,14 @@ def _cell(definition: Mapping[str, Any], metadata: MetadataCache) -> Cell:
         batch=attack.batch,
     )
     source = _target(definition["surrogate"], builder, registry) if "surrogate" in definition else target
-    return Cell(target, part, attack.spec, source, setting)
+    detector = _detector_spec(definition["detector"], registry) if "detector" in definition else None
+    return Cell(target, part, attack.spec, source, setting, detector)
+
+
+def _detector_spec(written: Mapping[str, Any], registry: Registry) -> DetectorSpec:
+    table = {key: value for key, value in written.items() if key not in ("source", "fit_on")}
+    source = None if written["source"] == "same" else _spec("attack", written["source"], registry)
+    return DetectorSpec(_spec("detector", table, registry), source, Slice.parse(written["fit_on"]))
 
 
 def _target(definition: Mapping[str, Any], builder: Builder, registry: Registry) -> Target:

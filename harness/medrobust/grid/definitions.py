@@ -18,16 +18,22 @@ class Definitions:
     def __init__(self, define: Mapping[str, Any]) -> None:
         self._define = define
 
-    def resolve(self, item: Any, where: str, seen: tuple[str, ...] = ()) -> Iterator[tuple[Any, str]]:
+    def resolve(
+        self, item: Any, where: str, seen: tuple[str, ...] = (), *, keep: tuple[str, ...] = ()
+    ) -> Iterator[tuple[Any, str]]:
         """What an item stands for, with the name it was called by: itself, or the definition that it names.
 
-        A definition that is a list is spliced in; of a chain of names the outermost one counts.
+        A definition that is a list is spliced in; of a chain of names the outermost one counts. Names under the keys
+        `keep` of a table stay as they are: whoever reads them wants to know by which name a value is called.
 
         Raises:
             GridError: for a name that is not defined, or that refers to itself.
         """
         if not (isinstance(item, str) and item.startswith("@")):
-            yield self._inside(item, where, seen), ""
+            kept = {key: item[key] for key in keep if key in item} if isinstance(item, Mapping) else {}
+            rest = {k: v for k, v in item.items() if k not in kept} if kept else item
+            inside = self._inside(rest, where, seen)
+            yield {**inside, **kept} if kept else inside, ""
             return
         name = item[1:]
         if name in seen:
@@ -37,9 +43,9 @@ class Definitions:
         definition = self._define[name]
         if isinstance(definition, list):
             for each in definition:
-                yield from self.resolve(each, where, (*seen, name))
+                yield from self.resolve(each, where, (*seen, name), keep=keep)
             return
-        for value, _ in self.resolve(definition, where, (*seen, name)):
+        for value, _ in self.resolve(definition, where, (*seen, name), keep=keep):
             yield value, name
 
     def _inside(self, item: Any, where: str, seen: tuple[str, ...]) -> Any:

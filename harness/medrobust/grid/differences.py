@@ -19,6 +19,8 @@ SUBJECTS = {
     "evaluate_on.data": "test data",
     "craft_on.data": "data of the perturbation",
     "attack": "attack",
+    "detector": "detector",
+    "detector.learns_from": "attack that the detector learns from,",
 }
 """What a field of an identity belongs to."""
 KINDS = {

@@ -11,6 +11,7 @@ from ..contracts import (
     Attack,
     BudgetSpec,
     DerivedAttack,
+    DetectorAttack,
     IterativeAttack,
     Length,
     Norm,
@@ -153,7 +154,9 @@ def _noise(registry: Registry) -> Choice | None:
 
 def _fits(plugin: Plugin, norm: Norm) -> bool:
     """Whether an attack is crafted per image, sees the model, and keeps a radius in this norm."""
-    if not isinstance(plugin, Attack) or isinstance(plugin, DerivedAttack) or plugin.threat.knowledge == "none":
+    if not isinstance(plugin, Attack) or isinstance(plugin, DerivedAttack | DetectorAttack):
+        return False
+    if plugin.threat.knowledge == "none":
         return False
     return norm in plugin.threat.norms and "untargeted" in plugin.threat.goals
 

@@ -6,14 +6,15 @@ import contextlib
 import gc
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from ..contracts import AXES, DataInfo
 from ..errors import GridError, MedrobustError, did_you_mean
-from .blocks import Block, GoalSpec, Grid
+from .blocks import Block, DetectorSpec, GoalSpec, Grid
 from .builder import Builder
 from .cells import Cell
-from .gate import OF_ATTACKS, AttackGate
+from .gate import OF_ATTACKS, AttackGate, bars_detector
 from .metadata import MetadataCache
 from .parts import Part
 from .plan import Entry
@@ -179,8 +180,13 @@ class _Expansion:
             return Cell(target, part), ""
         if reason := self._gate(at, target.info):
             return None, reason
-        if self.block.axes["detector"]:
-            return None, "detectors are not computed yet"
+        detector = self._detector(at)
+        if reason := bars_detector(detector, attack, part, target, self.block.stop):
+            return None, reason
+        if detector is not None and detector.source is not None:
+            goal, budget = self._values["goal"][at.goal], self._values["budget"][at.budget]
+            if reason := AttackGate(detector.source).bars(goal, budget, target.info):
+                return None, f"the detector's source: {reason}"
         precision = self._values["precision"][at.precision]
         if reason := attack.bars_stop(self.block.stop, target) or attack.bars_precision(precision):
             return None, reason
@@ -189,7 +195,16 @@ class _Expansion:
             return None, "stop = 'success' needs the attack to see the target itself, not a surrogate"
         if not attack.universal and source is not target and source.info.classes != target.info.classes:
             return None, "surrogate and target have different classes"
-        return Cell(target, part, attack.spec, source, self._setting(at, target, part)), ""
+        return Cell(target, part, attack.spec, source, self._setting(at, target, part), detector), ""
+
+    def _detector(self, at: _At) -> DetectorSpec | None:
+        """The detector of a combination; one that learns from the attack it faces says so, however it was written."""
+        if not self._values["detector"]:
+            return None
+        detector: DetectorSpec = self._values["detector"][at.detector]
+        faced = self._attacks[at.attack].spec
+        same = detector.source is not None and detector.source.canonical == faced.canonical
+        return replace(detector, source=None) if same else detector
 
     def _gate(self, at: _At, info: DataInfo) -> str:
         """Why an attack cannot run with a goal and a budget on a data set; empty if it can."""

@@ -12,6 +12,7 @@ from ..contracts import (
     BudgetSpec,
     DataInfo,
     DerivedAttack,
+    DetectorAttack,
     Length,
     Precision,
     UniversalAttack,
@@ -22,7 +23,8 @@ from ..contracts import (
 from ..contracts.budget import beyond_pixels
 from ..plugins.builtin import NoAttack
 from ..plugins.specs import Spec
-from .blocks import GoalSpec, Stop
+from .blocks import DetectorSpec, GoalSpec, Stop
+from .parts import Part
 from .targets import Target
 
 OF_ATTACKS: Final = frozenset({"goal", "budget", "precision", "surrogate", "craft_on", "detector"})
@@ -47,6 +49,40 @@ def _too_long(attack: AnyAttack) -> str:
         value = getattr(attack, field.name)
         if isinstance(value, Length) and (wrong := beyond_pixels(value)):
             return f"has {field.name} = {value}, which {wrong}"
+    return ""
+
+
+def bars_detector(detector: DetectorSpec | None, attack: AttackGate, part: Part, target: Target, stop: Stop) -> str:
+    """Why a detector cannot judge an attack on the images of a part, or an attack needs one; empty if it can."""
+    knowing = next((each for each in parts_of(attack.plugin) if isinstance(each, DetectorAttack)), None)
+    if detector is None:
+        if knowing is not None:
+            return f"attack '{knowing.title}' is for a detector: name one, such as detector = 'dfeat'"
+        return ""
+    if target.info.task != "multiclass":
+        return "detectors are for multiclass tasks: they look at images that are classified correctly"
+    if target.stochastic:
+        return "a detector needs equal features of equal images, which a random model does not give"
+    if (part.dataset.canonical, target.info.classes) != (target.train.dataset.canonical, target.info.classes):
+        return "detectors judge images of the target's own data set, whose labels say what is classified correctly"
+    if stop != "full":
+        return "a detector judges images at full strength; write stop = 'full'"
+    if detector.fit_on.split != part.slice.split:
+        return (
+            f"fit_on = '{detector.fit_on}': a detector learns from a slice of the images evaluated on, such as "
+            f"'{part.slice.split}[:80%]'"
+        )
+    if knowing is not None and knowing is not attack.plugin:
+        return f"attack '{knowing.title}' cannot be part of another one"
+    if detector.source is None:
+        if knowing is not None:
+            return f"attack '{knowing.title}' comes after the detector: name another attack as its source"
+        return ""
+    learned = detector.source.plugin
+    if isinstance(learned, DetectorAttack):
+        return f"a detector cannot learn from attack '{learned.title}', which needs one"
+    if AttackGate(detector.source).universal:
+        return "a detector learns from an attack on each image, or from the attack that it faces (source = 'same')"
     return ""
 
 

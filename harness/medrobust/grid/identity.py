@@ -14,7 +14,7 @@ Fields = dict[str, Any]
 VERDICT_DRAWS = 8
 """Verdicts on each image of a random model; they belong to the identity of its cells."""
 
-REVISIONS = {"slice": 1, "fit": 1, "defense": 2, "universal": 1, "craft": 1, "probe": 1}
+REVISIONS = {"slice": 1, "fit": 1, "defense": 2, "universal": 1, "craft": 1, "probe": 1, "detect": 1}
 """Revisions of the core's own steps; `universal` is how images are given to universal attacks. Raise one when its
 behaviour changes: every result that depends on it gets a new identity. The golden-record test fails when behaviour
 changes and the revision does not."""

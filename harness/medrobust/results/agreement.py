@@ -22,6 +22,7 @@ apart on a processor with other instructions; their decisions are not (docs/desi
 NAMED = 6
 """Images that the words of a difference name."""
 
+Numbers = NDArray[np.floating[Any]]
 Degree = Literal["equal", "rounding", "different"]
 
 
@@ -51,7 +52,20 @@ def compare_samples(stored: Samples, anew: Samples, *, multilabel: bool) -> Agre
     found, again = _logits(stored), _logits(anew)
     if found.shape != again.shape:
         return Agreement("different", detail=f"logits of shape {found.shape[1:]} in the store, {again.shape[1:]} here")
-    pairs = {"logits": (found, again), "l2": (stored.l2, anew.l2), "linf": (stored.linf, anew.linf)}
+    pairs: dict[str, tuple[Numbers, Numbers]] = {
+        "logits": (found, again),
+        "l2": (stored.l2, anew.l2),
+        "linf": (stored.linf, anew.linf),
+    }
+    for name, first, second in (
+        ("clean scores", stored.clean_scores, anew.clean_scores),
+        ("scores", stored.scores, anew.scores),
+    ):
+        if first is not None and second is not None:
+            pairs[name] = (first, second)
+        elif first is not second:
+            where = "not here" if second is None else "here only"
+            return Agreement("different", detail=f"{name} of a detector are {where}")
     if all(first.tobytes() == second.tobytes() for first, second in pairs.values()):
         return Agreement("equal")
     apart = {name: _apart(*pair) for name, pair in pairs.items()}
@@ -115,13 +129,15 @@ def _other_decisions(stored: Samples, anew: Samples, *, multilabel: bool) -> int
     return int(other.reshape(len(other), -1).any(axis=1).sum())
 
 
-def _apart(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float64]:
+def _apart(first: Numbers, second: Numbers) -> NDArray[np.float64]:
     """The largest absolute difference of each image (n,); infinite where a number is none."""
-    wide = np.abs(first.astype(np.float64) - second).reshape(len(first), -1).max(axis=1, initial=0.0)
+    wide = np.abs(first.astype(np.float64) - second)
+    # What is no number in both, as the score of an image that a detector learned from, is the same.
+    wide = np.where(np.isnan(first) & np.isnan(second), 0.0, wide).reshape(len(first), -1).max(axis=1, initial=0.0)
     return np.asarray(np.nan_to_num(wide, nan=np.inf, posinf=np.inf))
 
 
-def _size(values: NDArray[np.float32]) -> NDArray[np.float64]:
+def _size(values: Numbers) -> NDArray[np.float64]:
     """The largest value of each image (n,), at least 1."""
     wide = np.abs(np.nan_to_num(values.astype(np.float64))).reshape(len(values), -1)
     return np.asarray(wide.max(axis=1, initial=1.0))

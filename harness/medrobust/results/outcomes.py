@@ -80,6 +80,8 @@ def take(record: Record, index: NDArray[np.intp]) -> Record:
         groups=None if record.groups is None else record.groups[index],
         clean_more=None if record.clean_more is None else record.clean_more[index],
         adversarial_more=None if record.adversarial_more is None else record.adversarial_more[index],
+        clean_scores=None if record.clean_scores is None else record.clean_scores[index],
+        scores=None if record.scores is None else record.scores[index],
     )
 
 

@@ -26,6 +26,8 @@ class Record:
         groups: group ids (patients) (n,), or None where unknown.
         target: the class a targeted attack asked for (an index, or a 0/1 vector for multi-label), else None.
         clean_more, adversarial_more: of a random model, logits of the draws after the first (n, draws - 1, outputs).
+        clean_scores, scores: a detector's scores of the clean and of the perturbed images (n,), not a number for images
+            that it learned from; None without a detector.
         full: whether every image was attacked to the end; False with `stop = "success"`: images leave once broken.
     """
 
@@ -41,6 +43,8 @@ class Record:
     full: bool = True
     clean_more: NDArray[np.float32] | None = None
     adversarial_more: NDArray[np.float32] | None = None
+    clean_scores: NDArray[np.float64] | None = None
+    scores: NDArray[np.float64] | None = None
 
     @property
     def draws(self) -> int:

@@ -27,6 +27,8 @@ class Samples:
     l2: NDArray[np.float32]
     linf: NDArray[np.float32]
     more_logits: NDArray[np.float32] | None = None
+    clean_scores: NDArray[np.float64] | None = None
+    scores: NDArray[np.float64] | None = None
 
 
 def to_rows(record: str, samples: Samples) -> pa.Table:
@@ -51,6 +53,8 @@ def to_rows(record: str, samples: Samples) -> pa.Table:
             else _lists(samples.more_logits.reshape(n, -1), pa.float32()),
             "l2": pa.array(samples.l2, pa.float32()),
             "linf": pa.array(samples.linf, pa.float32()),
+            "clean_score": _scores(samples.clean_scores, n),
+            "score": _scores(samples.scores, n),
         },
         schema=SAMPLES,
     )
@@ -87,6 +91,7 @@ def _from_rows(rows: pa.Table) -> Samples:
         rows["l2"].to_numpy(),
         rows["linf"].to_numpy(),
         more,
+        *(None if rows[name].null_count == n else rows[name].to_numpy() for name in ("clean_score", "score")),
     )
 
 
@@ -102,6 +107,11 @@ def by_record(rows: pa.Table, wanted: Collection[str] | None = None) -> Iterator
         record = names[codes[start]]
         if wanted is None or record in wanted:
             yield record, rows.slice(start, stop - start)
+
+
+def _scores(values: NDArray[np.float64] | None, n: int) -> pa.Array:
+    """Scores of a detector, null where it gave none."""
+    return pa.nulls(n, pa.float64()) if values is None else pa.array(values, pa.float64(), from_pandas=True)
 
 
 def _lists(matrix: NDArray[Any], kind: pa.DataType) -> pa.ListArray:

@@ -160,6 +160,8 @@ class Store:
                     facts["stop"] != "success",
                     base.more_logits,
                     samples.more_logits,
+                    samples.clean_scores,
+                    samples.scores,
                 ),
             )
 

@@ -13,7 +13,7 @@ from ..lru import Kept
 from .files import Files, content_hash
 from .objects import Found
 from .samples import by_record
-from .schema import TABLES, VERSION
+from .schema import ADDED, TABLES, VERSION
 
 T = TypeVar("T")
 
@@ -97,6 +97,9 @@ class Tables:
         try:
             # Threads take longer to meet than a small file takes to read.
             rows = pq.ParquetFile(pa.BufferReader(data)).read(columns=columns, use_threads=len(data) > WHOLE)
+            for name in ADDED.get(table, ()):
+                if name in wanted.names and name not in rows.column_names:
+                    rows = rows.append_column(wanted.field(name), pa.nulls(len(rows), wanted.field(name).type))
             return rows.select(wanted.names).cast(wanted)
         except (pa.ArrowException, OSError, KeyError, ValueError) as error:
             raise self.files.set_aside(found.name, str(error).splitlines()[0]) from None

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from ..errors import LostError, StoreError
 from .losses import check_files
 from .objects import Found
-from .schema import TABLES
+from .schema import ADDED, TABLES
 from .store import Store
 
 MOST_ROWS: Final = {"samples": 20_000_000}
@@ -42,7 +42,8 @@ def check_tables(store: Store, where: Path) -> None:
         for found in store.tables.names(table):
             try:
                 about = pq.read_metadata(pa.BufferReader(store.objects.read(found.name)))
-                same = about.schema.to_arrow_schema().names == schema.names
+                names = about.schema.to_arrow_schema().names
+                same = [*names, *(n for n in ADDED.get(table, ()) if n not in names)] == schema.names
             except (pa.ArrowException, OSError, ValueError) as error:
                 raise StoreError(f"{where}: {found.name} is no Parquet file: {str(error).splitlines()[0]}") from None
             if not same:

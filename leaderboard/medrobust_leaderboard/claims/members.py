@@ -13,7 +13,7 @@ from medrobust.api import CONFIDENCE_BINS, METRICS, NO_RECORD, Record, Store, Va
 from ..labels import CLEAN, Labels, Row, Where, is_clean, is_free, matches, tables
 from ..profiles import Substitution, class_names
 from ..selection import Selected
-from .specs import PENDING, Claim, ComparisonClaim, TrendClaim
+from .specs import Claim, ComparisonClaim, TrendClaim
 
 SHOWN: Final = 4
 """Labels that a list of missing ones names."""
@@ -142,13 +142,7 @@ def missing_labels(claim: Claim, items: Sequence[Item]) -> list[str]:
     texts = texts or list(apart)
     if not items:
         return [f"the paper's grid ({'; '.join(texts)})"] if texts else ["the paper's grid"]
-    return [*texts, *(PENDING[name] for name in pending(claim, items))]
-
-
-def pending(claim: Claim, items: Iterable[Item]) -> list[str]:
-    """The metrics of a claim that no record gives and no item brings along."""
-    given = {name for item in items for name in item.values}
-    return [name for name in dict.fromkeys(claim.metrics.values()) if name in PENDING and name not in given]
+    return texts
 
 
 def _labels(table: Labels) -> Iterator[tuple[str, str]]:

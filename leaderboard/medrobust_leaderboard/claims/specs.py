@@ -24,9 +24,6 @@ Quantifier = Literal["all", "most", "average"]
 LEVEL: Final = 0.05
 """Level of every test; intervals are 95 % intervals."""
 
-PENDING: Final[Mapping[str, str]] = {"detection_auc": "scores of detectors"}
-"""Metrics that are not functions of a record, with what they need."""
-
 _AXES: Final = (*AXES, "eps", "class", "bin")
 
 
@@ -205,8 +202,6 @@ def _check_names(claim: Claim, where: str) -> None:
         if not getattr(claim, key).strip():
             raise MedrobustError(f"{where}: {key}: is empty")
     for key, name in claim.metrics.items():
-        if name in PENDING:
-            continue
         try:
             found = metric(name)
         except MedrobustError as error:

@@ -28,11 +28,11 @@ from medrobust.api import Store, holm
 
 from ..labels import Row, tables
 from ..profiles import Substitution
-from ..selection import Selected
+from ..selection import Selected, concerns
 from .borders import Tested, against_border, clearance
 from .effects import Gathered, Member, gather
 from .estimates import EffectEstimate, average
-from .members import Item, items_of, missing_labels, pending, planned_matches, problems_of, spread, wanted, with_records
+from .members import Item, items_of, missing_labels, planned_matches, problems_of, spread, wanted, with_records
 from .specs import LEVEL, Claim, TrendClaim
 
 Verdict = Literal["holds", "does not hold", "undecided", "by construction", "cannot be tested here"]
@@ -118,9 +118,8 @@ def unplanned(claims: Iterable[Claim]) -> list[Finding]:
 
 def verdict_on(claim: Claim, items: Sequence[Item]) -> Finding:
     """The verdict on one claim, from the items of a plan with their records."""
+    items = [item for item in items if concerns(item.row, claim.metrics.values())]
     missing = missing_labels(claim, items)
-    if pending(claim, items):
-        return Finding(claim=claim, verdict="cannot be tested here", missing="; ".join(missing))
     gathered = gather(claim, items)
     finding = Finding(
         claim=claim,

@@ -23,7 +23,6 @@ from ..figure_specs import (
     ScatterSpec,
     SurfacesSpec,
 )
-from ..labels import matches
 from ..report import PaperReport
 from .measured import scatter_panels, surface_panels
 from .numbers import bar_panels, confusion_matrices, curve_panels
@@ -130,5 +129,5 @@ def _layers(report: PaperReport, spec: FigureSpec) -> str:
         names = {spec.probe: spec.shown("probe", spec.probe)}
     else:
         return ""
-    entries = [s.entry for s in report.rows if s.cell and matches(s.row, spec.where)]
+    entries = [s.entry for s in report.selected(spec) if s.cell]
     return layers_in_words(report.store, entries, names)

@@ -10,7 +10,7 @@ from medrobust.api import Value
 
 from .. import figures
 from ..figure_specs import BarsSpec, ConfusionSpec, CurvesSpec
-from ..labels import CLEAN, is_clean, matches
+from ..labels import CLEAN, is_clean
 from ..report import PaperReport, cells_at
 from ..selection import Selected, check_unique, rule_for
 from .combinations import classes_of, label_combinations, title_of
@@ -18,7 +18,7 @@ from .combinations import classes_of, label_combinations, title_of
 
 def curve_panels(report: PaperReport, spec: CurvesSpec) -> list[figures.CurvePanel]:
     """The panels of a figure of curves; entries without attack (or defense) are at 0 of every curve."""
-    selected = [s for s in report.rows if matches(s.row, spec.where)]
+    selected = report.selected(spec)
     panels = []
     for panel in label_combinations(spec.panels, spec, selected):
         if is_clean(panel):
@@ -98,7 +98,7 @@ def _partner(spec: CurvesSpec, key: Mapping[str, str], selected: Sequence[Select
 
 def bar_panels(report: PaperReport, spec: BarsSpec) -> list[figures.BarPanel]:
     """The panels of a figure of bars."""
-    selected = [s for s in report.rows if matches(s.row, spec.where)]
+    selected = report.selected(spec)
     groups = list(label_combinations(spec.groups, spec, selected))
     panels = []
     for panel in label_combinations(spec.panels, spec, selected):
@@ -138,7 +138,7 @@ def _bar(
 
 def confusion_matrices(report: PaperReport, spec: ConfusionSpec) -> list[figures.ConfusionMatrix]:
     """One matrix for each panel; over several seeds, their mean."""
-    selected = [s for s in report.rows if matches(s.row, spec.where)]
+    selected = report.selected(spec)
     matrices = []
     for panel in label_combinations(spec.panels, spec, selected):
         cells = cells_at(panel, selected)

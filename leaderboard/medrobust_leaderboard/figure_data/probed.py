@@ -16,7 +16,7 @@ from medrobust import MedrobustError, StoreError, decide
 from medrobust.api import Entry, Record, Store, did_you_mean
 
 from ..figure_specs import ImagesSpec, ScatterSpec, SurfacesSpec
-from ..labels import Row, matches
+from ..labels import Row
 from ..report import PaperReport, cells_at
 from ..selection import Selected, check_unique
 
@@ -116,7 +116,7 @@ class Probed:
 
 def rows_with_probes(report: PaperReport, spec: ImagesSpec | SurfacesSpec | ScatterSpec) -> list[Selected]:
     """What a figure selects; of cells that the grid names several times, the entries that ask for its probes."""
-    selected = [s for s in report.rows if matches(s.row, spec.where)]
+    selected = report.selected(spec)
     return [s for s in selected if all(probe_of(s.entry, name) for name in spec.probes)] or selected
 
 

@@ -118,6 +118,8 @@ def gather(stores: Sequence[Store]) -> Gathered:
 
 def _unranked(result: Result, facts: Mapping[str, Any], record: Record | None) -> str | None:
     """Why a result is in no ranking; empty if it is, None if it is none of a ranking's business."""
+    if result.labels["detector"]:
+        return None
     if result.status != "ok":
         told = {"missing": "not computed"}.get(result.status, result.status)
         return f"{told}: {result.reason}" if result.reason else told

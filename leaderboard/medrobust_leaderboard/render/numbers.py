@@ -16,6 +16,7 @@ UNITS: Final[Mapping[Unit, str]] = {
     "fraction": "as a fraction of one",
     "ratio": "as a ratio",
     "pixel range": "as a length where the range of a pixel is 1",
+    "count": "as a number",
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,10 +19,16 @@ METRICS: Final[Mapping[str, str]] = {
     "targeted_success": "targeted success rate",
     "mean_l2": "mean l2 norm",
     "mean_linf": "mean l∞ norm",
+    "detection_auc": "detection AUC",
+    "false_alarms": "false alarms at 95 % detection",
+    "undetected_success": "success without an alarm, at 5 % of false alarms",
+    "scored_asr": "attack success rate",
 }
 """The metrics of a cell's page, with what they are called there."""
 CLEAN: Final = ("clean_accuracy",)
 """Those that say something without an attack."""
+DETECTION: Final = ("detection_auc", "false_alarms", "undetected_success", "scored_asr")
+"""Those of a cell with a detector, which has no others."""
 MOST_CLASSES: Final = 20
 
 
@@ -44,7 +50,13 @@ class CellNumbers:
 
 def numbers_of(record: Record, *, clean: bool) -> CellNumbers:
     """The numbers of a record; `clean` says that it has no attack."""
-    names = [name for name in METRICS if (name in CLEAN if clean else name != "targeted_success" or _targeted(record))]
+    names: Iterable[str] = (name for name in METRICS if name not in DETECTION)
+    if record.scores is not None:
+        names = DETECTION
+    elif clean:
+        names = CLEAN
+    elif not _targeted(record):
+        names = (name for name in names if name != "targeted_success")
     values = {name: measure(name, record) for name in names}
     return CellNumbers(
         values={name: value for name, value in values.items() if value.defined or value.reason},
@@ -61,6 +73,8 @@ def show_value(value: Value, name: str) -> tuple[str, str]:
         return "–", ""
     if metric(name).unit == "pixel range":
         return f"{number:.4g}", "" if value.interval is None else "[{:.4g}, {:.4g}]".format(*value.interval)
+    if metric(name).unit == "count":
+        return f"{number:.0f}", ""
     ends = "" if value.interval is None else "[{:.1f}, {:.1f}]".format(*(100 * end for end in value.interval))
     return f"{100 * number:.1f} %", ends
 
@@ -72,6 +86,8 @@ def _targeted(record: Record) -> bool:
 def _decided(record: Record) -> tuple[tuple[int, ...], ...] | None:
     classes = max(record.adversarial.shape[1], 2)
     if record.task != "multiclass" or record.labels is None or classes > MOST_CLASSES:
+        return None
+    if not np.isfinite(record.adversarial).all():
         return None
     if not np.isfinite(record.adversarial).all():
         return None

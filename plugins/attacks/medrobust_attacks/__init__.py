@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from medrobust import AnyAttack, Preset, hookimpl
 
+from .adaptive import Adaptive
 from .apgd import APGD
 from .control import Noise
 from .derived import Rounded, Shuffled
@@ -22,6 +23,7 @@ __all__ = [
     "FGSM",
     "PGD",
     "UAP",
+    "Adaptive",
     "AutoAttack",
     "CWLinf",
     "Noise",
@@ -54,4 +56,5 @@ def medrobust_attacks() -> list[type[AnyAttack] | Preset]:
         Rounded,
         WorstCase,
         AutoAttack,
+        Adaptive,
     ]

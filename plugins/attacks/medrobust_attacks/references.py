@@ -82,3 +82,22 @@ WETSTEIN = Reference(
     "arXiv:2006.06356",
     2020,
 )
+CARLINI_DETECTION = Reference(
+    ("N. Carlini", "D. Wagner"),
+    "Adversarial examples are not easily detected: Bypassing ten detection methods",
+    "AISec",
+    2017,
+    "10.1145/3128572.3140444",
+)
+TRAMER = Reference(
+    ("F. Tramer", "N. Carlini", "W. Brendel", "A. Madry"),
+    "On adaptive attacks to adversarial example defenses",
+    "NeurIPS",
+    2020,
+)
+BRYNIARSKI = Reference(
+    ("O. Bryniarski", "N. Hingun", "P. Pachuca", "V. Wang", "N. Carlini"),
+    "Evading adversarial example detection defenses with orthogonal projected gradient descent",
+    "ICLR",
+    2022,
+)

@@ -23,3 +23,31 @@ XU = Reference(
     "NDSS",
     2018,
 )
+MA = Reference(
+    ("X. Ma", "Y. Niu", "L. Gu", "Y. Wang", "Y. Zhao", "J. Bailey", "F. Lu"),
+    "Understanding adversarial attacks on deep learning based medical image analysis systems",
+    "Pattern Recognition 110:107332",
+    2021,
+    "10.1016/j.patcog.2020.107332",
+)
+FEINMAN = Reference(
+    ("R. Feinman", "R. R. Curtin", "S. Shintre", "A. B. Gardner"),
+    "Detecting adversarial samples from artifacts",
+    "arXiv:1703.00410",
+    2017,
+)
+LID = Reference(
+    (
+        *("X. Ma", "B. Li", "Y. Wang", "S. M. Erfani", "S. Wijewickrema", "G. Schoenebeck", "D. Song", "M. E. Houle"),
+        "J. Bailey",
+    ),
+    "Characterizing adversarial subspaces using local intrinsic dimensionality",
+    "ICLR",
+    2018,
+)
+LU = Reference(
+    ("J. Lu", "T. Issaranon", "D. A. Forsyth"),
+    "SafetyNet: Detecting and rejecting adversarial examples robustly",
+    "ICCV",
+    2017,
+)

@@ -8,9 +8,9 @@ from typing import ClassVar, Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from medrobust import Count, Model, Reference, Shape
+from medrobust import Count, Model, Reference, Shape, Whole
 
-from .inputs import Centre
+from .inputs import Centre, Dropout
 from .references import RESNET
 
 
@@ -25,17 +25,26 @@ class SmallCNN(Model):
 
     Attributes:
         width: channels of the first convolution, which costs most at full size; the others have 4 and 8 times as many.
+        hidden: width of a linear layer without activation before the last (ma2020 uses 128); 0 for none.
+        dropout: dropout before the last layer (ma2020 uses 0.2).
     """
 
     name: ClassVar[str] = "small-cnn"
     revision: ClassVar[int] = 1
     width: Count = 8
+    hidden: Whole = 0
+    dropout: Dropout = 0.0
 
     def build(self, shape: Shape) -> nn.Module:
         w = self.width
         pool = nn.MaxPool2d(2)
         features = [*_block(shape.channels, w), pool, *_block(w, 4 * w), pool, *_block(4 * w, 8 * w)]
-        head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8 * w, shape.outputs)]
+        head: list[nn.Module] = [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+        if self.hidden:
+            head.append(nn.Linear(8 * w, self.hidden))
+        if self.dropout:
+            head.append(nn.Dropout(self.dropout))
+        head.append(nn.Linear(self.hidden or 8 * w, shape.outputs))
         return nn.Sequential(Centre(), *features, *head)
 
 

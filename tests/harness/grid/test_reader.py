@@ -102,10 +102,31 @@ def test_every_axis_parses_and_lists_multiply(grid: MakeGrid) -> None:
     detectors = [c.value for c in found.axes["detector"]]
     assert all(isinstance(d, DetectorSpec) and str(d.fit_on) == "test[:80%]" for d in detectors)
     assert [d.source and d.source.name for d in detectors] == [None, "sign"]
+    assert labels(found, "detector") == ["distance<same", "distance<sign"]
     assert [p.plugin.layers for p in found.probes] == [("head",), ("head", "convolution")]  # type: ignore[attr-defined]
     assert found.tags == {"architecture": "different", "order": "3"}
     assert (found.stop, found.threads, found.split_seed) == ("success", 2, 7)
     assert len(found) == 2 * 2 * 2 * 2 * 5 * 3 * 3 * 4 * 2 * 2 * 2 * 2
+
+
+def test_a_detector_and_its_source_keep_the_names_that_a_grid_gives_them(grid: MakeGrid) -> None:
+    found = grid(
+        """
+        [define]
+        SIGN = "sign"
+        deep = { name = "distance", source = "@SIGN" }
+        both = ["@SIGN", { name = "steps", steps = 2 }]
+        [[grid]]
+        dataset = "textures"
+        model = "tiny-net"
+        detector = ["@deep", { name = "@deep", source = ["same", "@both"], fit_on = "test" }, "distance"]
+        """
+    ).blocks[0]
+    names = ["deep<SIGN", "deep<same", "deep<SIGN", "deep<steps(steps=2)", "distance<same"]
+    assert labels(found, "detector") == names
+    assert [str(c.value.fit_on) for c in found.axes["detector"]] == ["test[:80%]", *["test"] * 3, "test[:80%]"]
+    stored = [c.value.name for c in found.axes["detector"]]
+    assert stored[:3] == ["distance<sign", "distance<same on test", "distance<sign on test"]
 
 
 def test_a_white_box_surrogate_is_an_empty_patch(grid: MakeGrid) -> None:

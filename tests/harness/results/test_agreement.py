@@ -116,3 +116,16 @@ def test_columns_that_differ_are_named_with_both_values() -> None:
         "norm": "norm is 'l2' in the store, 'linf' here",
         "target_class": "target_class is absent in the store, 1 here",
     }
+
+
+def test_scores_of_a_detector_are_compared_and_images_without_one_are_equal() -> None:
+    scores = np.array([0.1, np.nan, 0.3, np.nan])
+    scored = samples(clean_scores=scores, scores=scores + 1)
+    assert compare_samples(scored, samples(clean_scores=scores, scores=scores + 1), multilabel=False).degree == "equal"
+    other = compare_samples(scored, samples(clean_scores=scores, scores=scores + 1.01), multilabel=False)
+    assert (other.degree, other.images) == ("different", ("s0", "s2"))
+    assert other.detail.startswith("scores differ by up to 0.01, in 2 of 4 images by too much")
+    elsewhere = samples(clean_scores=scores, scores=np.array([1.1, 1.2, 1.3, np.nan]))
+    assert compare_samples(scored, elsewhere, multilabel=False).images == ("s1",)
+    assert compare_samples(scored, samples(), multilabel=False).detail == "clean scores of a detector are not here"
+    assert compare_samples(samples(), scored, multilabel=False).detail == "clean scores of a detector are here only"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from medrobust import StoreError
 from medrobust.api import Store
 from medrobust.errors import LostError
 from medrobust.results.objects import TEMPORARY, LocalObjects
-from medrobust.results.samples import Samples
+from medrobust.results.samples import Samples, to_rows
 from medrobust.results.schema import TABLES, VERSION
 from medrobust.results.store import StepRecord
 
@@ -62,6 +63,30 @@ def test_samples_come_back_as_they_went(store: Store, labels: Any, groups: bool)
     for name in ("ids", "groups", "labels", "logits", "l2", "linf"):
         given, got = getattr(kept, name), getattr(found, name)
         assert (got is None) if given is None else np.array_equal(got, given)
+
+
+def test_scores_come_back_as_they_went_and_only_to_records_that_have_some(store: Store) -> None:
+    scores = np.array([0.5, np.nan, -1e300, 0.1 + 0.2, np.nan])
+    scored = replace(samples(), clean_scores=scores, scores=-scores)
+    store.write_step(
+        StepRecord("step", [row("a"), row("b"), row("clean")], dict.fromkeys(["b", "clean"], samples()) | {"a": scored})
+    )
+    found = dict(store.samples(["a", "b"]))
+    np.testing.assert_array_equal(found["a"].clean_scores, scores)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(found["a"].scores, -scores)  # type: ignore[arg-type]
+    assert found["b"].scores is None
+    assert found["b"].clean_scores is None
+    np.testing.assert_array_equal(dict(store.records(["a"]))["a"].scores, -scores)  # type: ignore[arg-type]
+
+
+def test_samples_of_a_program_that_knew_no_detectors_are_read(store: Store) -> None:
+    rows = to_rows("a", samples()).drop_columns(["clean_score", "score"])
+    store.tables.write("samples", "old", rows)
+    store.write_rows("cells", "old", [{**row("a"), "samples": "a"}])
+    ((_, found),) = store.samples(["a"])
+    assert found.scores is None
+    assert np.array_equal(found.logits, samples().logits)
+    assert not store.damaged
 
 
 def test_cells_come_back_with_their_columns(store: Store) -> None:
@@ -136,7 +161,7 @@ def test_compaction_keeps_everything(store: Store) -> None:
 
 
 def test_compaction_leaves_large_files_alone(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(store, "large", *(f"a{i}" for i in range(300)))
+    write(store, "large", *(f"a{i}" for i in range(1000)))
     (large,) = (store.path / "samples").iterdir()
     monkeypatch.setattr("medrobust.results.compaction.SMALL", large.stat().st_size)
     for number in range(3):
@@ -144,7 +169,7 @@ def test_compaction_leaves_large_files_alone(store: Store, monkeypatch: pytest.M
     store.compact(above=2)
     assert len(list((store.path / "samples").iterdir())) == 2
     assert large.exists()
-    assert len(store.cells()) == 303
+    assert len(store.cells()) == 1003
 
 
 def test_joined_files_are_no_larger_than_what_is_left_alone(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,11 +30,11 @@ def test_a_combination_that_the_grid_lacks_is_named(make: Make) -> None:
 
 def test_the_reason_of_an_exclusion_is_told(make: Make) -> None:
     row = {**make.item(0).row, "detector": "KD<same"}
-    excluded = Item(row, excluded="detectors are not computed yet")
+    excluded = Item(row, excluded="a random model")
     finding = verdict_on(
         make.bound(metric="detection_auc", where={"detector": "KD<same"}, at_least=0.9), [make.item(0), excluded]
     )
-    assert finding.missing == "detector KD<same (detectors are not computed yet); scores of detectors"
+    assert finding.missing == "detector KD<same (a random model)"
 
 
 def test_records_that_are_not_there_are_counted_with_their_reason(make: Make) -> None:

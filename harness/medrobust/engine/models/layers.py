@@ -48,7 +48,7 @@ def watched(module: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, Tens
             elif name in modules:
                 found = [modules[name].register_forward_hook(lambda _m, _i, out, name=name: keep(name, out))]
             else:
-                raise PluginError(_unknown(name, module))
+                raise PluginError(unknown_layer(name, module))
             for hook in found:
                 hooks.callback(hook.remove)
         yield kept
@@ -67,7 +67,8 @@ def output_of(kept: dict[str, Tensor], layer: str, module: nn.Module) -> Tensor:
     raise PluginError(f"layer '{layer}' plays no part when the model is evaluated; name another: {_some(module)}")
 
 
-def _unknown(layer: str, module: nn.Module) -> str:
+def unknown_layer(layer: str, module: nn.Module) -> str:
+    """That a model has no layer of a name, with the names that it has."""
     nearest = did_you_mean(layer, layer_names(module))
     hint = nearest if nearest.endswith("?") else ""
     return f"the model has no layer '{layer}'{hint}; its layers: {_some(module)}"

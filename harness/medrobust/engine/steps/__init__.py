@@ -3,6 +3,7 @@
 from .base import History, Step, StepReport, run_step
 from .craft import CraftStep
 from .defense import DefenseStep
+from .detect import DetectStep
 from .fit import FitStep
 from .part import PartStep
 from .probe import ProbeStep
@@ -11,6 +12,7 @@ from .universal import UniversalStep
 __all__ = [
     "CraftStep",
     "DefenseStep",
+    "DetectStep",
     "FitStep",
     "History",
     "PartStep",

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from ...errors import MedrobustError, did_you_mean
-from ..metrics import accuracy, confusion, ranking, success
+from ..metrics import accuracy, confusion, counts, detection, ranking, success
 from ..record import Record
 from ..statistics.comparison import Comparison
 from ..statistics.value import Value
 from .pairs import compare_metric
-from .ranking import detection_auc
 from .registry import Axis, Metric
 from .success import CONFIDENCE_BINS
 
-__all__ = ["CONFIDENCE_BINS", "METRICS", "Axis", "Metric", "Value", "compare", "detection_auc", "measure", "metric"]
+__all__ = ["CONFIDENCE_BINS", "METRICS", "Axis", "Metric", "Value", "compare", "measure", "metric"]
 
 METRICS: dict[str, Metric] = {
     entry.name: entry
@@ -92,6 +91,18 @@ METRICS: dict[str, Metric] = {
             tasks=("multiclass",),
         ),
         Metric("predicted_share", confusion.predicted_share, needs_labels=False, full_strength=True, axis=("class",)),
+        *(
+            Metric(function.__name__, function, unit, higher, tasks=("multiclass",), full_strength=True, scored=True)
+            for function, unit, higher in (
+                (detection.detection_auc, "AUC", None),
+                (detection.detection_auc_at_success, "AUC", None),
+                (detection.false_alarms, "fraction", None),
+                (detection.undetected_success, "fraction", False),
+                (detection.scored_asr, "fraction", False),
+            )
+        ),
+        Metric("images", counts.images, unit="count", needs_labels=False),
+        Metric("classes", counts.classes, unit="count", needs_labels=False),
         Metric("mean_l2", success.mean_l2, unit="pixel range", needs_labels=False, full_strength=True),
         Metric("mean_linf", success.mean_linf, unit="pixel range", needs_labels=False, full_strength=True),
     )

@@ -1,4 +1,4 @@
-"""Areas under the ROC curve: binary, one-vs-rest, over labels, relative to the clean one, and of detectors."""
+"""Areas under the ROC curve: binary, one-vs-rest, over labels, relative to the clean one."""
 
 from __future__ import annotations
 
@@ -83,27 +83,6 @@ def relative_auc(record: Record) -> Value:
 def average_area(record: Record) -> Area:
     """The AUC under attack averaged over labels, with its influence; for records whose `mean_auc` is defined."""
     return _average(_areas(record, record.adversarial)[0])
-
-
-def detection_auc(
-    clean: NDArray[np.floating],
-    adversarial: NDArray[np.floating],
-    clean_groups: NDArray[np.str_] | None = None,
-    adversarial_groups: NDArray[np.str_] | None = None,
-) -> Value:
-    """AUC of a detector: chance that an adversarial image scores above a clean one (ma2020, section 5).
-
-    Both sides usually come from the same images: give patient ids, or sample ids where patients are unknown, as the
-    groups of both, and the interval takes the pairing into account.
-    """
-    scores = np.concatenate([clean, adversarial])
-    positive = np.arange(len(scores)) >= len(clean)
-    if not np.isfinite(scores).all():
-        return undefined("scores that are not finite", n=len(scores))
-    groups = None
-    if clean_groups is not None and adversarial_groups is not None:
-        groups = np.concatenate([clean_groups, adversarial_groups])
-    return auc_value(scores, positive, groups)
 
 
 def _undefined(record: Record, reason: str) -> Value:

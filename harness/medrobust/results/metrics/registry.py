@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...contracts import Task
+from ..outcomes import take
 from ..record import Record
 from ..statistics.combine import mean_of
 from ..statistics.rates import group_count
@@ -27,7 +28,7 @@ class Metric:
     Attributes:
         name: its name in tables and claims.
         function: the formula; its docstring gives definition, paper and section.
-        unit: "fraction", "AUC", "ratio" or "pixel range" (the full range of a pixel is 1).
+        unit: "fraction", "AUC", "ratio", "count" or "pixel range" (the full range of a pixel is 1).
         higher_is_robust: whether a higher value means a more robust model; None if it says nothing about that.
         needs_labels: whether it is undefined on images without labels.
         full_strength: whether it needs a record made with stop = "full", since images that an attack left once broken
@@ -38,6 +39,7 @@ class Metric:
         part: for a rate over some of the images: which are counted, and which of all count as hits, (n,) each; where
             two records count the same images, pairs of rates are compared image by image.
         tasks: the tasks it is defined for.
+        scored: whether it is about a detector, and so about the images that one was scored on.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Metric:
     hits: Callable[[Record], NDArray[np.bool_]] | None = None
     part: Callable[[Record], tuple[NDArray[np.bool_], NDArray[np.bool_]]] | None = None
     tasks: tuple[Task, ...] = TASKS
+    scored: bool = False
 
     @property
     def description(self) -> str:
@@ -63,6 +66,8 @@ class Metric:
 
     def __call__(self, record: Record) -> Value:
         """The metric of `record`, or why it is undefined there."""
+        if self.scored and record.scores is not None:
+            record = take(record, np.flatnonzero(np.isfinite(record.scores)))
         if reason := self._obstacle(record):
             return undefined(reason, n=len(record), groups=group_count(record.groups))
         return self.function(record) if record.draws == 1 else over_draws(self, record)
@@ -72,6 +77,8 @@ class Metric:
             return "no images"
         if self.needs_labels and record.labels is None:
             return "the images have no labels"
+        if self.scored and record.scores is None:
+            return "no detector has scored these images"
         if self.full_strength and not record.full:
             return 'needs every image at full strength; this attack stopped at success (stop = "success")'
         if record.task not in self.tasks:

@@ -1,0 +1,118 @@
+"""Detection by local intrinsic dimensionality."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from medrobust import PENULTIMATE, Count, Detector, Features, Learning, PluginError, Reference, State, TensorScore
+
+from ..references import LID, MA
+from .scaling import LEARNED, log_odds, logistic, stacked
+
+
+@dataclass(frozen=True)
+class LocalIntrinsicDimension(Detector):
+    """How fast the number of clean images grows with the distance from an image, in the features of each layer.
+
+    Ma et al., "Characterizing adversarial subspaces using local intrinsic dimensionality", ICLR 2018, as ma2020 uses it
+    (section 3.2): the maximum likelihood estimate from the distances to the nearest of a sample of clean images
+    (equation 10), one number a layer, scaled to [0, 1], in a logistic regression.
+
+    Attributes:
+        layers: whose outputs are looked at; ma2020 says every layer, its released code takes the last only.
+        neighbours: how many of the nearest count.
+        sample: clean images of which they are the nearest; a minibatch, in the paper.
+        sample_of: `train`, a draw from the images that the model was trained on; or `self`, from the clean images that
+            are scored, as the released code does, which then leaves out the nearest neighbour of every image.
+    """
+
+    name: ClassVar[str] = "lid"
+    revision: ClassVar[int] = 1
+    references: ClassVar[tuple[Reference, ...]] = (LID, MA)
+    layers: tuple[str, ...] = (PENULTIMATE,)
+    neighbours: Count = 20
+    sample: Count = 100
+    sample_of: Literal["train", "self"] = "train"
+
+    @property
+    def watches(self) -> tuple[str, ...]:
+        return self.layers
+
+    @property
+    def leaks(self) -> str:
+        if self.sample_of == "train":
+            return ""
+        return "neighbours are the very clean images that are scored (sample_of = 'self')"
+
+    @property
+    def _left_out(self) -> int:
+        """Nearest neighbours that do not count: of a clean image that is in the sample, itself."""
+        return 0 if self.sample_of == "train" else 1
+
+    def fit(self, learning: Learning) -> State:
+        if self.sample_of == "train":
+            source, _ = learning.train()
+        else:
+            assert learning.judged is not None
+            source = learning.judged
+        needed = self.neighbours + self._left_out
+        if min(len(source), self.sample) < needed:
+            raise PluginError(
+                f"lid: {needed} neighbours are asked for among {min(len(source), self.sample)} clean images; lower "
+                "`neighbours`" + (" or raise `sample`" if len(source) > self.sample else "")
+            )
+        draw = np.random.default_rng(learning.seed).permutation(len(source))[: self.sample]
+        state = {f"sample {name}": source.layers[name][draw] for name in self.layers}
+        dimensions = [self._dimensions(state, seen) for seen in (learning.clean, learning.adversarial)]
+        values, labels = stacked(dimensions[0], dimensions[1], "lid")
+        return {**state, **logistic(values, labels, learning, "lid")}
+
+    def score(self, state: State, seen: Features) -> NDArray[np.float64]:
+        return log_odds(state, self._dimensions(state, seen))
+
+    def _dimensions(self, state: State, seen: Features) -> NDArray[np.float64]:
+        """The local intrinsic dimensionality of each image at each layer (n, layers)."""
+        layers = {name: torch.as_tensor(seen.layers[name]).double() for name in self.layers}
+        return self._estimates(state, layers).numpy()
+
+    def _estimates(self, state: State, layers: Mapping[str, Tensor]) -> Tensor:
+        each = []
+        for name in self.layers:
+            sample = torch.as_tensor(state[f"sample {name}"], device=layers[name].device).to(layers[name].dtype)
+            each.append(local_dimension(layers[name], sample, self.neighbours, self._left_out))
+        return torch.stack(each, dim=1)
+
+    def differentiable(self, state: State) -> TensorScore:
+        def score(layers: Mapping[str, Tensor], logits: Tensor) -> Tensor:
+            found = self._estimates(state, {name: values.double() for name, values in layers.items()})
+            learned = {name: torch.as_tensor(state[name], device=found.device) for name in LEARNED}
+            scaled = (found - learned["low"]) / learned["span"]
+            return (scaled @ learned["weights"] + learned["bias"]).to(logits.dtype)
+
+        return score
+
+
+def local_dimension(points: Tensor, sample: Tensor, neighbours: int, left_out: int = 0) -> Tensor:
+    """The maximum likelihood estimate of local intrinsic dimensionality (n,), from distances to a sample.
+
+    -1 / mean_i log(r_i / r_k), with r_1 <= ... <= r_k the distances to the k nearest (ma2020, equation 10).
+
+    Args:
+        points: where it is estimated (n, width).
+        sample: the points among which neighbours are (m, width), more than `neighbours` + `left_out`.
+        neighbours: k.
+        left_out: how many of the nearest do not count.
+    """
+    apart = torch.cdist(points, sample, compute_mode="donot_use_mm_for_euclid_dist")
+    radii = apart.topk(neighbours + left_out, dim=1, largest=False).values[:, left_out:]
+    # Images that are equal have no distance, and all distances may be equal: neither may give an infinite number.
+    radii = radii.clamp_min(1e-12)
+    growth = (radii / radii[:, -1:]).log().mean(dim=1)
+    return -1 / growth.clamp_max(-1e-12)
