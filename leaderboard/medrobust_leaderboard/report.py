@@ -115,6 +115,9 @@ class PaperReport:
     ) -> TableCell | None:
         """The cell at `key`; None where the grid has no such combination and the paper no value."""
         cells = cells_at(key, selected)
+        if "value" in key:
+            # A column may show a metric of some cells and its neighbour that of others.
+            cells = [each for each in cells if rule_for(each.row, spec.value, key["value"])]
         paper, paper_bracket = reference or (None, None)
         if not cells:
             known = {axis: label for axis, label in key.items() if axis in LABELS}
@@ -246,7 +249,9 @@ def unit_of(spec: TableSpec) -> Unit:
     """The unit that a table says, else that of its metrics: rates in percent, lengths as such."""
     units = {metric(rule.metric).unit for rule in spec.value}
     own: tuple[Unit, ...] = ("pixel range", "count")
-    return spec.unit or next((unit for unit in own if units == {unit}), "percent")
+    if spec.unit is not None:
+        return spec.unit
+    return next((unit for unit in own if units == {unit}), "percent")
 
 
 def _replacements(spec: TableSpec | CurvesSpec | BarsSpec) -> list[dict[str, str]]:

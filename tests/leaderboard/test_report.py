@@ -45,6 +45,13 @@ budget = "linf:16/255"
 [[grid]]
 dataset = "@scans"
 model = "@net"
+attack = "@uap"
+budget = ["linf:8/255", "linf:16/255"]
+detector = ["distance", { name = "distance", fit_on = "test" }]
+
+[[grid]]
+dataset = "@scans"
+model = "@net"
 defense = ["none", "@drilled"]
 attack = ["none", "@uap"]
 budget = "linf:16/255"
@@ -81,6 +88,28 @@ where = [
 ]
 names = { attack = { uap = "UAP", uap-long = "UAP" } }
 value = [{ metric = "fooling_rate" }]
+"""
+
+TABLES += """
+[[table]]
+id = "sizes"
+title = "Sizes"
+rows = ["dataset"]
+columns = ["value"]
+where = { attack = "none", defense = "none" }
+value = [
+    { label = "classes", metric = "classes", where = { evaluate_on = "test" } },
+    { label = "test", metric = "images", where = { evaluate_on = "test" } },
+    { label = "val", metric = "images", where = { evaluate_on = "val" } },
+]
+
+[[table]]
+id = "detected"
+title = "Detected"
+rows = ["detector"]
+columns = ["budget"]
+where = { attack = "uap" }
+value = [{ metric = "detection_auc" }]
 """
 
 FIGURES = """
@@ -191,6 +220,7 @@ def report(folder: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def records(report: PaperReport, **labels: str) -> list[Record]:
+    labels = {"detector": "", **labels}
     cells = [s.cell for s in report.rows if s.cell and all(s.row[a] == v for a, v in labels.items())]
     return [r for _, r in report.store.records(dict.fromkeys(cells))]
 
@@ -262,6 +292,26 @@ def test_two_cells_of_one_name_are_an_error(report: PaperReport) -> None:
     )
     with pytest.raises(MedrobustError, match="paper2024 twice: two cells are both called UAP, linf:16/255"):
         report.table(wrong)
+
+
+def test_a_column_may_be_about_other_cells_than_its_neighbour(report: PaperReport) -> None:
+    made = report.table(next(t for t in report.paper.tables if t.id == "sizes"))
+    assert made.unit == "count"
+    assert [made.cells[("scans",), (column,)].value for column in ("classes", "test", "val")] == [3, 24, 16]
+
+
+def test_detectors_have_tables_of_their_own_and_are_in_no_others(report: PaperReport) -> None:
+    made = report.table(next(t for t in report.paper.tables if t.id == "detected"))
+    assert made.rows == (("distance<same",), ("distance<same on test",))
+    labels = {"attack": "uap", "budget": "linf:16/255"}
+    (record,) = records(report, **labels, detector="distance<same on test")
+    found = made.cells[("distance<same on test",), ("linf:16/255",)]
+    assert found.value == measure("detection_auc", record).scalar
+    assert found.note.startswith("scored on images that it was fitted on")
+    assert made.cells[("distance<same",), ("linf:16/255",)].note == ""
+    rates = report.table(next(t for t in report.paper.tables if t.id == "rates"))
+    plain = rate(report, **labels, evaluate_on="test")
+    assert rates.cells[("uap",), ("linf:16/255",)].value == plain
 
 
 def test_controls_are_dashed_and_follow_their_series(report: PaperReport) -> None:

@@ -145,6 +145,8 @@ class Choices:
             for source in sources:
                 for attack in self._learned_from(source, where):
                     label = f"{choice.label}<{attack.label if attack else 'same'}"
+                    if not alias and str(fit_on) != FITTED_ON:
+                        label += f" on {fit_on}"
                     yield Choice(DetectorSpec(choice.value, attack, fit_on), label)
 
     def _learned_from(self, source: Any, where: str) -> Iterator[Spec | None]:
