@@ -105,7 +105,7 @@ def _paper(
     # Selected and drawn by labels as they are told, so that no other ones come into tables, figures and their data.
     paper, plan = _told_paper(paper, contents.telling), _told(plan, contents.telling)
     definitions = _definitions(plan, contents)
-    pixels = list(_with_pixels(paper))
+    pixels = list(with_pixels(paper))
     hidden = [] if _may_show(definitions, contents) else pixels
     terms = {terms_of(d, contents.registry) for d in definitions} if pixels and not hidden else set()
     report = PaperReport(
@@ -176,7 +176,7 @@ def _may_show(definitions: Iterable[str], contents: Contents) -> bool:
     return publication.with_images and all(publication.shows_images(d, contents.registry) for d in definitions)
 
 
-def _with_pixels(paper: Paper) -> Iterator[FigureSpec]:
+def with_pixels(paper: Paper) -> Iterator[FigureSpec]:
     """Figures that show images, or maps in which they can be seen; a perturbation alone shows none."""
     for figure in paper.figures:
         if isinstance(figure, SurfacesSpec) or (isinstance(figure, ImagesSpec) and figure.show != ["perturbation"]):
