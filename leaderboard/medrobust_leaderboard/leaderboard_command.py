@@ -126,6 +126,20 @@ def _show_ranking(
         typer.echo(f"wrote {saved.png}")
     if not ranking.boards:
         _show_numbers(stores, "accuracy", where, output, out)
+    _show_detection(stores, where, output, out)
+
+
+def _show_detection(stores: Sequence[Store], where: Labels, output: Format, out: Path | None) -> None:
+    """The detectors of stores, if they have any, by their AUC."""
+    from .store_results import read_results
+    from .store_tables import tables_of
+
+    if not any((store.cells(["detector"])["detector"].fillna("") != "").any() for store in stores):
+        return
+    tables = tables_of(read_results(stores, "detection_auc", where=where))
+    if output == "terminal" and tables:
+        console.print()
+    show([replace(table, id=f"detection{n}") for n, table in enumerate(tables, 1)], output, out)
 
 
 def left_out_lines(ranking: Ranking, paths: Sequence[Path]) -> list[str]:

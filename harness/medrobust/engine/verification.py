@@ -149,6 +149,7 @@ def in_words(row: Mapping[str, Any]) -> str:
     defense = "" if row["defense"] in ("none", None) else f" + {row['defense']}"
     crafted = f", crafted on {row['surrogate_architecture']}" if row["surrogate"] else ""
     attack = "clean" if row["attack"] == "none" else f"{row['attack']} {row['budget']} {row['goal']}"
+    crafted += f", detected by {row['detector']}" if row["detector"] else ""
     dataset = str(row["dataset"]).partition("(")[0]
     return f"{attack}, {row['architecture']}{defense} on {dataset}, seed {row['seed']}{crafted}"
 

@@ -112,7 +112,8 @@ class _Excerpt:
         rows = rows[rows["artifact"].isin(there)]
         perturbation = rows["artifact"].isin(set(kept["perturbation"].dropna()))
         probed = rows["description"].map(probed_cell)
-        mine = (rows["kind"] != "perturbation") & probed.isin(set(kept["cell"]))
+        # What detectors have learned is told to nobody: it holds features of patients' images, and is learned anew.
+        mine = (rows["kind"] == "probe") & probed.isin(set(kept["cell"]))
         definitions = kept["definition"].to_dict()
         shown = mine & probed.map(lambda cell: cell in definitions and self._shows(definitions[cell])).astype(bool)
         copied = rows[perturbation | shown].copy()

@@ -33,14 +33,14 @@ class Adaptive(DetectorAttack):
 
     As the evaluations of detectors recommend (Carlini and Wagner, AISec 2017; Tramer et al., NeurIPS 2020): the
     detector is known, its score is part of the objective where it can be differentiated, and else features are made
-    like those of clean images of the class that the image is driven to. While an image has not reached the goal, both
-    parts count; once it has, only the detector's does (Bryniarski et al., ICLR 2022). Of all points of all penalties
-    that reach the goal, each image is left at the one that its detector finds least suspicious.
+    like those of clean images of the class that the image is driven to. While an image has not reached the goal, the
+    detector's part counts by the penalty; once it has, it alone counts (Bryniarski et al., ICLR 2022). Of all points of
+    all penalties that reach the goal, each image is left at the one that its detector finds least suspicious.
 
     Attributes:
         steps: number of steps for each penalty.
         step_size: length of a step in the budget's norm.
-        penalties: weights of the detector's part; each is a run of its own.
+        penalties: weights of the detector's part until the goal is reached; each is a run of its own.
     """
 
     name: ClassVar[str] = "adaptive"
@@ -49,7 +49,7 @@ class Adaptive(DetectorAttack):
     threat: ClassVar[ThreatModel] = ThreatModel(norms=NORMS, tasks={"multiclass"})
     steps: Count = 40
     step_size: Length = Length.parse("eps/10")
-    penalties: tuple[NonNegative, ...] = (0.01, 0.1, 1.0, 10.0, 100.0)
+    penalties: tuple[NonNegative, ...] = (0.0, 0.01, 0.1, 1.0, 10.0)
 
     def cost(self, images: int, classes: int) -> Passes:
         runs = float(images) * len(self.penalties)
@@ -95,7 +95,7 @@ class Adaptive(DetectorAttack):
             suspicion = detection.loss(features, logits)
             there = goal.reached(logits)
             seen["suspicion"], seen["there"] = suspicion.detach(), there
-            return torch.where(there, 0.0, goal.loss(logits)) - penalty * suspicion
+            return torch.where(there, -suspicion, goal.loss(logits) - penalty * suspicion)
 
         for number in range(self.steps + 1):
             gradient = classifier.layer_gradient(point, objective, detection.layer).gradient

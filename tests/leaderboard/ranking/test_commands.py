@@ -130,3 +130,22 @@ def test_every_format_has_the_board(shown: Program, output: str) -> None:
     told = shown("--format", output)
     assert told.status == 0
     assert told.out.count("worst case") >= 2
+
+
+def test_detectors_stand_below_the_ranking_and_take_no_part_in_it(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "grid.toml").write_text(
+        '[[grid]]\ndataset = "textures"\nmodel = "tiny-net"\nattack = "sign"\nbudget = "linf:16/255"\n'
+        '[[grid]]\ndataset = "textures"\nmodel = "tiny-net"\nattack = "sign"\nbudget = "linf:16/255"\n'
+        'detector = "distance"\n'
+    )
+    planned = program("plan", "grid.toml").out
+    assert "detected by distance<same" in planned
+    assert program("run", "grid.toml").status == 0
+    told = program("leaderboard", "medrobust-store").out
+    ranked, _, detected = told.partition("detection_auc")
+    assert "sign" in ranked
+    assert "distance" not in ranked
+    assert "sign" in detected
+    only = program("leaderboard", "medrobust-store", "--metric", "detection_auc").out
+    assert "none" not in only
+    assert program("verify", "medrobust-store").status == 0
