@@ -12,13 +12,15 @@ from medrobust import MedrobustError
 from medrobust.api import AXES, Plan, Store, Value, did_you_mean, metric
 
 from .claims import Finding, explained, read_claims, verdicts_on
+from .figure_specs import BarsSpec, ConfusionSpec, CurvesSpec, FigureSpec
 from .labels import Row, Where, agree, is_clean, matches, ordered, tables
 from .machines import machine_note, precision_note
 from .overlap import together
 from .profiles import Substitution
 from .selection import Numbers, Selected, check_unique, concerns, each_once, rows_of, rule_for, spread
-from .specs import BarsSpec, ConfusionSpec, CurvesSpec, FigureSpec, ImagesSpec, Paper, Rule, TableSpec
+from .specs import Paper, TableSpec
 from .table import LABELS, State, Table, TableCell, Unit, joined
+from .views import Rule
 
 
 class PaperReport:
@@ -48,7 +50,7 @@ class PaperReport:
         for spec in (*self.paper.tables, *self.paper.figures):
             if isinstance(spec, ConfusionSpec):
                 yield from ((s.cell, spec.metric) for s in self.selected(spec) if s.cell)
-            elif not isinstance(spec, ImagesSpec):
+            elif isinstance(spec, TableSpec | CurvesSpec | BarsSpec):
                 for replaced in _replacements(spec):
                     wheres = [{**table, **replaced} for table in tables(spec.where)]
                     for each in self.rows:
@@ -226,10 +228,10 @@ def doubts(evidence: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], str]:
 
 
 def metrics_of(spec: TableSpec | FigureSpec) -> list[str]:
-    """The metrics that a table or figure shows; none of example images."""
-    if isinstance(spec, ImagesSpec):
-        return []
-    return [spec.metric] if isinstance(spec, ConfusionSpec) else [rule.metric for rule in spec.value]
+    """The metrics that a table or figure shows; none of what probes measured."""
+    if isinstance(spec, TableSpec | CurvesSpec | BarsSpec):
+        return [rule.metric for rule in spec.value]
+    return [spec.metric] if isinstance(spec, ConfusionSpec) else []
 
 
 def _subject(selected: Selected) -> tuple[str, str]:

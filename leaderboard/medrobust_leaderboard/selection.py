@@ -28,7 +28,7 @@ from .labels import Row, is_free, matches
 from .machines import machines_of
 from .overlap import shared_groups_of
 from .profiles import Substitution, class_names
-from .specs import Rule
+from .views import Rule
 
 
 @dataclass(frozen=True)

@@ -7,63 +7,17 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from medrobust import GridError, MedrobustError
 from medrobust.api import did_you_mean
 
-from .labels import Labels, Where
+from .figure_specs import AnyFigure, FigureSpec
 from .profiles import FORBID, Profile
 from .table import Key, Unit
-
-
-@dataclass(frozen=True)
-class Rule:
-    """The metric shown under a label, for the cells that `where` matches; the first rule that matches counts."""
-
-    metric: str
-    label: str = ""
-    where: Labels = field(default_factory=dict)
-    __pydantic_config__: ClassVar[ConfigDict] = FORBID
-
-
-@dataclass(frozen=True)
-class Bracket:
-    """The number in brackets beside a cell's own, such as that of a random control.
-
-    Attributes:
-        metric: what is shown; the cell's own metric if not given.
-        replace: axis values that replace the cell's own (`with` in the file).
-    """
-
-    metric: str = ""
-    replace: Annotated[dict[str, str], Field(alias="with")] = field(default_factory=dict)
-    __pydantic_config__: ClassVar[ConfigDict] = FORBID
-
-
-@dataclass(frozen=True, kw_only=True)
-class View:
-    """What tables and figures have in common: which cells they show, and under what names.
-
-    Attributes:
-        where: the labels wanted by axis, which also orders them; several tables of labels add up.
-        mean_over: axes over which a number is a mean.
-        names: how labels are shown, by axis.
-    """
-
-    id: str
-    title: str
-    caption: str = ""
-    where: Where = field(default_factory=dict)
-    mean_over: list[str] = field(default_factory=list)
-    names: dict[str, dict[str, str]] = field(default_factory=dict)
-    __pydantic_config__: ClassVar[ConfigDict] = FORBID
-
-    def shown(self, axis: str, label: str) -> str:
-        """A label as readers see it."""
-        return self.names.get(axis, {}).get(label, label)
+from .views import Bracket, Rule, View
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,81 +43,6 @@ class TableSpec(View):
     decimals: int = 1
     tolerance: float = 0.01
     notes: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True, kw_only=True)
-class CurvesSpec(View):
-    """Curves over a radius, a number of steps or of iterations.
-
-    Attributes:
-        panels, series: axes, or `value` for the label of a rule; several make a combined label.
-        x: `eps` (in grey levels of 255), `zeta` (in percent), or a cumulative field such as `defense.iterations`; the
-            cells without attack (or defense) are at 0.
-        value: the rules that say which metric is shown.
-        origin: the value at 0 where the metric has it by definition, such as 1 for the images correct when clean.
-        control: labels of the series that are controls, drawn dashed in the colour of the series that they differ from
-            in these labels alone.
-    """
-
-    kind: Literal["curves"]
-    panels: list[str]
-    series: list[str]
-    x: str
-    value: list[Rule]
-    x_label: str
-    y_label: str
-    x_scale: Literal["linear", "log", "even"] = "linear"
-    origin: float | None = None
-    control: dict[str, str] = field(default_factory=dict)
-    columns: int = 3
-
-
-@dataclass(frozen=True, kw_only=True)
-class BarsSpec(View):
-    """Grouped bars; `control` replaces labels of a bar's cell to give the dashed line across it."""
-
-    kind: Literal["bars"]
-    panels: list[str]
-    groups: list[str]
-    series: list[str]
-    value: list[Rule]
-    y_label: str
-    control: dict[str, str] = field(default_factory=dict)
-    control_label: str = "random control"
-    columns: int = 3
-
-
-@dataclass(frozen=True, kw_only=True)
-class ConfusionSpec(View):
-    """Confusion matrices, a panel for each combination of labels; `metric` says what the rows are."""
-
-    kind: Literal["confusion"]
-    panels: list[str]
-    metric: Literal["confusion_matrix", "confusion_matrix_by_prediction"] = "confusion_matrix"
-    columns: int = 3
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImagesSpec(View):
-    """Images: the perturbation, scaled to be seen, and examples with the decision on each.
-
-    Attributes:
-        rows, columns: axes whose labels make the rows and the columns.
-        show: what is shown at each place, from left to right.
-        examples: examples at each place, below each other, of different classes; needs the probe `examples`.
-    """
-
-    kind: Literal["images"]
-    rows: list[str]
-    columns: list[str] = field(default_factory=list)
-    show: list[Literal["clean", "perturbation", "adversarial"]] = field(
-        default_factory=lambda: ["clean", "perturbation", "adversarial"]
-    )
-    examples: int = 1
-
-
-FigureSpec = CurvesSpec | BarsSpec | ConfusionSpec | ImagesSpec
-AnyFigure = Annotated[FigureSpec, Field(discriminator="kind")]
 
 
 @dataclass(frozen=True)

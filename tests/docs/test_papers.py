@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from medrobust.api import Session
+from medrobust_leaderboard.figure_specs import ImagesSpec
 from medrobust_leaderboard.finding import find_paper
 from medrobust_leaderboard.report import PaperReport
 
@@ -53,6 +54,15 @@ def test_its_paper_toml_names_substitutions(folder: Path, blocks: Blocks) -> Non
     paper = find_paper(str(folder), Session(folder.parent / "store", device="cpu", workers=1))
     assert paper.profile_name("") == "smoke"
     assert [s.label for s in paper.profile("smoke").substitutions] == ["skin"]
+
+
+def test_its_figures_toml_is_read(folder: Path, blocks: Blocks) -> None:
+    (text,) = (block.text for block in blocks(DOCUMENT) if block.file == "figures.toml")
+    (folder / "figures.toml").write_text(text)
+    (figure,) = find_paper(str(folder), Session(folder.parent / "store", device="cpu", workers=1)).figures
+    assert isinstance(figure, ImagesSpec)
+    assert figure.probes == ["examples", "grad-cam"]
+    assert (figure.row_axes, figure.column_axes) == (["show"], ["dataset", "example"])
 
 
 def test_what_a_folder_lacks_is_said(program: Callable[..., Any], tmp_path: Path, folder: Path) -> None:

@@ -13,11 +13,12 @@ import medrobust_leaderboard
 from medrobust.api import Plan, Session
 from medrobust_leaderboard.claims import read_claims
 from medrobust_leaderboard.figure_data import label_combinations
-from medrobust_leaderboard.labels import matches, tables
+from medrobust_leaderboard.figure_specs import BarsSpec, CurvesSpec, FigureSpec, ImagesSpec
+from medrobust_leaderboard.labels import agree, matches, tables
 from medrobust_leaderboard.profiles import class_names
 from medrobust_leaderboard.report import labels_of
 from medrobust_leaderboard.selection import Selected, rows_of, spread
-from medrobust_leaderboard.specs import BarsSpec, CurvesSpec, FigureSpec, ImagesSpec, Paper, TableSpec, read_paper
+from medrobust_leaderboard.specs import Paper, TableSpec, read_paper
 
 PAPERS = Path(medrobust_leaderboard.__file__).parent / "papers"
 
@@ -31,7 +32,7 @@ TABLES = {
     "minagi2022": ["table1", "table2", "accuracy", "tableS1", "tableS2", "tableS3"],
 }
 FIGURES = {
-    "ma2020": ["fig4", "fig5"],
+    "ma2020": ["fig1", "fig2", "fig4", "fig5", "fig6", "fig7", "fig9", "fig10", "fig11"],
     "hirano2021": [
         *("fig1a-c", "fig1d-f", "fig2", "fig3", "fig4", "fig5a-c", "fig5d-f", "fig6a-c", "fig6d-f"),
         *("figS2", "figS3a-c", "figS3d-f", *(f"figS{n}" for n in range(4, 16))),
@@ -107,9 +108,13 @@ def test_every_figure_selects_cells_of_the_smoke_grid(smoke: dict[str, list[Sele
     chosen = [s for s in smoke[name] if s.cell and matches(s.row, spec.where)]
     assert chosen
     if isinstance(spec, ImagesSpec):
-        assert label_combinations(spec.rows, spec, chosen)
-        if spec.show != ["perturbation"]:
-            assert all(any(p.offer.name == "examples" for p in s.entry.probes) for s in chosen)
+        assert label_combinations(spec.row_axes, spec, chosen)
+    for name_of_probe in getattr(spec, "probes", []):
+        # What is drawn of a cell is measured of it, at every place of the figure.
+        measured = [s for s in chosen if any(name_of_probe in (p.label, p.offer.name) for p in s.entry.probes)]
+        axes = [a for a in (*getattr(spec, "rows", []), *spec.columns) if a not in ("show", "example")]
+        for each in chosen:
+            assert any(agree(s.row, each.row, axes) for s in measured), each.row
     if isinstance(spec, CurvesSpec) and spec.control:
         assert any(all(s.row[a] == v for a, v in spec.control.items()) for s in chosen)
     if isinstance(spec, BarsSpec) and spec.control:

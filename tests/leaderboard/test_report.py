@@ -13,9 +13,11 @@ from PIL import Image
 from medrobust import MedrobustError
 from medrobust.api import Record, Session, measure
 from medrobust_leaderboard.figure_data import bar_panels, confusion_matrices, curve_panels, draw_figures, image_tiles
+from medrobust_leaderboard.figure_specs import BarsSpec, ConfusionSpec, CurvesSpec, ImagesSpec
 from medrobust_leaderboard.report import PaperReport
 from medrobust_leaderboard.selection import Numbers
-from medrobust_leaderboard.specs import BarsSpec, ConfusionSpec, CurvesSpec, ImagesSpec, Rule, TableSpec, read_paper
+from medrobust_leaderboard.specs import TableSpec, read_paper
+from medrobust_leaderboard.views import Rule
 
 GRID = """
 [define]

@@ -9,8 +9,10 @@ import pytest
 from medrobust.api import Session, mean_of, measure
 from medrobust_leaderboard.claims import BoundClaim, ComparisonClaim, Finding, TrendClaim, verdicts_on
 from medrobust_leaderboard.figure_data import curve_panels
+from medrobust_leaderboard.figure_specs import CurvesSpec
 from medrobust_leaderboard.report import PaperReport
-from medrobust_leaderboard.specs import CurvesSpec, Rule, TableSpec, read_paper
+from medrobust_leaderboard.specs import TableSpec, read_paper
+from medrobust_leaderboard.views import Rule
 
 SPELLINGS = ("linf:0.16@[-1,1]", "linf:0.08", "linf:20.4@[0,255]")
 LARGER = "linf:0.2"

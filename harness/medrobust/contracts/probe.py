@@ -31,3 +31,12 @@ class Probe(Plugin):
             images: the clean images selected (n, c, h, w) in [0, 1].
             adversarial: their adversarial versions, same shape.
         """
+
+    def facts(self, classifier: Classifier, images: Tensor) -> dict[str, str]:
+        """What is kept beside the arrays in words, such as the name of the layer that was looked at.
+
+        Args:
+            classifier: the target.
+            images: the clean images selected.
+        """
+        return {}

@@ -1,18 +1,16 @@
-"""Plugins of the core itself: no attack, no defense, and example images."""
+"""Plugins of the core itself: no attack, no defense, and the probes that figures are drawn from."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, get_args
+from typing import ClassVar, get_args
 
-import numpy as np
-from numpy.typing import NDArray
-from pydantic import Field
 from torch import Tensor, nn
 
-from ..contracts import Attack, Budget, Classifier, Goal, Norm, Plugin, Preprocessing, Probe, SampleRNG, ThreatModel
+from ..contracts import Attack, Budget, Classifier, Goal, Norm, Plugin, Preprocessing, SampleRNG, ThreatModel
 from .hookspecs import hookimpl
+from .probes import PROBES
 
 
 @dataclass(frozen=True)
@@ -38,27 +36,6 @@ class NoDefense(Preprocessing):
         return module
 
 
-@dataclass(frozen=True)
-class Examples(Probe):
-    """The first images of each class, clean and adversarial; the same images for every attack and budget.
-
-    Attributes:
-        per_class: images per class; if images have no label, or several, the total number.
-    """
-
-    name: ClassVar[str] = "examples"
-    revision: ClassVar[int] = 1
-    per_class: Annotated[int, Field(ge=1)] = 1
-
-    def select(self, labels: NDArray[np.int64] | None, count: int) -> NDArray[np.intp]:
-        if labels is None or labels.ndim > 1:
-            return np.arange(min(count, self.per_class))
-        return np.concatenate([np.flatnonzero(labels == label)[: self.per_class] for label in np.unique(labels)])
-
-    def measure(self, classifier: Classifier, images: Tensor, adversarial: Tensor) -> dict[str, NDArray[Any]]:
-        return {"clean": images.cpu().numpy(), "adversarial": adversarial.cpu().numpy()}
-
-
 @hookimpl
 def medrobust_attacks() -> Iterable[type[Plugin]]:
     return [NoAttack]
@@ -71,4 +48,4 @@ def medrobust_defenses() -> Iterable[type[Plugin]]:
 
 @hookimpl
 def medrobust_probes() -> Iterable[type[Plugin]]:
-    return [Examples]
+    return PROBES

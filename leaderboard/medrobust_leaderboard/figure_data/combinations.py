@@ -7,16 +7,25 @@ from collections.abc import Mapping, Sequence
 
 from medrobust.api import Entry
 
+from ..figure_specs import EXAMPLE, SHOW, BarsSpec, CurvesSpec, FigureSpec, ImagesSpec, SurfacesSpec
 from ..report import labels_of
 from ..selection import Selected
-from ..specs import ConfusionSpec, FigureSpec, ImagesSpec, View
+from ..views import View
 
 
 def label_combinations(axes: Sequence[str], spec: FigureSpec, selected: Sequence[Selected]) -> list[dict[str, str]]:
     """Every combination of the labels of some axes; one without labels if there are no axes."""
-    rules = () if isinstance(spec, ConfusionSpec | ImagesSpec) else spec.value
-    labels = [labels_of(axis, spec.where, selected, rules) for axis in axes]
+    labels = [_labels(axis, spec, selected) for axis in axes]
     return [dict(zip(axes, combination, strict=True)) for combination in itertools.product(*labels)]
+
+
+def _labels(axis: str, spec: FigureSpec, selected: Sequence[Selected]) -> Sequence[str]:
+    """The labels of an axis; what is shown and the numbers of the examples are axes of some figures."""
+    if axis == SHOW and isinstance(spec, ImagesSpec):
+        return spec.show
+    if axis == EXAMPLE and isinstance(spec, ImagesSpec | SurfacesSpec):
+        return [str(number) for number in range(spec.examples)]
+    return labels_of(axis, spec.where, selected, spec.value if isinstance(spec, CurvesSpec | BarsSpec) else ())
 
 
 def title_of(spec: View, key: Mapping[str, str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,20 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from .. import figures
+from ..figure_specs import (
+    SHOW,
+    BarsSpec,
+    ConfusionSpec,
+    CurvesSpec,
+    FigureSpec,
+    ImagesSpec,
+    ScatterSpec,
+    SurfacesSpec,
+)
 from ..report import PaperReport
-from ..specs import BarsSpec, ConfusionSpec, CurvesSpec, FigureSpec
+from .measured import scatter_panels, surface_panels
 from .numbers import bar_panels, confusion_matrices, curve_panels
+from .probed import layers_in_words
 from .tiles import image_tiles
 
 
@@ -42,6 +53,8 @@ def draw_figures(report: PaperReport, folder: Path) -> list[DrawnFigure]:
         if content is None:
             drawn.append(DrawnFigure(spec, None, "no records of what it shows"))
             continue
+        if note := _layers(report, spec):
+            spec = replace(spec, caption=" ".join(text for text in (spec.caption, note) if text))
         stem, keys[spec.id] = folder / spec.id, content.key(spec)
         saved = figures.SavedFigure.of(stem)
         if known.get(spec.id) != keys[spec.id] or not saved.exists:
@@ -93,7 +106,28 @@ def _content(report: PaperReport, spec: FigureSpec) -> _Content | None:
         rows = "true" if spec.metric == "confusion_matrix" else "decided when clean"
         draw = partial(figures.confusion, matrices, row_label=rows, column_label="predicted", columns=spec.columns)
         return _Content(figures.confusion_data(matrices), draw) if matrices else None
+    if isinstance(spec, SurfacesSpec):
+        surfaces = surface_panels(report, spec)
+        labels = {"x_label": spec.x_label, "y_label": spec.y_label, "z_label": spec.z_label}
+        pixels = b"".join(panel.image.pixels.tobytes() for panel in surfaces)
+        draw = partial(figures.surfaces, surfaces, **labels)
+        return _Content(figures.surfaces_data(surfaces), draw, pixels) if surfaces else None
+    if isinstance(spec, ScatterSpec):
+        points = scatter_panels(report, spec)
+        return _Content(figures.scatter_data(points), partial(figures.scatter, points)) if points else None
     row_labels, tiles = image_tiles(report, spec)
     pixels = b"".join(tile.pixels.tobytes() for row in tiles for tile in row if tile is not None)
     draw = partial(figures.images, tiles, row_labels=row_labels)
     return _Content(figures.images_data(tiles), draw, pixels) if tiles else None
+
+
+def _layers(report: PaperReport, spec: FigureSpec) -> str:
+    """A sentence on the layers that a figure shows, of all its cells; empty if it shows none."""
+    if isinstance(spec, ImagesSpec):
+        names = {probe: spec.shown(SHOW, f"{probe}.clean") for probe in spec.probes}
+    elif isinstance(spec, ScatterSpec):
+        names = {spec.probe: spec.shown("probe", spec.probe)}
+    else:
+        return ""
+    entries = [s.entry for s in report.selected(spec) if s.cell]
+    return layers_in_words(report.store, entries, names)

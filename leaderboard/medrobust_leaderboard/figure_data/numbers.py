@@ -9,10 +9,10 @@ import numpy as np
 from medrobust.api import Value
 
 from .. import figures
+from ..figure_specs import BarsSpec, ConfusionSpec, CurvesSpec
 from ..labels import CLEAN, is_clean
 from ..report import PaperReport, cells_at
 from ..selection import Selected, check_unique, rule_for
-from ..specs import BarsSpec, ConfusionSpec, CurvesSpec
 from .combinations import classes_of, label_combinations, title_of
 
 

@@ -1,115 +1,146 @@
-"""The images of figures: perturbations, and examples with the decision on each."""
+"""The images of figures: perturbations, examples with the decision on each, and maps that probes made of them."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 
-from medrobust import MedrobustError, StoreError, decide
-from medrobust.api import Entry, Record
+from medrobust import StoreError
 
 from .. import figures
-from ..report import PaperReport, cells_at
-from ..selection import Selected, check_unique
-from ..specs import ImagesSpec
-from .combinations import classes_of, label_combinations, title_of
+from ..figure_specs import EXAMPLE, EXAMPLES, SHOW, ImagesSpec
+from ..report import PaperReport
+from .combinations import label_combinations, title_of
+from .probed import Arrays, Probed, probed_cell, rows_with_probes
+
+Tiles = list[list[figures.Tile | None]]
+Shown = dict[str, figures.Tile]
 
 
-def image_tiles(report: PaperReport, spec: ImagesSpec) -> tuple[list[str], list[list[figures.Tile | None]]]:
+def image_tiles(report: PaperReport, spec: ImagesSpec) -> tuple[list[str], Tiles]:
     """Row labels, and rows of tiles."""
-    selected = report.selected(spec)
-    columns = list(label_combinations(spec.columns, spec, selected))
+    selected = rows_with_probes(report, spec)
+
+    @cache
+    def place(items: tuple[tuple[str, str], ...]) -> list[Shown] | None:
+        found = probed_cell(report, spec.id, dict(items), selected, (*spec.rows, *spec.columns))
+        try:
+            return None if found is None else _examples(found, spec)
+        except StoreError:
+            # Not measured, or not yet: the figure shows the other places.
+            return None
+
+    columns = label_combinations(spec.column_axes, spec, selected)
     labels: list[str] = []
-    tiles: list[list[figures.Tile | None]] = []
-    for row in label_combinations(spec.rows, spec, selected):
-        places = [_place(report, spec, {**row, **column}, selected) for column in columns]
-        if not any(place for place in places):
-            continue
-        # Only the perturbation is shown: one line for any number of examples.
-        for number in range(1 if spec.show == ["perturbation"] else spec.examples):
-            line: list[figures.Tile | None] = []
-            for column, place in zip(columns, places, strict=True):
-                shown = place[number] if place and number < len(place) else [None] * len(spec.show)
-                line += _titled(shown, spec, column) if not tiles else shown
-            labels.append(title_of(spec, row).replace(", ", "\n") if number == 0 else "")
+    tiles: Tiles = []
+    for row in label_combinations(spec.row_axes, spec, selected):
+        line = [_tile(place, {**row, **column}) for column in columns]
+        cell_is_there = any(place(_labels_only({**row, **column})) for column in columns)
+        # Where nothing but the perturbation is shown, there is one line for any number of examples.
+        if cell_is_there and (any(line) or row.get(EXAMPLE, "0") == "0"):
+            if not tiles:
+                line = [t and replace(t, title=_head(spec, c)) for t, c in zip(line, columns, strict=True)]
+            labels.append(_row_label(spec, row))
             tiles.append(line)
     return labels, tiles
 
 
-def _titled(
-    tiles: Sequence[figures.Tile | None], spec: ImagesSpec, column: Mapping[str, str]
-) -> list[figures.Tile | None]:
-    heads = ["\n".join(t for t in (title_of(spec, column), kind) if t) for kind in spec.show]
-    if len(spec.show) == 1 and column:
-        heads = [title_of(spec, column)]
-    return [
-        None if tile is None else figures.Tile(pixels=tile.pixels, title=head, caption=tile.caption, kind=tile.kind)
-        for tile, head in zip(tiles, heads, strict=True)
-    ]
+def _labels_only(key: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple((axis, label) for axis, label in key.items() if axis not in (SHOW, EXAMPLE))
 
 
-def _place(
-    report: PaperReport, spec: ImagesSpec, key: Mapping[str, str], selected: Sequence[Selected]
-) -> list[list[figures.Tile | None]] | None:
-    """The tiles of one place, a list for each example; None where nothing was measured."""
-    cells = [c for c in cells_at(key, selected) if c.cell]
-    if not cells:
-        return None
-    first = min(cells, key=lambda c: int(c.row.get("seed", "0") or 0))
-    same = [c for c in cells if c.row.get("seed") == first.row.get("seed")]
-    check_unique(same, (*spec.rows, *spec.columns), f"{report.paper.name} {spec.id}")
-    try:
-        if spec.show == ["perturbation"]:
-            return [[_perturbation_tile(report, first.entry)]]
-        return list(itertools.islice(_examples(report, spec, first.entry), spec.examples))
-    except StoreError:
-        # Not measured, or not yet: the figure shows the other places.
-        return None
+def _tile(
+    place: Callable[[tuple[tuple[str, str], ...]], list[Shown] | None], key: Mapping[str, str]
+) -> figures.Tile | None:
+    examples, number = place(_labels_only(key)), int(key[EXAMPLE])
+    return examples[number][key[SHOW]] if examples and number < len(examples) else None
 
 
-def _perturbation_tile(report: PaperReport, entry: Entry) -> figures.Tile:
-    assert entry.cell is not None
-    kept = report.store.load_tensors(report.store.artifact(entry.cell.perturbation_id))
-    return figures.Tile(pixels=_pixels(kept["perturbation"].numpy()), kind="perturbation")
+def _head(spec: ImagesSpec, column: Mapping[str, str]) -> str:
+    """What stands above a column."""
+    title = title_of(spec, dict(_labels_only(column)))
+    shown = spec.shown(SHOW, column[SHOW]) if SHOW in column and (len(spec.show) > 1 or not title) else ""
+    return "\n".join(text for text in (title, shown) if text)
 
 
-def _examples(report: PaperReport, spec: ImagesSpec, entry: Entry) -> Iterator[list[figures.Tile | None]]:
-    """Tiles of the examples of one cell, those first whose class is not the one that was asked for."""
-    assert entry.cell is not None
-    probe = next((p for p in entry.probes if p.offer.name == "examples"), None)
-    if probe is None:
-        raise MedrobustError(f"{report.paper.name} {spec.id}: its cells have no probe 'examples'")
-    kept = {
-        k: t.numpy() for k, t in report.store.load_tensors(report.store.artifact(entry.cell.probe_id(probe))).items()
-    }
-    record = next((r for _, r in report.store.records([entry.cell.id])), None)
-    if record is None:
-        raise StoreError("no record")
-    classes, positions = classes_of(entry), kept["positions"]
-    clean, decided = (_names(record, logits, positions, classes) for logits in (record.clean, record.adversarial))
-    truth = [""] * len(positions) if record.labels is None else [classes[int(i)] for i in record.labels[positions]]
-    target = entry.cell.goal.target if entry.cell.goal else ""
-    for number in sorted(range(len(positions)), key=lambda i: truth[i] == target):
-        images = {"clean": kept["clean"][number], "adversarial": kept["adversarial"][number]}
-        tiles: dict[str, figures.Tile] = {
-            "clean": figures.Tile(pixels=_pixels(images["clean"]), caption=clean[number]),
-            "perturbation": figures.Tile(pixels=_pixels(images["adversarial"] - images["clean"]), kind="perturbation"),
-            "adversarial": figures.Tile(pixels=_pixels(images["adversarial"]), caption=decided[number]),
-        }
-        yield [tiles[kind] for kind in spec.show]
+def _row_label(spec: ImagesSpec, row: Mapping[str, str]) -> str:
+    if row.get(EXAMPLE, "0") != "0":
+        return ""
+    title = title_of(spec, dict(_labels_only(row))).replace(", ", "\n")
+    return "\n".join(text for text in (title, spec.shown(SHOW, row[SHOW]) if SHOW in row else "") if text)
 
 
-def _names(record: Record, logits: Any, positions: Any, classes: Sequence[str]) -> list[str]:
-    found = decide(torch.from_numpy(logits[positions]), multilabel=record.task == "multilabel").numpy()
-    if found.ndim == 1:
-        return [classes[int(i)] for i in found]
-    return [", ".join(c for c, yes in zip(classes, row, strict=True) if yes) or "none" for row in found]
+def _examples(found: Probed, spec: ImagesSpec) -> list[Shown]:
+    """The tiles of each example of one cell, by what they show."""
+    if spec.show == ["perturbation"]:
+        return [{"perturbation": _perturbation_tile(found)}]
+    positions, arrays = found.common(spec.probes)
+    truth = found.truth(positions)
+    decided = {"clean": found.decided(found.record.clean, positions)}
+    decided["adversarial"] = found.decided(found.record.adversarial, positions)
+    order = found.order(positions, right_first=spec.right_first)
+    most = spec.of_each_class or len(order)
+    chosen = [i for n, i in enumerate(order) if sum(truth[j] == truth[i] for j in order[:n]) < most][: spec.examples]
+
+    def caption(number: int, kind: str) -> dict[str, Any]:
+        """What stands below an image or map, and whether it is right."""
+        if spec.below == "nothing" or kind not in decided:
+            return {}
+        if spec.below == "class":
+            return {"caption": truth[number]}
+        right = truth[number] == decided[kind][number] if spec.mark and truth[number] else None
+        return {"caption": decided[kind][number], "right": right}
+
+    def tile(number: int, shown: str) -> figures.Tile:
+        probe, _, kind = shown.rpartition(".")
+        images = {key: values[number] for key, values in arrays.get(EXAMPLES, {}).items()}
+        if probe:
+            # Images of one probe's maps are compared, so that those shown have one scale.
+            kinds = [k for k in ("clean", "adversarial") if f"{probe}.{k}" in spec.show]
+            measured = {key: arrays[probe][key][number] for key in ("clean", "adversarial")}
+            under = as_pixels(images[kind]) if spec.overlay and kind in images else None
+            if under is not None:
+                # Below a map that is laid over its image stands the decision, as below the image.
+                own = figures.Tile(pixels=measured[kind], kind="map", under=under, **caption(number, kind))
+                return replace(own, limits=spec.limits.get(probe, (0.0, float(measured[kind].max()))))
+            scale = _scale(spec.limits.get(probe), [measured[k] for k in kinds])
+            return _map_tile(measured, kind, scale, told=spec.below != "nothing")
+        if kind == "perturbation":
+            return figures.Tile(pixels=as_pixels(images["adversarial"] - images["clean"]), kind="perturbation")
+        return figures.Tile(pixels=as_pixels(images[kind]), **caption(number, kind))
+
+    return [{shown: tile(number, shown) for shown in spec.show} for number in chosen]
 
 
-def _pixels(image: Any) -> Any:
+def _scale(limits: tuple[float, float] | None, maps: Sequence[NDArray[Any]]) -> tuple[float, float] | None:
+    """The ends of the colour scale of maps of one image; None if no map is shown, but what changes in it."""
+    if limits is not None or not maps:
+        return limits
+    return float(min(each.min() for each in maps)), float(max(each.max() for each in maps))
+
+
+def _map_tile(measured: Arrays, kind: str, scale: tuple[float, float] | None, *, told: bool) -> figures.Tile:
+    """One map (h, w) of a probe, or what the attack changed in it, with the ends of its scale below it."""
+    if kind == "change":
+        change = measured["adversarial"] - measured["clean"]
+        most = float(np.abs(change).max())
+        return figures.Tile(pixels=change, kind="change", limits=(-most, most), caption=f"±{most:.2g}" if told else "")
+    assert scale is not None
+    caption = f"{scale[0]:.2g} to {scale[1]:.2g}" if told else ""
+    return figures.Tile(pixels=measured[kind], kind="map", limits=scale, caption=caption)
+
+
+def _perturbation_tile(found: Probed) -> figures.Tile:
+    assert found.entry.cell is not None
+    kept = found.store.load_tensors(found.store.artifact(found.entry.cell.perturbation_id))
+    return figures.Tile(pixels=as_pixels(kept["perturbation"].numpy()), kind="perturbation")
+
+
+def as_pixels(image: Any) -> Any:
     """(c, h, w) as (h, w, c)."""
     return np.moveaxis(image, 0, -1)

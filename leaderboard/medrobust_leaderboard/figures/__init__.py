@@ -9,6 +9,8 @@ from .curves import CurvePanel, Line, Series, curves, curves_data
 from .front import FrontPanel, FrontPoint, fronts, fronts_data
 from .images import Tile, Triptych, images, images_data, triptych, triptych_tiles
 from .saving import SavedFigure, save
+from .scatter import Places, ScatterPanel, scatter, scatter_data
+from .surfaces import Surface, surfaces, surfaces_data
 
 __all__ = [
     "BarPanel",
@@ -18,8 +20,11 @@ __all__ = [
     "FrontPanel",
     "FrontPoint",
     "Line",
+    "Places",
     "SavedFigure",
+    "ScatterPanel",
     "Series",
+    "Surface",
     "Tile",
     "Triptych",
     "bars",
@@ -33,6 +38,10 @@ __all__ = [
     "images",
     "images_data",
     "save",
+    "scatter",
+    "scatter_data",
+    "surfaces",
+    "surfaces_data",
     "triptych",
     "triptych_tiles",
 ]

@@ -1,4 +1,4 @@
-"""Grids of images: examples, perturbations made visible, and triptychs of clean, perturbation, adversarial."""
+"""Grids of images: examples, perturbations made visible, maps of a network, and triptychs of an attack."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .style import drawing_style
+from .style import INK, RIGHT, WRONG, drawing_style
 
 Pixels = npt.NDArray[Any]
 LINE: Final = 0.17
 """Height in inches that a title or a line of a caption takes."""
+COLORS: Final = {"map": "viridis", "change": "RdBu_r"}
+"""Colour scales; white is no change."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,23 +28,32 @@ class Tile:
         pixels: (h, w), (h, w, 1) or (h, w, 3); uint8 or uint16 over its range, or float in [0, 1] for an image.
         title: above the image; caption: below it, such as the predicted class.
         kind: a "perturbation" has any range and is scaled from its least value (black) to its greatest (white), to
-            make it visible.
+            make it visible; a "map" (h, w) and a "change" of one are shown in colours.
+        limits: of a map or change, the values at the ends of the colour scale; its own least and greatest if not given.
+        under: of a map, the image that it is laid over.
+        right: whether the caption is right, to be green, or wrong, to be red; None where it is neither.
     """
 
     pixels: Pixels = field(compare=False, repr=False)
     title: str = ""
     caption: str = ""
-    kind: Literal["image", "perturbation"] = "image"
+    kind: Literal["image", "perturbation", "map", "change"] = "image"
+    limits: tuple[float, float] | None = None
+    under: Pixels | None = field(default=None, compare=False, repr=False)
+    right: bool | None = None
 
     def visible(self) -> npt.NDArray[np.float64]:
-        """The pixels in [0, 1] as drawn, (h, w) or (h, w, 3)."""
+        """The pixels in [0, 1] as drawn, (h, w) or (h, w, 3); of a map, places on its colour scale."""
         pixels = self.pixels[..., 0] if self.pixels.ndim == 3 and self.pixels.shape[2] == 1 else self.pixels
         if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] != 3):
             raise ValueError(f"an image is (h, w), (h, w, 1) or (h, w, 3); got {self.pixels.shape}")
         values: npt.NDArray[np.float64] = np.asarray(pixels, dtype=np.float64)
-        if self.kind == "perturbation":
-            least, span = values.min(), np.ptp(values)
-            return (values - least) / span if span > 0 else np.full_like(values, 0.5)
+        if self.kind in COLORS and values.ndim != 2:
+            raise ValueError(f"a map is (h, w); got {self.pixels.shape}")
+        if self.kind != "image":
+            least, greatest = self.limits or (values.min(), values.max())
+            span = greatest - least
+            return np.clip((values - least) / span, 0.0, 1.0) if span > 0 else np.full_like(values, 0.5)
         if np.issubdtype(pixels.dtype, np.integer):
             values = values / np.iinfo(pixels.dtype).max
         return np.clip(values, 0.0, 1.0)
@@ -83,11 +94,13 @@ def images_data(rows: Sequence[Sequence[Tile | None]]) -> list[dict[str, object]
             "column": place,
             "title": tile.title,
             "caption": tile.caption,
+            "right": tile.right,
             "kind": tile.kind,
             "height": tile.pixels.shape[0],
             "width": tile.pixels.shape[1],
             "least": float(tile.pixels.min()),
             "greatest": float(tile.pixels.max()),
+            "mean": float(tile.pixels.mean()),
         }
         for number, row in enumerate(rows)
         for place, tile in enumerate(row)
@@ -137,7 +150,20 @@ def _draw(ax: Axes, tile: Tile | None) -> None:
     ax.grid(visible=False)
     if tile is None:
         return
-    # Nearest: a pixel of a small image is shown as it is, not smoothed into something the model never saw.
-    ax.imshow(tile.visible(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    if tile.under is not None:
+        _draw_over(ax, tile, tile.under)
+    else:
+        # Nearest: a pixel of a small image is shown as it is, not smoothed into something the model never saw.
+        ax.imshow(tile.visible(), cmap=COLORS.get(tile.kind, "gray"), vmin=0, vmax=1, interpolation="nearest")
     ax.set_title(tile.title, loc="center", fontsize=7.5)
-    ax.set_xlabel(tile.caption, fontsize=7, labelpad=3)
+    color = {True: RIGHT, False: WRONG, None: INK}[tile.right]
+    ax.set_xlabel(tile.caption, fontsize=7, labelpad=3, color=color)
+
+
+def _draw_over(ax: Axes, tile: Tile, under: Pixels) -> None:
+    """A map in colours over its image: smoothed, as one of its values stands for many pixels."""
+    image = Tile(pixels=under).visible()
+    height, width = image.shape[:2]
+    extent = (-0.5, width - 0.5, height - 0.5, -0.5)
+    ax.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    ax.imshow(tile.visible(), cmap="turbo", vmin=0, vmax=1, alpha=0.5, interpolation="bilinear", extent=extent)

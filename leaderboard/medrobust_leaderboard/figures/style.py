@@ -16,6 +16,9 @@ PALETTE: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E
 MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")
 GREY: Final = "#767676"
 INK: Final = "#222222"
+RIGHT: Final = "#00795A"
+WRONG: Final = "#B84A00"
+"""Right and wrong decisions: green and red of the palette, dark enough for small letters."""
 
 STYLE: Final[dict[str, object]] = {
     # Shipped with matplotlib, so that a figure looks the same on every machine.

@@ -12,10 +12,11 @@ from typing import Any
 from medrobust import MedrobustError
 from medrobust.api import Plan, Session
 
+from ..figure_specs import FigureSpec, ImagesSpec, SurfacesSpec
 from ..finding import find_paper
 from ..page import paper_context
 from ..report import PaperReport
-from ..specs import FigureSpec, ImagesSpec, Paper, read_paper
+from ..specs import Paper, read_paper
 from ..table import summarize
 from .contents import Contents, slug
 from .gallery import terms_of
@@ -104,7 +105,7 @@ def _paper(
     # Selected and drawn by labels as they are told, so that no other ones come into tables, figures and their data.
     paper, plan = _told_paper(paper, contents.telling), _told(plan, contents.telling)
     definitions = _definitions(plan, contents)
-    pixels = list(_with_pixels(paper))
+    pixels = list(with_pixels(paper))
     hidden = [] if _may_show(definitions, contents) else pixels
     terms = {terms_of(d, contents.registry) for d in definitions} if pixels and not hidden else set()
     report = PaperReport(
@@ -175,9 +176,11 @@ def _may_show(definitions: Iterable[str], contents: Contents) -> bool:
     return publication.with_images and all(publication.shows_images(d, contents.registry) for d in definitions)
 
 
-def _with_pixels(paper: Paper) -> Iterator[FigureSpec]:
-    """Figures that show images; a perturbation alone shows none."""
-    yield from (f for f in paper.figures if isinstance(f, ImagesSpec) and f.show != ["perturbation"])
+def with_pixels(paper: Paper) -> Iterator[FigureSpec]:
+    """Figures that show images, or maps in which they can be seen; a perturbation alone shows none."""
+    for figure in paper.figures:
+        if isinstance(figure, SurfacesSpec) or (isinstance(figure, ImagesSpec) and figure.show != ["perturbation"]):
+            yield figure
 
 
 def _options(command: str) -> dict[str, Any]:

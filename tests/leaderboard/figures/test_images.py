@@ -44,3 +44,27 @@ def test_the_data_places_every_image_and_gives_its_range() -> None:
     assert [(row["row"], row["column"]) for row in data] == [(0, 0), (1, 0)]
     assert (data[1]["least"], data[1]["greatest"], data[1]["height"], data[1]["width"]) == (-1.0, 2.0, 1, 2)
     assert len(images(rows).axes) == 4
+
+
+def test_a_map_is_shown_on_its_scale() -> None:
+    values = np.array([[-1.0, 0.0], [1.0, 3.0]])
+    assert Tile(pixels=values, kind="map").visible() == pytest.approx((values + 1) / 4)
+    assert Tile(pixels=values, kind="map", limits=(0, 2)).visible() == pytest.approx(np.array([[0, 0], [0.5, 1]]))
+    # No change is the middle of the scale, whatever the extremes are.
+    assert Tile(pixels=values, kind="change", limits=(-3, 3)).visible()[0, 1] == 0.5
+    with pytest.raises(ValueError, match=r"a map is \(h, w\)"):
+        Tile(pixels=np.zeros((2, 2, 3)), kind="map").visible()
+
+
+def test_a_map_lies_over_its_image_in_full() -> None:
+    figure = images([[Tile(pixels=np.eye(2), kind="map", under=GREY, caption="NV", right=False)]])
+    image, attention = figure.axes[0].images
+    assert [*image.get_extent()] == [*attention.get_extent()] == [-0.5, 3.5, 3.5, -0.5]
+    assert attention.get_alpha() == 0.5
+
+
+def test_right_and_wrong_decisions_have_colours() -> None:
+    figure = images([[Tile(pixels=GREY, caption="NV", right=right) for right in (True, False, None)]])
+    colours = [axes.xaxis.label.get_color() for axes in figure.axes]
+    assert len(set(colours)) == 3
+    assert images_data([[Tile(pixels=GREY, right=True)]])[0]["right"] is True

@@ -73,11 +73,18 @@ class ProbeStep(Step):
         clean, adversarial = clean[order], adversarial[order]
         module = module_of(cell.target, store, context)
         target = classifiers_of(module, cell.target, "float32", stream.part, context)[0]
-        self._keep(probe.measure(target, clean, adversarial), positions, stream.part, store, made_from)
+        found, facts = probe.measure(target, clean, adversarial), probe.facts(target, clean)
+        self._keep(found, facts, positions, stream.part, store, made_from)
         return ()
 
     def _keep(
-        self, found: object, positions: NDArray[np.intp], part: LoadedPart, store: Store, made_from: list[str]
+        self,
+        found: object,
+        facts: dict[str, str],
+        positions: NDArray[np.intp],
+        part: LoadedPart,
+        store: Store,
+        made_from: list[str],
     ) -> None:
         if not isinstance(found, dict) or not all(len(values) == len(positions) for values in found.values()):
             raise PluginError(
@@ -87,7 +94,13 @@ class ProbeStep(Step):
         tensors = {name: torch.as_tensor(np.ascontiguousarray(values)) for name, values in found.items()}
         content = store.save_tensors({**tensors, "positions": torch.as_tensor(positions.astype(np.int64))})
         samples = part.data.ids[positions].tolist()
-        description = {**self.cell.axes(), "cell": self.cell.id, "probe": self.probe.label, "samples": samples}
+        description = {
+            **self.cell.axes(),
+            "cell": self.cell.id,
+            "probe": self.probe.label,
+            "samples": samples,
+            "facts": facts,
+        }
         row = {
             "artifact": self.id,
             "kind": "probe",

@@ -17,7 +17,7 @@ from torch import Tensor
 from medrobust import Classifier, Probe
 from medrobust.api import Outcome, Plan, Session, parse_grid
 from medrobust.engine.steps import ProbeStep
-from medrobust.plugins.builtin import Examples
+from medrobust.plugins.probes import Examples
 
 MakeSession = Callable[..., Session]
 
@@ -117,6 +117,34 @@ def test_the_record_says_which_images_were_measured(made: Session) -> None:
     assert (row["kind"], description["probe"], description["attack"]) == ("probe", "difference", "sign")
     assert description["samples"] == [f"test-{i}" for i in range(24)]
     assert kept(made, planned)["sign"]["difference"].shape == (24, 1, 8, 8)
+
+
+def test_what_a_probe_says_in_words_is_kept_beside_its_arrays(made: Session) -> None:
+    _, outcome = run(made, 'attack = "sign"\nprobe = ["grad-cam", "examples"]')
+    assert outcome.complete, outcome.problems
+    facts = [json.loads(row)["facts"] for row in made.store.rows("artifacts")["description"]]
+    assert sorted(facts, key=len) == [{}, {"layer": "convolution"}]
+
+
+def test_a_probe_of_a_layer_that_there_is_not_lists_those_there_are(made: Session) -> None:
+    _, outcome = run(made, 'attack = "sign"\nprobe = { name = "feature-maps", layer = "res3a_relu" }')
+    ((_, _, told),) = outcome.problems
+    assert "no layer 'res3a_relu'; layers with maps: middle, last, convolution" in told
+
+
+def test_the_second_direction_of_a_loss_surface_is_the_gradient_of_a_surrogate(made: Session) -> None:
+    grid = 'attack = "sign"\nsurrogate = { instance = "other" }\nprobe = ["examples", "loss-surface"]\n'
+    planned, outcome = run(made, grid)
+    assert outcome.complete, outcome.problems
+    arrays = [
+        made.store.load_tensors(made.store.artifact(cell.probe_id(probe))) for cell, probe in planned.probes.values()
+    ]
+    images = next(a["adversarial"] - a["clean"] for a in arrays if "clean" in a)
+    loss = next(a["loss"] for a in arrays if "loss" in a)
+    assert images.abs().max() == pytest.approx(16 / 255, abs=1e-6)
+    # Each network's own direction is the steeper one, and neither is flat.
+    assert (loss[:, -1, 0] >= loss[:, 0, -1]).all()
+    assert (loss[:, 0, -1] != loss[:, 0, 0]).all()
 
 
 @pytest.mark.parametrize(
