@@ -23,7 +23,7 @@ import pytest
 import torch
 
 from medrobust import Length, SampleRNG
-from medrobust.api import Session, Store
+from medrobust.api import Record, Session, Store
 from medrobust.grid import slices
 from medrobust.grid.identity import REVISIONS
 
@@ -56,6 +56,15 @@ goal = "predicted"
 surrogate = { train_set = "train[75%:]", instance = "other" }
 evaluate_on = "test[25%:]"
 split_seed = 3
+
+[[grid]]
+dataset = { name = "textures", size = 10, channels = 3 }
+train_set = "train[:75%]"
+model = "@quick"
+attack = "sign"
+budget = "linf:24/255"
+evaluate_on = "test[25%:]"
+detector = { name = "distance", source = { name = "steps", steps = 2 }, fit_on = "test[:60%]" }
 """
 
 Golden = dict[str, Any]
@@ -72,15 +81,27 @@ def current(folder: Path) -> Golden:
         plan.cells[cell].describe(): {
             "images": record.ids[:IMAGES].tolist(),
             "logits": record.adversarial[:IMAGES].astype(float).round(6).tolist(),
+            **scores_of(record),
         }
         for cell, record in store.records(list(plan.cells))
     }
     return {"revisions": dict(REVISIONS), "cells": dict(sorted(logits.items()))}
 
 
+def scores_of(record: Record) -> dict[str, Any]:
+    """The scores of a detector of the first images that have some, clean and adversarial."""
+    if record.scores is None or record.clean_scores is None:
+        return {}
+    pairs = np.stack([record.clean_scores, record.scores], axis=1)
+    return {"scores": pairs[np.isfinite(record.scores)][:IMAGES].round(6).tolist()}
+
+
 def differ(old: dict[str, Any], new: dict[str, Any], tolerance: float = TOLERANCE) -> bool:
     """Whether two records of a cell hold other images, or logits that are further apart than the tolerance."""
-    return old["images"] != new["images"] or not np.allclose(old["logits"], new["logits"], atol=tolerance, rtol=0)
+    if old["images"] != new["images"] or len(old.get("scores", ())) != len(new.get("scores", ())):
+        return True
+    pairs = [(old[name], new[name]) for name in ("logits", "scores") if name in old]
+    return not all(np.allclose(first, second, atol=tolerance, rtol=0) for first, second in pairs)
 
 
 def complaint(golden: Golden, now: Golden) -> str | None:
@@ -94,6 +115,7 @@ def complaint(golden: Golden, now: Golden) -> str | None:
     if changed and not raised:
         clean = any(name.startswith("clean") for name in changed)
         steps = "'slice', 'fit' or 'defense'" if clean else "'craft'"
+        steps = "'detect'" if all("detected by" in name for name in changed) else steps
         return (
             f"behaviour changed in {len(changed)} of {len(old)} cells, first in '{changed[0]}': raise the revision of "
             f"{steps} in medrobust/grid/identity.py, {anew}"
@@ -113,15 +135,30 @@ def test_behaviour_changes_only_with_a_new_revision(now: Golden) -> None:
 
 def test_the_grid_covers_every_step_of_the_core(now: Golden) -> None:
     names = " ".join(now["cells"])
-    for part in ("clean", "sign", "steps(steps=1)", "hum", "halved", "one-for-all", "drilled", "blur", "crafted on"):
+    for part in (
+        "clean",
+        "sign",
+        "steps(steps=1)",
+        "hum",
+        "halved",
+        "one-for-all",
+        "drilled",
+        "blur",
+        "crafted on",
+        "detected by",
+    ):
         assert part in names
-    assert set(now["revisions"]) == {"slice", "fit", "defense", "universal", "craft", "probe"}
+    assert set(now["revisions"]) == {"slice", "fit", "defense", "universal", "craft", "probe", "detect"}
 
 
 def test_a_change_without_a_revision_is_found(now: Golden) -> None:
     assert complaint(now, now) is None
     changed = json.loads(json.dumps(now))
-    name = next(n for n in changed["cells"] if n.startswith("sign"))
+    detected = next(n for n in changed["cells"] if "detected by" in n)
+    changed["cells"][detected]["scores"][0][1] += 3e-4
+    assert "raise the revision of 'detect'" in (complaint(now, changed) or "")
+    changed["cells"][detected]["scores"][0][1] -= 3e-4
+    name = next(n for n in changed["cells"] if n.startswith("sign") and n != detected)
     changed["cells"][name]["logits"][0][0] += 3e-4
     found = complaint(now, changed)
     assert found is not None

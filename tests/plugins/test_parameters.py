@@ -107,7 +107,7 @@ def test_every_number_of_a_bundled_plugin_has_its_range(bundled: Registry) -> No
 
 
 def test_every_bundled_attack_defense_and_model_says_what_to_cite(bundled: Registry) -> None:
-    ours = {"none", "noise", "rounded", "worst-case", "small-cnn", "examples", "image-folder"}
+    ours = {"none", "noise", "rounded", "worst-case", "small-cnn", "examples", "feature-maps", "image-folder"}
     for offer in bundled.offers():
         if offer.name not in ours and not offer.name.startswith("phantom-"):
             assert offer.references, offer.qualified
