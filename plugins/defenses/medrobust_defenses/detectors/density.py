@@ -32,9 +32,9 @@ class KernelDensity(Detector):
     Attributes:
         layer: whose output is the deep features.
         bandwidth: h, in units of the features; the released code of ma2020 has 1.0 for all data sets.
-        density_of: `train`, the images that the model was trained on, by their labels; or `self`, the clean images that
-            are scored, by their predictions, as the released code does: every clean image then lies in the middle of a
-            kernel of its own, which alone can give an AUC near 1.
+        density_of: `train`, the images that the model was trained on, by their labels; or `self`, the clean images
+            themselves, fitted on and scored, by their predictions, as in the released code: every clean image then lies
+            in the middle of a kernel of its own, which alone can give an AUC near 1.
     """
 
     name: ClassVar[str] = "kd"
@@ -72,7 +72,9 @@ class KernelDensity(Detector):
             features, labels = learning.train()
             return features.layers[self.layer], labels
         assert learning.judged is not None
-        return learning.judged.layers[self.layer], learning.judged.predicted
+        both = (learning.clean, learning.judged)
+        points = np.concatenate([each.layers[self.layer] for each in both])
+        return points, np.concatenate([each.predicted for each in both])
 
     def score(self, state: State, seen: Features) -> NDArray[np.float64]:
         return log_odds(state, self._log_density(state, seen)[:, None])

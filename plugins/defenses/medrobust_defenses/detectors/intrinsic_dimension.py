@@ -29,8 +29,9 @@ class LocalIntrinsicDimension(Detector):
         layers: whose outputs are looked at; ma2020 says every layer, its released code takes the last only.
         neighbours: how many of the nearest count.
         sample: clean images of which they are the nearest; a minibatch, in the paper.
-        sample_of: `train`, a draw from the images that the model was trained on; or `self`, from the clean images that
-            are scored, as the released code does, which then leaves out the nearest neighbour of every image.
+        sample_of: `train`, a draw from the images that the model was trained on; or `self`, from the clean images
+            themselves, fitted on or scored, as in the released code, which leaves out the nearest neighbour of every
+            image: itself if it is clean, and its clean version if it is adversarial.
     """
 
     name: ClassVar[str] = "lid"
@@ -59,20 +60,29 @@ class LocalIntrinsicDimension(Detector):
     def fit(self, learning: Learning) -> State:
         if self.sample_of == "train":
             source, _ = learning.train()
+            state = learned = self._sampled(source, learning.seed)
         else:
             assert learning.judged is not None
-            source = learning.judged
-        needed = self.neighbours + self._left_out
-        if min(len(source), self.sample) < needed:
-            raise PluginError(
-                f"lid: {needed} neighbours are asked for among {min(len(source), self.sample)} clean images; lower "
-                "`neighbours`" + (" or raise `sample`" if len(source) > self.sample else "")
-            )
-        draw = np.random.default_rng(learning.seed).permutation(len(source))[: self.sample]
-        state = {f"sample {name}": source.layers[name][draw] for name in self.layers}
-        dimensions = [self._dimensions(state, seen) for seen in (learning.clean, learning.adversarial)]
+            # Each half of the images has neighbours of its own, as minibatches have.
+            learned, state = (self._sampled(half, learning.seed) for half in (learning.clean, learning.judged))
+        dimensions = [self._dimensions(learned, seen) for seen in (learning.clean, learning.adversarial)]
         values, labels = stacked(dimensions[0], dimensions[1], "lid")
         return {**state, **logistic(values, labels, learning, "lid")}
+
+    def _sampled(self, source: Features, seed: int) -> State:
+        """The clean images among which neighbours are.
+
+        Raises:
+            PluginError: if they are fewer than the neighbours.
+        """
+        needed, count = self.neighbours + self._left_out, min(len(source), self.sample)
+        if count < needed:
+            raise PluginError(
+                f"lid: {needed} neighbours are asked for among {count} clean images; lower `neighbours`"
+                + (" or raise `sample`" if len(source) > self.sample else "")
+            )
+        draw = np.random.default_rng(seed).permutation(len(source))[:count]
+        return {f"sample {name}": source.layers[name][draw] for name in self.layers}
 
     def score(self, state: State, seen: Features) -> NDArray[np.float64]:
         return log_odds(state, self._dimensions(state, seen))
