@@ -9,8 +9,9 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from medrobust import MedrobustError
-from medrobust.api import AXES, Plan, Store, Value, did_you_mean, metric
+from medrobust.api import AXES, Plan, Store, Value, did_you_mean
 
+from .asked import metrics_for, metrics_of, replacements, unit_of
 from .claims import Finding, explained, read_claims, verdicts_on
 from .figure_specs import BarsSpec, ConfusionSpec, CurvesSpec, FigureSpec
 from .labels import Row, Where, agree, is_clean, matches, ordered, tables
@@ -19,7 +20,7 @@ from .overlap import together
 from .profiles import Substitution
 from .selection import Numbers, Selected, check_unique, concerns, each_once, rows_of, rule_for, spread
 from .specs import Paper, TableSpec
-from .table import LABELS, State, Table, TableCell, Unit, joined
+from .table import LABELS, State, Table, TableCell, joined
 from .views import Rule
 
 
@@ -51,11 +52,11 @@ class PaperReport:
             if isinstance(spec, ConfusionSpec):
                 yield from ((s.cell, spec.metric) for s in self.selected(spec) if s.cell)
             elif isinstance(spec, TableSpec | CurvesSpec | BarsSpec):
-                for replaced in _replacements(spec):
+                for replaced in replacements(spec):
                     wheres = [{**table, **replaced} for table in tables(spec.where)]
                     for each in self.rows:
                         if each.cell is not None and matches(each.row, wheres) and concerns(each.row, metrics_of(spec)):
-                            yield from ((each.cell, m) for m in _metrics(spec, each.row, counterpart=bool(replaced)))
+                            yield from ((each.cell, m) for m in metrics_for(spec, each.row, counterpart=bool(replaced)))
 
     def selected(self, spec: TableSpec | FigureSpec) -> list[Selected]:
         """The entries that a table or figure shows."""
@@ -227,38 +228,9 @@ def doubts(evidence: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], str]:
     return {key: f"! evidence speaks against it: {', '.join(checks)}" for key, checks in found.items()}
 
 
-def metrics_of(spec: TableSpec | FigureSpec) -> list[str]:
-    """The metrics that a table or figure shows; none of what probes measured."""
-    if isinstance(spec, TableSpec | CurvesSpec | BarsSpec):
-        return [rule.metric for rule in spec.value]
-    return [spec.metric] if isinstance(spec, ConfusionSpec) else []
-
-
 def _subject(selected: Selected) -> tuple[str, str]:
     cell = selected.entry.cell
     return (cell.target.id, cell.budget.norm) if cell is not None and cell.budget is not None else ("", "")
-
-
-def _metrics(spec: TableSpec | CurvesSpec | BarsSpec, row: Row, *, counterpart: bool) -> set[str]:
-    """The metrics of an entry; a counterpart has those of the entry it is compared with, by that entry's rule."""
-    named = {rule.metric for rule in spec.value if counterpart or matches(row, rule.where)}
-    return named | {spec.bracket.metric} - {""} if isinstance(spec, TableSpec) and spec.bracket else named
-
-
-def unit_of(spec: TableSpec) -> Unit:
-    """The unit that a table says, else that of its metrics: rates in percent, lengths as such."""
-    units = {metric(rule.metric).unit for rule in spec.value}
-    own: tuple[Unit, ...] = ("pixel range", "count")
-    if spec.unit is not None:
-        return spec.unit
-    return next((unit for unit in own if units == {unit}), "percent")
-
-
-def _replacements(spec: TableSpec | CurvesSpec | BarsSpec) -> list[dict[str, str]]:
-    """The cells' own labels, and those that replace them for a bracket or a control."""
-    if isinstance(spec, TableSpec):
-        return [{}, spec.bracket.replace] if spec.bracket else [{}]
-    return [{}, spec.control] if isinstance(spec, BarsSpec) and spec.control else [{}]
 
 
 def table_cell(

@@ -10,7 +10,7 @@ from ..grid.expansion import without_collector
 from ..grid.plan import Done, Plan
 from ..grid.targets import Target
 from ..plugins.specs import Spec
-from .crafting.stream import root_of
+from .crafting.roots import root_of
 from .steps import CraftStep, DefenseStep, DetectStep, FitStep, PartStep, ProbeStep, Step, UniversalStep
 
 

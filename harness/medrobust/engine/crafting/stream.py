@@ -6,7 +6,6 @@ on the images of a part. A batch is crafted when its consumer asks for it and th
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -16,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...contracts import AnyAttack, Budget, DerivedAttack, Goal, SampleRNG, UniversalAttack, cumulative_field
+from ...contracts import AnyAttack, Budget, DerivedAttack, Goal, SampleRNG, UniversalAttack
 from ...grid.blocks import GoalSpec, Stop
 from ...grid.cells import Cell
 from ...grid.parts import Part
@@ -259,19 +258,6 @@ class AdversarialStream:
         except InvalidImagesError as error:
             self.faults[variant] = Fault("invalid", str(error))
             return None
-
-
-def root_of(cells: Sequence[Cell]) -> AnyAttack | None:
-    """The attack that makes these cells, which share its run, at the largest cumulative value among them."""
-    root = cells[0].root
-    if root is not None and (name := cumulative_field(root)):
-        root = at_value(root, name, max(c.cumulative_value or 0 for c in cells))
-    return root
-
-
-def at_value(attack: AnyAttack, field: str, value: int) -> AnyAttack:
-    """The same attack at another value of its cumulative field."""
-    return dataclasses.replace(attack, **{field: value})  # type: ignore[type-var]
 
 
 def crafting_of(cells: Sequence[Cell], root: AnyAttack | None) -> tuple[Crafting, dict[str, Variant]]:

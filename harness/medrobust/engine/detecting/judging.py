@@ -17,7 +17,8 @@ from ...results.samples import Samples
 from ...results.store import Store
 from ...results.verdict import Status
 from ..context import RunContext
-from ..crafting.stream import AdversarialStream, Batch, Crafting, Variant, crafting_of, root_of
+from ..crafting.roots import root_of
+from ..crafting.stream import AdversarialStream, Batch, Crafting, Variant, crafting_of
 from ..explain import explain
 from ..models.layers import layer_names, unknown_layer
 from ..models.loading import module_of, part_of

@@ -14,7 +14,7 @@ from ...grid.cells import Cell
 from ...grid.plan import Done
 from ...results.store import StepRecord, Store
 from ..context import RunContext, peak_memory
-from ..crafting.stream import root_of
+from ..crafting.roots import root_of
 from ..detecting.judging import Detecting, crafted_for, knows_detector
 from ..detecting.learning import tensors_of
 from ..models.loading import write_part

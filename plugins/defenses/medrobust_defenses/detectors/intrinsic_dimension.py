@@ -29,9 +29,9 @@ class LocalIntrinsicDimension(Detector):
         layers: whose outputs are looked at; ma2020 says every layer, its released code takes the last only.
         neighbours: how many of the nearest count.
         sample: clean images of which they are the nearest; a minibatch, in the paper.
-        sample_of: `train`, a draw from the images that the model was trained on; or `self`, from the clean images
-            themselves, fitted on or scored, as in the released code, which leaves out the nearest neighbour of every
-            image: itself if it is clean, and its clean version if it is adversarial.
+        sample_of: `train`, a draw from the images that the model was trained on; or `self`, minibatches of the clean
+            images themselves, fitted on or scored, as in the released code, which leaves out the nearest neighbour of
+            every image: itself if it is clean, and its clean version if it is adversarial.
     """
 
     name: ClassVar[str] = "lid"
@@ -63,7 +63,6 @@ class LocalIntrinsicDimension(Detector):
             state = learned = self._sampled(source, learning.seed)
         else:
             assert learning.judged is not None
-            # Each half of the images has neighbours of its own, as minibatches have.
             learned, state = (self._sampled(half, learning.seed) for half in (learning.clean, learning.judged))
         dimensions = [self._dimensions(learned, seen) for seen in (learning.clean, learning.adversarial)]
         values, labels = stacked(dimensions[0], dimensions[1], "lid")
@@ -81,16 +80,29 @@ class LocalIntrinsicDimension(Detector):
                 f"lid: {needed} neighbours are asked for among {count} clean images; lower `neighbours`"
                 + (" or raise `sample`" if len(source) > self.sample else "")
             )
-        draw = np.random.default_rng(seed).permutation(len(source))[:count]
-        return {f"sample {name}": source.layers[name][draw] for name in self.layers}
+        rows = np.arange(len(source))
+        if self.sample_of == "train":
+            rows = np.random.default_rng(seed).permutation(rows)[:count]
+        return {f"sample {name}": source.layers[name][rows] for name in self.layers}
 
     def score(self, state: State, seen: Features) -> NDArray[np.float64]:
         return log_odds(state, self._dimensions(state, seen))
 
     def _dimensions(self, state: State, seen: Features) -> NDArray[np.float64]:
         """The local intrinsic dimensionality of each image at each layer (n, layers)."""
-        layers = {name: torch.as_tensor(seen.layers[name]).double() for name in self.layers}
-        return self._estimates(state, layers).numpy()
+        found = np.empty((len(seen), len(self.layers)))
+        for rows, sampled in self._minibatches(len(seen), len(state[f"sample {self.layers[0]}"])):
+            own = {f"sample {name}": state[f"sample {name}"][sampled] for name in self.layers}
+            layers = {name: torch.as_tensor(seen.layers[name][rows]).double() for name in self.layers}
+            found[rows] = self._estimates(own, layers).numpy()
+        return found
+
+    def _minibatches(self, images: int, clean: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """Places of images, with the places of the clean images that their neighbours are among."""
+        if self.sample_of == "train" or images != clean:
+            return [(np.arange(images), np.arange(min(clean, self.sample)))]
+        # They are the clean images or their adversarial versions: each is held against the clean ones of its minibatch.
+        return [(rows, rows) for rows in np.array_split(np.arange(clean), max(1, clean // self.sample))]
 
     def _estimates(self, state: State, layers: Mapping[str, Tensor]) -> Tensor:
         each = []

@@ -96,6 +96,21 @@ def test_fewer_images_than_neighbours_are_refused(seen: Seen, learning: Known) -
         LocalIntrinsicDimension(sample_of="self", sample=20).fit(learning(judged=seen(60, 3)))
 
 
+def test_minibatches_of_the_released_code_hold_each_image_against_its_own(seen: Seen, learning: Known) -> None:
+    """An image and its version that is next to it have the same neighbours, however many minibatches there are."""
+    clean = seen(90, 3)
+    moved = Features({LAYER: clean.layers[LAYER] + np.float32(1e-6)}, clean.predicted)
+    detector = LocalIntrinsicDimension(sample_of="self", sample=45, neighbours=10)
+    state = detector.fit(learning(judged=clean))
+    assert state[f"sample {LAYER}"].shape == (90, 6)
+    halves = [
+        local_dimension(torch.as_tensor(part).double(), torch.as_tensor(part).double(), 10, 1)
+        for part in np.array_split(clean.layers[LAYER], 2)
+    ]
+    np.testing.assert_allclose(detector._dimensions(state, clean)[:, 0], torch.cat(halves).numpy(), rtol=1e-9)
+    np.testing.assert_allclose(detector.score(state, moved), detector.score(state, clean), rtol=1e-3, atol=1e-3)
+
+
 def test_neighbours_among_the_images_that_are_scored_are_declared() -> None:
     assert LocalIntrinsicDimension().leaks == ""
     assert "sample_of = 'self'" in LocalIntrinsicDimension(sample_of="self").leaks
