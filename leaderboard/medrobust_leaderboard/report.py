@@ -18,7 +18,7 @@ from .overlap import together
 from .profiles import Substitution
 from .selection import Numbers, Selected, check_unique, each_once, rows_of, rule_for, spread
 from .specs import BarsSpec, ConfusionSpec, CurvesSpec, ImagesSpec, Paper, Rule, TableSpec
-from .table import LABELS, State, Table, TableCell, Unit, joined
+from .table import LABELS, BracketStyle, State, Table, TableCell, Unit, joined
 
 
 class PaperReport:
@@ -97,6 +97,7 @@ class PaperReport:
             notes=(*spec.notes, *self._departures(), *self._machine_notes(cells.values())),
             unit=unit_of(spec),
             decimals=spec.decimals,
+            bracket=bracket_style(spec),
         )
 
     def _table_cell(
@@ -230,6 +231,14 @@ def unit_of(spec: TableSpec) -> Unit:
     """The unit that a table says, else that of its metrics: rates in percent, lengths as such."""
     units = {metric(rule.metric).unit for rule in spec.value}
     return spec.unit or ("pixel range" if units == {"pixel range"} else "percent")
+
+
+def bracket_style(spec: TableSpec) -> BracketStyle | None:
+    """How the numbers in brackets of a table are shown."""
+    if spec.bracket is None:
+        return None
+    decimals = spec.decimals if spec.bracket.decimals is None else spec.bracket.decimals
+    return BracketStyle(spec.bracket.label, spec.bracket.unit or unit_of(spec), decimals)
 
 
 def _replacements(spec: TableSpec | CurvesSpec | BarsSpec) -> list[dict[str, str]]:

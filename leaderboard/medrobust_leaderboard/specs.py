@@ -36,10 +36,15 @@ class Bracket:
     Attributes:
         metric: what is shown; the cell's own metric if not given.
         replace: axis values that replace the cell's own (`with` in the file).
+        label: what the number is, as the legend says it.
+        unit, decimals: how it is shown, and written in the reference; as the table's own numbers if not given.
     """
 
     metric: str = ""
     replace: Annotated[dict[str, str], Field(alias="with")] = field(default_factory=dict)
+    label: str = "the control's"
+    unit: Unit | None = None
+    decimals: int | None = None
     __pydantic_config__: ClassVar[ConfigDict] = FORBID
 
 
@@ -151,6 +156,7 @@ class ImagesSpec(View):
         rows, columns: axes whose labels make the rows and the columns.
         show: what is shown at each place, from left to right.
         examples: examples at each place, below each other, of different classes; needs the probe `examples`.
+        clean_once: show the clean image in the first column alone; every column of a row has the same one.
     """
 
     kind: Literal["images"]
@@ -160,6 +166,7 @@ class ImagesSpec(View):
         default_factory=lambda: ["clean", "perturbation", "adversarial"]
     )
     examples: int = 1
+    clean_once: bool = False
 
 
 FigureSpec = CurvesSpec | BarsSpec | ConfusionSpec | ImagesSpec
@@ -223,13 +230,14 @@ class Paper:
         if not spec.reference:
             return {}
         file = self.folder / "reference" / spec.reference
-        scale = 100.0 if spec.unit in (None, "percent") else 1.0
+        scale = _scale(spec.unit)
+        beside = _scale(spec.bracket.unit) if spec.bracket and spec.bracket.unit else scale
         found = {}
         with file.open(encoding="utf-8", newline="") as stream:
             for number, row in enumerate(csv.DictReader(stream), 2):
                 try:
                     key = tuple(row[a] for a in spec.rows), tuple(row[a] for a in spec.columns)
-                    bracket = float(row["bracket"]) / scale if row.get("bracket") else None
+                    bracket = float(row["bracket"]) / beside if row.get("bracket") else None
                     found[key] = (float(row["reference"]) / scale, bracket)
                 except (KeyError, ValueError) as error:
                     raise MedrobustError(f"{file}:{number}: {type(error).__name__}: {error}") from None
@@ -254,6 +262,11 @@ def read_paper(folder: Path) -> Paper:
         tuple(_validated(TableSpec, t, folder / "tables.toml") for t in tables),
         tuple(_validated(AnyFigure, f, folder / "figures.toml") for f in figures),
     )
+
+
+def _scale(unit: Unit | None) -> float:
+    """What a number of a reference file is divided by to be on the scale of records."""
+    return 100.0 if unit in (None, "percent") else 1.0
 
 
 def _toml(file: Path) -> dict[str, Any]:

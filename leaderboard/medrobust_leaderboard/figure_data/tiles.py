@@ -33,9 +33,11 @@ def image_tiles(report: PaperReport, spec: ImagesSpec) -> tuple[list[str], list[
         # Only the perturbation is shown: one line for any number of examples.
         for number in range(1 if spec.show == ["perturbation"] else spec.examples):
             line: list[figures.Tile | None] = []
-            for column, place in zip(columns, places, strict=True):
+            for position, (column, place) in enumerate(zip(columns, places, strict=True)):
                 shown = place[number] if place and number < len(place) else [None] * len(spec.show)
-                line += _titled(shown, spec, column) if not tiles else shown
+                shown = _titled(shown, spec, column) if not tiles else shown
+                repeated = spec.clean_once and position > 0
+                line += [t for kind, t in zip(spec.show, shown, strict=True) if not (repeated and kind == "clean")]
             labels.append(title_of(spec, row).replace(", ", "\n") if number == 0 else "")
             tiles.append(line)
     return labels, tiles
@@ -44,9 +46,14 @@ def image_tiles(report: PaperReport, spec: ImagesSpec) -> tuple[list[str], list[
 def _titled(
     tiles: Sequence[figures.Tile | None], spec: ImagesSpec, column: Mapping[str, str]
 ) -> list[figures.Tile | None]:
-    heads = ["\n".join(t for t in (title_of(spec, column), kind) if t) for kind in spec.show]
-    if len(spec.show) == 1 and column:
-        heads = [title_of(spec, column)]
+    title = title_of(spec, column)
+    heads = ["\n".join(t for t in (title, kind) if t) for kind in spec.show]
+    if spec.clean_once:
+        # What a column is about is not about the clean image, and where one kind is left its name says nothing.
+        plain = len(spec.show) == 2
+        heads = [kind if kind == "clean" else title if plain else head for kind, head in zip(spec.show, heads, strict=True)]
+    elif len(spec.show) == 1 and column:
+        heads = [title]
     return [
         None if tile is None else figures.Tile(pixels=tile.pixels, title=head, caption=tile.caption, kind=tile.kind)
         for tile, head in zip(tiles, heads, strict=True)
@@ -92,7 +99,9 @@ def _examples(report: PaperReport, spec: ImagesSpec, entry: Entry) -> Iterator[l
         raise StoreError("no record")
     classes, positions = classes_of(entry), kept["positions"]
     clean, decided = (_names(record, logits, positions, classes) for logits in (record.clean, record.adversarial))
-    truth = [""] * len(positions) if record.labels is None else [classes[int(i)] for i in record.labels[positions]]
+    # Images of several labels are shown in their own order: no class is asked for.
+    known = record.labels is not None and record.labels.ndim == 1
+    truth = [classes[int(i)] for i in record.labels[positions]] if known else [""] * len(positions)
     target = entry.cell.goal.target if entry.cell.goal else ""
     for number in sorted(range(len(positions)), key=lambda i: truth[i] == target):
         images = {"clean": kept["clean"][number], "adversarial": kept["adversarial"][number]}
