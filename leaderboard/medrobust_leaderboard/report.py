@@ -12,6 +12,7 @@ from medrobust import MedrobustError
 from medrobust.api import AXES, Plan, Store, Value, did_you_mean, metric
 
 from .claims import Finding, explained, read_claims, verdicts_on
+from .flags import below, doubts, flag, subject
 from .labels import Row, Where, agree, is_clean, matches, ordered, tables
 from .machines import machine_note, precision_note
 from .overlap import together
@@ -40,6 +41,7 @@ class PaperReport:
         self.store = store
         self.rows = rows_of(plan)
         self.numbers = Numbers(store, self._wanted())
+        self._poor = below(self.profile.floor, self.rows, store)
         self._doubts = doubts(evidence)
         self._precision = {s.cell: s.row.get("precision", "") for s in self.rows if s.cell}
 
@@ -126,9 +128,11 @@ class PaperReport:
         substituted = any(self.substitutions(s.row) for s in cells)
         cell = table_cell(value, paper, paper_bracket, substituted=substituted, tolerance=spec.tolerance)
         shared = together(self.numbers.shared_groups.get(s.cell or "", "") for s in cells)
-        doubt = together(self._doubts.get(_subject(s), "") for s in cells)
-        note = "; ".join(text for text in (cell.note, shared, doubt) if text)
-        cell = replace(cell, facts=self._facts(cells, rule.metric), note=note)
+        doubt = together(self._doubts.get(subject(s), "") for s in cells)
+        poor = flag([self._poor[s.cell] for s in cells if s.cell in self._poor], len(cells))
+        note = "; ".join(text for text in (cell.note, shared, doubt, poor) if text)
+        state = "flagged" if poor and cell.value is not None else cell.state
+        cell = replace(cell, facts=self._facts(cells, rule.metric), note=note, state=state)
         if spec.bracket is None:
             return cell
         others = self.counterparts(cells, spec.bracket.replace)
@@ -203,22 +207,8 @@ class PaperReport:
                     f"{self.paper.folder / 'paper.toml'}: {key}: {self.paper.name} has no claim "
                     f"'{strange[0]}'{did_you_mean(strange[0], ids)}"
                 )
-        found = verdicts_on(claims, self.rows, self.store, self.substitutions, profile.by_construction)
+        found = verdicts_on(claims, self.rows, self.store, self.substitutions, profile.by_construction, self._poor)
         return [explained(finding, profile.explanations) for finding in found]
-
-
-def doubts(evidence: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], str]:
-    """What a number of a model under attacks of one norm must say, by identity of the model and norm."""
-    found: dict[tuple[str, str], list[str]] = {}
-    for row in evidence:
-        if row["outcome"] == "flagged":
-            found.setdefault((row["target"], row["norm"]), []).append(row["check"])
-    return {key: f"! evidence speaks against it: {', '.join(checks)}" for key, checks in found.items()}
-
-
-def _subject(selected: Selected) -> tuple[str, str]:
-    cell = selected.entry.cell
-    return (cell.target.id, cell.budget.norm) if cell is not None and cell.budget is not None else ("", "")
 
 
 def _metrics(spec: TableSpec | CurvesSpec | BarsSpec, row: Row, *, counterpart: bool) -> set[str]:

@@ -51,7 +51,9 @@ def _titled(
     if spec.clean_once:
         # What a column is about is not about the clean image, and where one kind is left its name says nothing.
         plain = len(spec.show) == 2
-        heads = [kind if kind == "clean" else title if plain else head for kind, head in zip(spec.show, heads, strict=True)]
+        heads = [
+            kind if kind == "clean" else title if plain else head for kind, head in zip(spec.show, heads, strict=True)
+        ]
     elif len(spec.show) == 1 and column:
         heads = [title]
     return [
