@@ -46,20 +46,21 @@ def image_tiles(report: PaperReport, spec: ImagesSpec) -> tuple[list[str], list[
 def _titled(
     tiles: Sequence[figures.Tile | None], spec: ImagesSpec, column: Mapping[str, str]
 ) -> list[figures.Tile | None]:
-    title = title_of(spec, column)
-    heads = ["\n".join(t for t in (title, kind) if t) for kind in spec.show]
-    if spec.clean_once:
-        # What a column is about is not about the clean image, and where one kind is left its name says nothing.
-        plain = len(spec.show) == 2
-        heads = [
-            kind if kind == "clean" else title if plain else head for kind, head in zip(spec.show, heads, strict=True)
-        ]
-    elif len(spec.show) == 1 and column:
-        heads = [title]
+    heads = [_head(kind, spec, column) for kind in spec.show]
     return [
         None if tile is None else figures.Tile(pixels=tile.pixels, title=head, caption=tile.caption, kind=tile.kind)
         for tile, head in zip(tiles, heads, strict=True)
     ]
+
+
+def _head(kind: str, spec: ImagesSpec, column: Mapping[str, str]) -> str:
+    """What stands above an image of the first row."""
+    title = title_of(spec, column)
+    others = [k for k in spec.show if not (spec.clean_once and k == "clean")]
+    if kind not in others:
+        # One clean image serves all columns.
+        return kind
+    return "\n".join(text for text in (title, "" if title and len(others) == 1 else kind) if text)
 
 
 def _place(
