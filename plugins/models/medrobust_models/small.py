@@ -40,7 +40,7 @@ class SmallCNN(Model):
 
 
 class _Residual(nn.Module):
-    """Basic residual block (He et al., 2016) that halves the size and changes the width by a 1x1 shortcut, or neither."""
+    """Basic residual block (He et al., 2016); one of stride 2 changes the width too, by a 1x1 shortcut."""
 
     def __init__(self, inputs: int, outputs: int, stride: int = 2) -> None:
         super().__init__()
