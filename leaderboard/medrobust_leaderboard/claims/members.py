@@ -141,7 +141,8 @@ def told_left_out(claim: Claim, items: Iterable[Item]) -> str:
     found = {i.cell: i.excluded for i in items if i.cell and i.excluded and any(matches(i.row, t) for t in tables)}
     if not found:
         return ""
-    return f"{len(found)} cells left out: {'; '.join(sorted(set(found.values())))}"
+    count = "1 cell" if len(found) == 1 else f"{len(found)} cells"
+    return f"{count} left out: {'; '.join(sorted(set(found.values())))}"
 
 
 def missing_labels(claim: Claim, items: Sequence[Item]) -> list[str]:
