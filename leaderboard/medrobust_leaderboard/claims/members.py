@@ -137,8 +137,9 @@ def wanted(claim: Claim) -> list[Labels]:
 
 def told_left_out(claim: Claim, items: Iterable[Item]) -> str:
     """How many of the cells that a claim is about decide none, and why; empty if there are none."""
-    tables = wanted(claim)
-    found = {i.cell: i.excluded for i in items if i.cell and i.excluded and any(matches(i.row, t) for t in tables)}
+    out, tables = [item for item in items if item.cell and item.excluded], wanted(claim)
+    each = [item for name in claim.metrics.values() for item in spread(out, name)]
+    found = {item.cell: item.excluded for item in each if any(matches(item.row, table) for table in tables)}
     if not found:
         return ""
     count = "1 cell" if len(found) == 1 else f"{len(found)} cells"
