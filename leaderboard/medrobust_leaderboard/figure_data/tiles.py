@@ -103,8 +103,8 @@ def _examples(report: PaperReport, spec: ImagesSpec, entry: Entry) -> Iterator[l
     classes, positions = classes_of(entry), kept["positions"]
     clean, decided = (_names(record, logits, positions, classes) for logits in (record.clean, record.adversarial))
     # Images of several labels are shown in their own order: no class is asked for.
-    known = record.labels is not None and record.labels.ndim == 1
-    truth = [classes[int(i)] for i in record.labels[positions]] if known else [""] * len(positions)
+    labels = None if record.labels is None or record.labels.ndim > 1 else record.labels[positions]
+    truth = [""] * len(positions) if labels is None else [classes[int(i)] for i in labels]
     target = entry.cell.goal.target if entry.cell.goal else ""
     for number in sorted(range(len(positions)), key=lambda i: truth[i] == target):
         images = {"clean": kept["clean"][number], "adversarial": kept["adversarial"][number]}
