@@ -7,7 +7,7 @@ from medrobust.api import metric
 from .figure_specs import BarsSpec, ConfusionSpec, CurvesSpec, FigureSpec
 from .labels import Row, matches
 from .specs import TableSpec
-from .table import Unit
+from .table import BracketStyle, Unit
 
 
 def metrics_of(spec: TableSpec | FigureSpec) -> list[str]:
@@ -30,6 +30,14 @@ def unit_of(spec: TableSpec) -> Unit:
     if spec.unit is not None:
         return spec.unit
     return next((unit for unit in own if units == {unit}), "percent")
+
+
+def bracket_style(spec: TableSpec) -> BracketStyle | None:
+    """How the numbers in brackets of a table are shown."""
+    if spec.bracket is None:
+        return None
+    decimals = spec.decimals if spec.bracket.decimals is None else spec.bracket.decimals
+    return BracketStyle(spec.bracket.label, spec.bracket.unit or unit_of(spec), decimals)
 
 
 def replacements(spec: TableSpec | CurvesSpec | BarsSpec) -> list[dict[str, str]]:

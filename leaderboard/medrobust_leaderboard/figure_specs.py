@@ -81,6 +81,7 @@ class ImagesSpec(View):
         show: what is shown at each place, in order. Images need the probe `examples`; what a probe measured is asked
             for by its name or alias, such as `saliency.clean`.
         examples: examples at each place, of different classes first.
+        clean_once: show the clean image in the first column alone; every column of a row has the same one.
         of_each_class: of these, at most so many of one class.
         right_first: prefer examples that the model decides rightly when they are clean.
         below: what stands below an image: what the model decided, the true class, or nothing. Below a map that is not
@@ -95,6 +96,7 @@ class ImagesSpec(View):
     columns: list[str] = field(default_factory=list)
     show: list[Shown] = field(default_factory=lambda: ["clean", "perturbation", "adversarial"])
     examples: int = 1
+    clean_once: bool = False
     of_each_class: int | None = None
     right_first: bool = False
     below: Literal["decision", "class", "nothing"] = "decision"

@@ -11,9 +11,10 @@ from typing import Any
 from medrobust import MedrobustError
 from medrobust.api import AXES, Plan, Store, Value, did_you_mean
 
-from .asked import metrics_for, metrics_of, replacements, unit_of
+from .asked import bracket_style, metrics_for, metrics_of, replacements, unit_of
 from .claims import Finding, explained, read_claims, verdicts_on
 from .figure_specs import BarsSpec, ConfusionSpec, CurvesSpec, FigureSpec
+from .flags import below, doubts, flag, subject
 from .labels import Row, Where, agree, is_clean, matches, ordered, tables
 from .machines import machine_note, precision_note
 from .overlap import together
@@ -43,6 +44,7 @@ class PaperReport:
         self.store = store
         self.rows = rows_of(plan)
         self.numbers = Numbers(store, self._wanted())
+        self._poor = below(self.profile.floor, self.rows, store)
         self._doubts = doubts(evidence)
         self._precision = {s.cell: s.row.get("precision", "") for s in self.rows if s.cell}
 
@@ -105,6 +107,7 @@ class PaperReport:
             notes=(*spec.notes, *self._departures(), *self._machine_notes(cells.values())),
             unit=unit_of(spec),
             decimals=spec.decimals,
+            bracket=bracket_style(spec),
         )
 
     def _table_cell(
@@ -136,11 +139,13 @@ class PaperReport:
         substituted = any(self.substitutions(s.row) for s in cells)
         cell = table_cell(value, paper, paper_bracket, substituted=substituted, tolerance=spec.tolerance)
         shared = together(self.numbers.shared_groups.get(s.cell or "", "") for s in cells)
-        doubt = together(self._doubts.get(_subject(s), "") for s in cells)
+        doubt = together(self._doubts.get(subject(s), "") for s in cells)
         # What a detector has seen of the images that it is scored on stands in the row of a cell that is ok.
         warned = together(self.numbers.status.get(s.cell or "", ("", ""))[1] for s in cells)
-        note = "; ".join(text for text in (cell.note, warned, shared, doubt) if text)
-        cell = replace(cell, facts=self._facts(cells, rule.metric), note=note)
+        poor = flag([self._poor[s.cell] for s in cells if s.cell in self._poor], len(cells))
+        note = "; ".join(text for text in (cell.note, warned, shared, doubt, poor) if text)
+        state = "flagged" if poor and cell.value is not None else cell.state
+        cell = replace(cell, facts=self._facts(cells, rule.metric), note=note, state=state)
         if spec.bracket is None:
             return cell
         others = self.counterparts(cells, spec.bracket.replace)
@@ -215,22 +220,8 @@ class PaperReport:
                     f"{self.paper.folder / 'paper.toml'}: {key}: {self.paper.name} has no claim "
                     f"'{strange[0]}'{did_you_mean(strange[0], ids)}"
                 )
-        found = verdicts_on(claims, self.rows, self.store, self.substitutions, profile.by_construction)
+        found = verdicts_on(claims, self.rows, self.store, self.substitutions, profile.by_construction, self._poor)
         return [explained(finding, profile.explanations) for finding in found]
-
-
-def doubts(evidence: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], str]:
-    """What a number of a model under attacks of one norm must say, by identity of the model and norm."""
-    found: dict[tuple[str, str], list[str]] = {}
-    for row in evidence:
-        if row["outcome"] == "flagged":
-            found.setdefault((row["target"], row["norm"]), []).append(row["check"])
-    return {key: f"! evidence speaks against it: {', '.join(checks)}" for key, checks in found.items()}
-
-
-def _subject(selected: Selected) -> tuple[str, str]:
-    cell = selected.entry.cell
-    return (cell.target.id, cell.budget.norm) if cell is not None and cell.budget is not None else ("", "")
 
 
 def table_cell(

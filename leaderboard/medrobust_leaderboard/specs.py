@@ -102,13 +102,14 @@ class Paper:
         if not spec.reference:
             return {}
         file = self.folder / "reference" / spec.reference
-        scale = 100.0 if spec.unit in (None, "percent") else 1.0
+        scale = _scale(spec.unit)
+        beside = _scale(spec.bracket.unit) if spec.bracket and spec.bracket.unit else scale
         found = {}
         with file.open(encoding="utf-8", newline="") as stream:
             for number, row in enumerate(csv.DictReader(stream), 2):
                 try:
                     key = tuple(row[a] for a in spec.rows), tuple(row[a] for a in spec.columns)
-                    bracket = float(row["bracket"]) / scale if row.get("bracket") else None
+                    bracket = float(row["bracket"]) / beside if row.get("bracket") else None
                     found[key] = (float(row["reference"]) / scale, bracket)
                 except (KeyError, ValueError) as error:
                     raise MedrobustError(f"{file}:{number}: {type(error).__name__}: {error}") from None
@@ -133,6 +134,11 @@ def read_paper(folder: Path) -> Paper:
         tuple(_validated(TableSpec, t, folder / "tables.toml") for t in tables),
         tuple(_validated(AnyFigure, f, folder / "figures.toml") for f in figures),
     )
+
+
+def _scale(unit: Unit | None) -> float:
+    """What a number of a reference file is divided by to be on the scale of records."""
+    return 100.0 if unit in (None, "percent") else 1.0
 
 
 def _toml(file: Path) -> dict[str, Any]:

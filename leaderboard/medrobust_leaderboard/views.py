@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 
 from .labels import Labels, Where
 from .profiles import FORBID
+from .table import Unit
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,15 @@ class Bracket:
     Attributes:
         metric: what is shown; the cell's own metric if not given.
         replace: axis values that replace the cell's own (`with` in the file).
+        label: what the number is, as the legend says it.
+        unit, decimals: how it is shown, and written in the reference; as the table's own numbers if not given.
     """
 
     metric: str = ""
     replace: Annotated[dict[str, str], Field(alias="with")] = field(default_factory=dict)
+    label: str = "the control's"
+    unit: Unit | None = None
+    decimals: int | None = None
     __pydantic_config__: ClassVar[ConfigDict] = FORBID
 
 

@@ -30,6 +30,7 @@ TABLES = {
     ],
     "hirano2021": ["table1", "table2", *(f"tableS{n}" for n in range(1, 9))],
     "minagi2022": ["table1", "table2", "accuracy", "tableS1", "tableS2", "tableS3"],
+    "wetstein2020": ["table1", "table2", "table2-average", "table3"],
 }
 FIGURES = {
     "ma2020": ["fig1", "fig2", "fig4", "fig5", "fig6", "fig7", "fig9", "fig10", "fig11"],
@@ -38,6 +39,7 @@ FIGURES = {
         *("figS2", "figS3a-c", "figS3d-f", *(f"figS{n}" for n in range(4, 16))),
     ],
     "minagi2022": [*(f"fig{n}" for n in range(1, 7)), *(f"figS{n}" for n in range(1, 7))],
+    "wetstein2020": ["fig1"],
 }
 REFERENCES = {
     ("ma2020", "table2"): 30,
@@ -50,6 +52,10 @@ REFERENCES = {
     ("minagi2022", "table1"): 72,
     ("minagi2022", "table2"): 9,
     ("minagi2022", "accuracy"): 6,
+    ("wetstein2020", "table1"): 45,
+    ("wetstein2020", "table2"): 18,
+    ("wetstein2020", "table2-average"): 6,
+    ("wetstein2020", "table3"): 21,
 }
 NAMES = tuple(TABLES)
 

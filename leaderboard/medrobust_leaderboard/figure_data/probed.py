@@ -106,7 +106,9 @@ class Probed:
         """
         truth, decided = self.truth(positions), self.decided(self.record.clean, positions)
         goal = self.entry.cell.goal if self.entry.cell else None
-        target = goal.target if goal else ""
+        # Of images of several labels, no single class is asked for.
+        single = self.record.labels is not None and self.record.labels.ndim == 1
+        target = goal.target if goal and single else None
         if not right_first:
             return sorted(range(len(positions)), key=lambda i: truth[i] == target)
         wrong = [bool(t) and t != d for t, d in zip(truth, decided, strict=True)]

@@ -35,7 +35,7 @@ def image_tiles(report: PaperReport, spec: ImagesSpec) -> tuple[list[str], Tiles
             # Not measured, or not yet: the figure shows the other places.
             return None
 
-    columns = label_combinations(spec.column_axes, spec, selected)
+    columns = _columns(spec, label_combinations(spec.column_axes, spec, selected))
     labels: list[str] = []
     tiles: Tiles = []
     for row in label_combinations(spec.row_axes, spec, selected):
@@ -61,11 +61,21 @@ def _tile(
     return examples[number][key[SHOW]] if examples and number < len(examples) else None
 
 
+def _columns(spec: ImagesSpec, columns: list[dict[str, str]]) -> list[dict[str, str]]:
+    """The columns, with the clean image in the first place alone where one serves all."""
+    clean = [column for column in columns if column.get(SHOW) == "clean"]
+    return [c for c in columns if not (spec.clean_once and c in clean[1:])]
+
+
 def _head(spec: ImagesSpec, column: Mapping[str, str]) -> str:
     """What stands above a column."""
-    title = title_of(spec, dict(_labels_only(column)))
-    shown = spec.shown(SHOW, column[SHOW]) if SHOW in column and (len(spec.show) > 1 or not title) else ""
-    return "\n".join(text for text in (title, shown) if text)
+    title, kind = title_of(spec, dict(_labels_only(column))), column.get(SHOW, "")
+    shown = spec.shown(SHOW, kind)
+    others = [each for each in spec.show if not (spec.clean_once and each == "clean")]
+    if kind and kind not in others:
+        # One clean image serves all columns.
+        return shown
+    return "\n".join(text for text in (title, "" if title and len(others) == 1 else shown) if text)
 
 
 def _row_label(spec: ImagesSpec, row: Mapping[str, str]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from medrobust_leaderboard.table import STATES, Key, State, Table, TableCell, Unit
+from medrobust_leaderboard.table import STATES, BracketStyle, Key, State, Table, TableCell, Unit
 
 DASH: Final = "–"
 MINUS: Final = "−"
@@ -37,7 +37,7 @@ class CellText:
     state: State
 
 
-def format_number(value: float | None, table: Table) -> str:
+def format_number(value: float | None, table: Table | BracketStyle) -> str:
     """A number as this table shows it, a dash for none."""
     if value is None:
         return DASH
@@ -83,7 +83,7 @@ def describe_cells(table: Table) -> str:
     compared = any(cell.reference is not None for cell in cells)
     parts = ["ours"] if compared else ["value"]
     if any(cell.bracket is not None for cell in cells):
-        parts.append("(in brackets the control's)")
+        parts.append(f"(in brackets {_bracket_words(table)})")
     if any(cell.low is not None for cell in cells):
         parts.append("[95 % interval]")
     text = " ".join(parts)
@@ -128,10 +128,19 @@ def _describe_n(cells: list[TableCell]) -> str:
 
 
 def _in_brackets(value: float | None, table: Table, space: bool = False) -> str:
-    return "" if value is None else f"{' ' if space else ''}({format_number(value, table)})"
+    if value is None:
+        return ""
+    style = table.bracket or table
+    sign = " %" if style.unit == "percent" != table.unit else ""
+    return f"{' ' if space else ''}({format_number(value, style)}{sign})"
 
 
-def _scale(table: Table) -> float:
+def _bracket_words(table: Table) -> str:
+    style = table.bracket or BracketStyle(unit=table.unit)
+    return style.label if style.unit == table.unit else f"{style.label}, {UNITS[style.unit]}"
+
+
+def _scale(table: Table | BracketStyle) -> float:
     return 100.0 if table.unit == "percent" else 1.0
 
 

@@ -7,7 +7,7 @@ from medrobust import AnyAttack, Preset, hookimpl
 from .adaptive import Adaptive
 from .apgd import APGD
 from .control import Noise
-from .derived import Rounded, Shuffled
+from .derived import BatchClipped, BatchShuffled, Rounded, Shuffled
 from .ensembles import AutoAttack, WorstCase
 from .fab import FAB
 from .gradient import BIM, FGSM, PGD
@@ -25,6 +25,8 @@ __all__ = [
     "UAP",
     "Adaptive",
     "AutoAttack",
+    "BatchClipped",
+    "BatchShuffled",
     "CWLinf",
     "Noise",
     "RandomUAP",
@@ -53,6 +55,8 @@ def medrobust_attacks() -> list[type[AnyAttack] | Preset]:
         RandomUAP,
         StochasticUAP,
         Shuffled,
+        BatchShuffled,
+        BatchClipped,
         Rounded,
         WorstCase,
         AutoAttack,
