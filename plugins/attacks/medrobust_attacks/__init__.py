@@ -10,6 +10,7 @@ from .derived import Rounded, Shuffled
 from .ensembles import AutoAttack, WorstCase
 from .fab import FAB
 from .gradient import BIM, FGSM, PGD
+from .kovalev import KovalevPGD
 from .margin import CWLinf
 from .square import Square
 from .universal import UAP, RandomUAP
@@ -24,6 +25,7 @@ __all__ = [
     "UAP",
     "AutoAttack",
     "CWLinf",
+    "KovalevPGD",
     "Noise",
     "RandomUAP",
     "Rounded",
@@ -43,6 +45,7 @@ def medrobust_attacks() -> list[type[AnyAttack] | Preset]:
         BIM,
         PGD,
         CWLinf,
+        KovalevPGD,
         APGD,
         FAB,
         Square,
