@@ -12,12 +12,13 @@ from medrobust import MedrobustError
 from medrobust.api import AXES, Plan, Store, Value, did_you_mean, metric
 
 from .claims import Finding, explained, read_claims, verdicts_on
+from .counts import ImageCounts
 from .labels import Row, Where, agree, is_clean, matches, ordered, tables
 from .machines import machine_note, precision_note
 from .overlap import together
 from .profiles import Substitution
 from .selection import Numbers, Selected, check_unique, each_once, rows_of, rule_for, spread
-from .specs import BarsSpec, ConfusionSpec, CurvesSpec, ImagesSpec, Paper, Rule, TableSpec
+from .specs import COUNTS, BarsSpec, ConfusionSpec, CurvesSpec, ImagesSpec, Paper, Rule, TableSpec
 from .table import LABELS, State, Table, TableCell, Unit, joined
 
 
@@ -40,6 +41,7 @@ class PaperReport:
         self.store = store
         self.rows = rows_of(plan)
         self.numbers = Numbers(store, self._wanted())
+        self.counts = ImageCounts(store)
         self._doubts = doubts(evidence)
         self._precision = {s.cell: s.row.get("precision", "") for s in self.rows if s.cell}
 
@@ -117,13 +119,22 @@ class PaperReport:
         rule = rule_for(cells[0].row, spec.value, key.get("value"))
         if rule is None:
             return None
-        value = self.numbers.combined(cells, rule.metric)
+        if rule.entry is not None:
+            cells = entry_of(cells, rule.entry)
+            if not cells:
+                return None
+        counted = rule.metric in COUNTS
+        value = self.counts.get(cells, rule.metric) if counted else self.numbers.combined(cells, rule.metric)
         if value is None:
             state, note = self._why_absent(cells)
+            if counted and not note:
+                note = "not known here how many images: evaluate on the training slice too"
             facts = self._facts(cells, rule.metric)
             return TableCell(reference=paper, reference_bracket=paper_bracket, state=state, note=note, facts=facts)
         substituted = any(self.substitutions(s.row) for s in cells)
         cell = table_cell(value, paper, paper_bracket, substituted=substituted, tolerance=spec.tolerance)
+        if counted:
+            cell = replace(cell, unit="count", n=None, note=cell.note or value.note)
         shared = together(self.numbers.shared_groups.get(s.cell or "", "") for s in cells)
         doubt = together(self._doubts.get(_subject(s), "") for s in cells)
         note = "; ".join(text for text in (cell.note, shared, doubt) if text)
@@ -222,13 +233,14 @@ def _subject(selected: Selected) -> tuple[str, str]:
 
 def _metrics(spec: TableSpec | CurvesSpec | BarsSpec, row: Row, *, counterpart: bool) -> set[str]:
     """The metrics of an entry; a counterpart has those of the entry it is compared with, by that entry's rule."""
-    named = {rule.metric for rule in spec.value if counterpart or matches(row, rule.where)}
+    rules = [rule for rule in spec.value if rule.metric not in COUNTS]
+    named = {rule.metric for rule in rules if counterpart or matches(row, rule.where)}
     return named | {spec.bracket.metric} - {""} if isinstance(spec, TableSpec) and spec.bracket else named
 
 
 def unit_of(spec: TableSpec) -> Unit:
     """The unit that a table says, else that of its metrics: rates in percent, lengths as such."""
-    units = {metric(rule.metric).unit for rule in spec.value}
+    units = {metric(rule.metric).unit for rule in spec.value if rule.metric not in COUNTS}
     return spec.unit or ("pixel range" if units == {"pixel range"} else "percent")
 
 
@@ -279,6 +291,12 @@ def cells_at(key: Mapping[str, str], selected: Sequence[Selected]) -> list[Selec
     if "attack" not in key:
         found = [s for s in found if not is_clean(s.row)] or found
     return each_once(found)
+
+
+def entry_of(cells: Sequence[Selected], number: int) -> list[Selected]:
+    """One class of cells by its number, from 1; empty where a data set has fewer."""
+    classes = min((len(c.entry.cell.target.info.classes) for c in cells if c.entry.cell), default=number)
+    return [replace(cell, index=number - 1) for cell in cells] if number <= classes else []
 
 
 def labels_of(axis: str, where: Where, selected: Sequence[Selected], rules: Sequence[Rule] = ()) -> list[str]:

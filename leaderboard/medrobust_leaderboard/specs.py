@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -19,13 +19,27 @@ from .profiles import FORBID, Profile
 from .table import Key, Unit
 
 
+COUNTS: Final[Mapping[str, str]] = {
+    "images": "images of the training slice and of the one evaluated on",
+    "images_by_class": "the same for each class",
+}
+"""Numbers that tables show beside metrics, with their meaning; no record says them."""
+
+
 @dataclass(frozen=True)
 class Rule:
-    """The metric shown under a label, for the cells that `where` matches; the first rule that matches counts."""
+    """What is shown under a label, for the cells that `where` matches; the first rule that matches counts.
+
+    Attributes:
+        metric: a metric, or in a table one of `COUNTS`.
+        entry: of what has a number for each class, the class that is shown, from 1; data sets with fewer have no
+            number there.
+    """
 
     metric: str
     label: str = ""
     where: Labels = field(default_factory=dict)
+    entry: Annotated[int, Field(ge=1)] | None = None
     __pydantic_config__: ClassVar[ConfigDict] = FORBID
 
 
@@ -97,10 +111,13 @@ class CurvesSpec(View):
 
     Attributes:
         panels, series: axes, or `value` for the label of a rule; several make a combined label.
-        x: `eps` (in grey levels of 255), `zeta` (in percent), or a cumulative field such as `defense.iterations`; the
-            cells without attack (or defense) are at 0.
+        x: `eps` (in grey levels of 255), `eps_share` (of the range of a pixel), `zeta` (in percent), or a cumulative
+            field such as `attack.steps` or `defense.iterations`; the cells without attack (or defense) are at 0. Or
+            `confidence`, the middle of the bins of a metric that has them, or `train_images`, the number of images
+            trained on.
         value: the rules that say which metric is shown.
         origin: the value at 0 where the metric has it by definition, such as 1 for the images correct when clean.
+        counts: whether the number of images behind each point is written at the lower edge, for panels of one series.
         control: labels of the series that are controls, drawn dashed in the colour of the series that they differ from
             in these labels alone.
     """
@@ -114,6 +131,7 @@ class CurvesSpec(View):
     y_label: str
     x_scale: Literal["linear", "log", "even"] = "linear"
     origin: float | None = None
+    counts: bool = False
     control: dict[str, str] = field(default_factory=dict)
     columns: int = 3
 
@@ -151,6 +169,9 @@ class ImagesSpec(View):
         rows, columns: axes whose labels make the rows and the columns.
         show: what is shown at each place, from left to right.
         examples: examples at each place, below each other, of different classes; needs the probe `examples`.
+        broken: show only examples that are decided correctly when clean and wrongly under attack.
+        original: begin each line with the clean image; for `show = ["adversarial"]`.
+        per_line: rows side by side in one line, each below its name.
     """
 
     kind: Literal["images"]
@@ -160,6 +181,9 @@ class ImagesSpec(View):
         default_factory=lambda: ["clean", "perturbation", "adversarial"]
     )
     examples: int = 1
+    broken: bool = False
+    original: bool = False
+    per_line: Annotated[int, Field(ge=1)] = 1
 
 
 FigureSpec = CurvesSpec | BarsSpec | ConfusionSpec | ImagesSpec
@@ -215,7 +239,7 @@ class Paper:
         return self.facts.profiles[name]
 
     def reference(self, spec: TableSpec) -> dict[tuple[Key, Key], tuple[float, float | None]]:
-        """The paper's values by (row key, column key): value and number in brackets, as fractions.
+        """The paper's values by (row key, column key): value and number in brackets, as fractions or counts.
 
         Raises:
             MedrobustError: if a column is missing or a value is not a number.
@@ -223,10 +247,11 @@ class Paper:
         if not spec.reference:
             return {}
         file = self.folder / "reference" / spec.reference
-        scale = 100.0 if spec.unit in (None, "percent") else 1.0
+        counted = {rule.label for rule in spec.value if rule.metric in COUNTS}
         found = {}
         with file.open(encoding="utf-8", newline="") as stream:
             for number, row in enumerate(csv.DictReader(stream), 2):
+                scale = 1.0 if row.get("value") in counted or spec.unit not in (None, "percent") else 100.0
                 try:
                     key = tuple(row[a] for a in spec.rows), tuple(row[a] for a in spec.columns)
                     bracket = float(row["bracket"]) / scale if row.get("bracket") else None

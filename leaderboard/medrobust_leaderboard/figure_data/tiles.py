@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -34,11 +35,40 @@ def image_tiles(report: PaperReport, spec: ImagesSpec) -> tuple[list[str], list[
         for number in range(1 if spec.show == ["perturbation"] else spec.examples):
             line: list[figures.Tile | None] = []
             for column, place in zip(columns, places, strict=True):
-                shown = place[number] if place and number < len(place) else [None] * len(spec.show)
+                shown = place[number] if place and number < len(place) else [None] * _tiles_of(spec)
+                shown, original = shown[: len(spec.show)], shown[len(spec.show) :]
+                if original and not line:
+                    line += _retitled(original, "original") if not tiles else original
                 line += _titled(shown, spec, column) if not tiles else shown
-            labels.append(title_of(spec, row).replace(", ", "\n") if number == 0 else "")
+            if not any(line):
+                continue
+            first = number == 0 or spec.per_line > 1
+            labels.append(title_of(spec, row).replace(", ", "\n") if first else "")
             tiles.append(line)
     return labels, tiles
+
+
+def wrapped(
+    labels: Sequence[str], tiles: Sequence[list[figures.Tile | None]], per_line: int
+) -> tuple[list[str], list[list[figures.Tile | None]]]:
+    """Several rows to a line; their names then stand above their first image."""
+    if per_line == 1 or not tiles:
+        return list(labels), list(tiles)
+    width = max(map(len, tiles))
+    named = []
+    for label, row in zip(labels, tiles, strict=True):
+        heads = [label, *[""] * (len(row) - 1)]
+        named.append([t and replace(t, title=head) for t, head in zip(row, heads, strict=True)])
+    lines = [named[start : start + per_line] for start in range(0, len(named), per_line)]
+    return [], [[tile for row in line for tile in (*row, *[None] * (width - len(row)))] for line in lines]
+
+
+def _tiles_of(spec: ImagesSpec) -> int:
+    return len(spec.show) + spec.original
+
+
+def _retitled(tiles: Sequence[figures.Tile | None], title: str) -> list[figures.Tile | None]:
+    return [tile and replace(tile, title=title) for tile in tiles]
 
 
 def _titled(
@@ -47,10 +77,7 @@ def _titled(
     heads = ["\n".join(t for t in (title_of(spec, column), kind) if t) for kind in spec.show]
     if len(spec.show) == 1 and column:
         heads = [title_of(spec, column)]
-    return [
-        None if tile is None else figures.Tile(pixels=tile.pixels, title=head, caption=tile.caption, kind=tile.kind)
-        for tile, head in zip(tiles, heads, strict=True)
-    ]
+    return [tile and replace(tile, title=head) for tile, head in zip(tiles, heads, strict=True)]
 
 
 def _place(
@@ -91,17 +118,33 @@ def _examples(report: PaperReport, spec: ImagesSpec, entry: Entry) -> Iterator[l
     if record is None:
         raise StoreError("no record")
     classes, positions = classes_of(entry), kept["positions"]
+    broken = _broken(record, positions)
     clean, decided = (_names(record, logits, positions, classes) for logits in (record.clean, record.adversarial))
     truth = [""] * len(positions) if record.labels is None else [classes[int(i)] for i in record.labels[positions]]
     target = entry.cell.goal.target if entry.cell.goal else ""
     for number in sorted(range(len(positions)), key=lambda i: truth[i] == target):
+        if spec.broken and not broken[number]:
+            continue
         images = {"clean": kept["clean"][number], "adversarial": kept["adversarial"][number]}
         tiles: dict[str, figures.Tile] = {
             "clean": figures.Tile(pixels=_pixels(images["clean"]), caption=clean[number]),
             "perturbation": figures.Tile(pixels=_pixels(images["adversarial"] - images["clean"]), kind="perturbation"),
             "adversarial": figures.Tile(pixels=_pixels(images["adversarial"]), caption=decided[number]),
         }
-        yield [tiles[kind] for kind in spec.show]
+        yield [tiles[kind] for kind in (*spec.show, *(["clean"] if spec.original else []))]
+
+
+def _broken(record: Record, positions: Any) -> list[bool]:
+    """Which of these images are decided correctly when clean and wrongly under attack; without labels, none."""
+    if record.labels is None:
+        return [False] * len(positions)
+    right = [
+        decide(torch.from_numpy(logits[positions]), multilabel=record.task == "multilabel").numpy()
+        == record.labels[positions]
+        for logits in (record.clean, record.adversarial)
+    ]
+    clean, adversarial = (each.reshape(len(positions), -1).all(axis=1) for each in right)
+    return [bool(one and not other) for one, other in zip(clean, adversarial, strict=True)]
 
 
 def _names(record: Record, logits: Any, positions: Any, classes: Sequence[str]) -> list[str]:
