@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+
 from medrobust.api import Cell, Store, Value
 
 from .selection import Selected

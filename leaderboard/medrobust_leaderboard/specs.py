@@ -18,7 +18,6 @@ from .labels import Labels, Where
 from .profiles import FORBID, Profile
 from .table import Key, Unit
 
-
 COUNTS: Final[Mapping[str, str]] = {
     "images": "images of the training slice and of the one evaluated on",
     "images_by_class": "the same for each class",

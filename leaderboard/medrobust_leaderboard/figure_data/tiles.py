@@ -118,13 +118,15 @@ def _examples(report: PaperReport, spec: ImagesSpec, entry: Entry) -> Iterator[l
     if record is None:
         raise StoreError("no record")
     classes, positions = classes_of(entry), kept["positions"]
-    broken = _broken(record, positions)
+    broken = _broken(record, positions) if spec.broken else []
     clean, decided = (_names(record, logits, positions, classes) for logits in (record.clean, record.adversarial))
     truth = [""] * len(positions) if record.labels is None else [classes[int(i)] for i in record.labels[positions]]
     target = entry.cell.goal.target if entry.cell.goal else ""
-    for number in sorted(range(len(positions)), key=lambda i: truth[i] == target):
-        if spec.broken and not broken[number]:
-            continue
+    order = [i for i in range(len(positions)) if broken[i]] if spec.broken else list(range(len(positions)))
+    if spec.broken:
+        # One of each class before a second of any.
+        order.sort(key=lambda i: sum(truth[j] == truth[i] for j in order if j < i))
+    for number in sorted(order, key=lambda i: truth[i] == target):
         images = {"clean": kept["clean"][number], "adversarial": kept["adversarial"][number]}
         tiles: dict[str, figures.Tile] = {
             "clean": figures.Tile(pixels=_pixels(images["clean"]), caption=clean[number]),
