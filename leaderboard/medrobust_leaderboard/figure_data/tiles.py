@@ -125,7 +125,7 @@ def _examples(report: PaperReport, spec: ImagesSpec, entry: Entry) -> Iterator[l
     order = [i for i in range(len(positions)) if broken[i]] if spec.broken else list(range(len(positions)))
     if spec.broken:
         # One of each class before a second of any.
-        order.sort(key=lambda i: sum(truth[j] == truth[i] for j in order if j < i))
+        order = sorted(order, key=lambda i: sum(truth[j] == truth[i] for j in order if j < i))
     for number in sorted(order, key=lambda i: truth[i] == target):
         images = {"clean": kept["clean"][number], "adversarial": kept["adversarial"][number]}
         tiles: dict[str, figures.Tile] = {

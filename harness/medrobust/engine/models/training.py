@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -60,7 +60,7 @@ def train(
         return []
     generator = torch.Generator().manual_seed(seed)
     amounts = dict(map(parse_augmentation, recipe.augment))
-    criterion = _criterion(recipe, labels, len(part.info.classes), part.info.task, device)
+    criterion = _criterion(recipe, labels, part.info.classes, part.info.task, device)
     # Channels-last is what CPU and CUDA convolutions prefer; it changes no value that a recipe speaks of.
     module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = _optimizer(recipe, module)
@@ -156,20 +156,22 @@ def _images(part: LoadedPart, index: Tensor) -> Tensor:
     return part.tensor(index.numpy())
 
 
-def _counts(labels: Tensor, classes: int) -> Tensor:
-    counts = torch.bincount(labels, minlength=classes)
+def _counts(labels: Tensor, classes: Sequence[str]) -> Tensor:
+    counts = torch.bincount(labels, minlength=len(classes))
     if (counts == 0).any():
-        missing = (counts == 0).nonzero().flatten().tolist()
-        raise DataError(f"classes with index {missing} have no training image in this slice; take a larger train_set")
+        missing = ", ".join(f"'{name}'" for name, count in zip(classes, counts.tolist(), strict=True) if not count)
+        raise DataError(
+            f"none of the {len(labels)} training images of this slice is of class {missing}; take a larger train_set"
+        )
     return counts
 
 
 def _criterion(
-    recipe: Recipe, labels: Tensor, classes: int, task: Task, device: str
+    recipe: Recipe, labels: Tensor, classes: Sequence[str], task: Task, device: str
 ) -> Callable[[Tensor, Tensor], Tensor]:
     if task == "multiclass":
         counts = _counts(labels, classes)
-        weight = (len(labels) / (classes * counts)).to(device) if recipe.balance == "weights" else None
+        weight = (len(labels) / (len(classes) * counts)).to(device) if recipe.balance == "weights" else None
         return lambda logits, truth: F.cross_entropy(logits, truth, weight=weight)
     positive = labels.float().mean(dim=0).clamp(1e-6, 1 - 1e-6)
     ratio = ((1 - positive) / positive).to(device) if recipe.balance == "weights" else None
