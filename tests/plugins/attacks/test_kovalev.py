@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from medrobust import Budget, Goal, Targeted, Untargeted
+from medrobust.api import Session
 from medrobust_attacks import KovalevPGD
 
 pytestmark = pytest.mark.numerical
@@ -79,6 +82,26 @@ def test_a_long_run_passes_through_the_short_ones(network, images, draws, attack
     for steps in (1, 2, 5):
         short = replace(attack, steps=steps)
         assert torch.equal(short.perturb(net, x, goal, budget, draws(6)), iterates[steps - 1])
+
+
+def test_a_sweep_over_steps_is_equal_record_by_record_to_separate_runs(tiny: Path, tmp_path: Path) -> None:
+    def adversarial(steps: str, store: str) -> dict[int, np.ndarray]:
+        attack = f'{{ name = "kovalev-pgd", steps = {steps} }}'
+        grid = f'[[grid]]\ndataset = "textures"\nmodel = "tiny-net"\nattack = {attack}\ngoal = "predicted"\n'
+        (tmp_path / "grid.toml").write_text(grid + 'budget = "linf:0.05"\n')
+        session = Session(tmp_path / store, (tiny,), workers=1)
+        plan = session.plan(tmp_path / "grid.toml", evidence=False)
+        assert session.run(plan).complete
+        records = dict(session.store.records(list(plan.cells)))
+        return {
+            c.cumulative_value: records[i].adversarial for i, c in plan.cells.items() if c.attack and c.cumulative_value
+        }
+
+    sweep = adversarial("[1, 6]", "sweep")
+    assert sweep.keys() == {1, 6}
+    assert not np.array_equal(sweep[1], sweep[6])
+    for steps, found in sweep.items():
+        assert np.array_equal(found, adversarial(str(steps), f"alone-{steps}")[steps])
 
 
 def test_the_probability_decreases_with_every_step_until_the_border(network, images, draws) -> None:
