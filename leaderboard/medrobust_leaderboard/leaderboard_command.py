@@ -98,6 +98,8 @@ def _open(paths: Sequence[Path], session: Session) -> list[Store]:
         if not store.exists:
             raise MedrobustError(f"{path} is not a store; 'medrobust run GRID --store {path}' creates one")
         if store.cells([]).empty:
+            if print_damage(store):
+                raise MedrobustError(f"{path} has lost its cells; the command above computes them again")
             raise MedrobustError(f"{path} has no finished cells; 'medrobust run GRID --store {path}' computes some")
     return found
 

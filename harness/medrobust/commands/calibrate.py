@@ -12,7 +12,7 @@ from ..errors import MedrobustError
 from .next_command import next_command
 from .options import DEFAULT_STORE, DataRootOption, DeviceOption, GridArgument, PluginOption, ProfileOption
 from .printing import console, errors
-from .sessions import open_session
+from .sessions import grid_file, open_session
 from .store import say
 
 
@@ -37,7 +37,8 @@ def calibrate(
     throughputs, name = Throughputs(session.context.cache / FILE), hardware(session.device)
     table = Table("architecture", "forward", "with gradient", "training", title=f"Images per second on {name}")
     failed = 0
-    for architecture in architectures_of(read_grid(grid, session.registry, profile=profile), session.metadata):
+    blocks = read_grid(grid_file(grid, session), session.registry, profile=profile)
+    for architecture in architectures_of(blocks, session.metadata):
         found = None if again else throughputs.find(architecture, name)
         if found is None:
             try:

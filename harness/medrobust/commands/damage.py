@@ -23,11 +23,14 @@ SHOWN = 8
 def print_damage(store: Store) -> bool:
     """Print, on standard error, which files this process found damaged and what the store has lost; whether it has.
 
-    A store of which nothing is known to be damaged and no cell is lost is looked at no further.
+    A store that has cells, of which none is lost, and no file known to be damaged is looked at no further.
     """
     from ..results.losses import losses
 
-    if not store.exists or not (store.damaged or (store.cells([])["status"] == "missing").any()):
+    if not store.exists:
+        return False
+    status = store.cells([])["status"]
+    if not (store.damaged or status.empty or (status == "missing").any()):
         return False
     found = losses(store)
     for line in damage_lines(store.damaged):

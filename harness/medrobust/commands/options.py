@@ -9,7 +9,7 @@ import typer
 
 DEFAULT_STORE = Path("medrobust-store")
 
-GridArgument = Annotated[Path, typer.Argument(metavar="GRID", help="A grid file (TOML).")]
+GridArgument = Annotated[Path, typer.Argument(metavar="GRID", help="A grid file (TOML), or the name of a paper.")]
 PluginOption = Annotated[
     list[Path] | None, typer.Option("--plugin", metavar="FILE", help="Load a local plugin file; can be repeated.")
 ]

@@ -27,7 +27,7 @@ from .options import (
     StoreOption,
 )
 from .printing import console
-from .sessions import open_session, print_notes
+from .sessions import grid_file, open_session, print_notes
 from .workload import Workload, print_workload
 
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ def plan(
     from ..engine.running.estimate import estimate
 
     session = open_session(store or DEFAULT_STORE, plugin=plugin, data_root=data_root, device=device)
-    planned = session.plan(grid, profile=profile, images=images, precision=precision or "", evidence=evidence)
+    file = grid_file(grid, session)
+    planned = session.plan(file, profile=profile, images=images, precision=precision or "", evidence=evidence)
     print_notes(session)
     finished = set(session.done().cells)
     steps = session.steps(planned)

@@ -24,7 +24,7 @@ from .options import (
     WorkersOption,
 )
 from .printing import console, print_evidence, print_outcome
-from .sessions import open_session, print_notes, this_command
+from .sessions import grid_file, open_session, print_notes, this_command
 
 
 def run(
@@ -53,7 +53,8 @@ def run(
         strict=strict,
         acceleration=acceleration,
     )
-    plan = session.plan(grid, profile=profile, images=images, precision=precision or "", evidence=evidence)
+    file = grid_file(grid, session)
+    plan = session.plan(file, profile=profile, images=images, precision=precision or "", evidence=evidence)
     print_notes(session)
     outcome = session.run(plan, Terminal(console), command=this_command())
     if evidence:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from ..errors import MedrobustError, did_you_mean
 from .printing import errors
 
 if TYPE_CHECKING:
@@ -43,6 +44,20 @@ def open_session(
     for fault in session.registry.faults:
         errors.print(Text.assemble(("plugin not loaded: ", "yellow"), str(fault)), soft_wrap=True)
     return session
+
+
+def grid_file(grid: Path, session: Session) -> Path:
+    """The file that a command's GRID names: a path, or the grid of a paper by the paper's name.
+
+    Raises:
+        MedrobustError: with the nearest name of a paper, if it is neither.
+    """
+    papers = session.registry.papers()
+    if grid.exists() or grid.suffix or len(grid.parts) > 1:
+        return grid
+    if str(grid) not in papers:
+        raise MedrobustError(f"no file and no paper is called '{grid}'{did_you_mean(str(grid), papers)}")
+    return papers[str(grid)] / "grid.toml"
 
 
 def this_command() -> str:

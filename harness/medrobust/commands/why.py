@@ -20,7 +20,7 @@ from .options import (
     StoreOption,
 )
 from .printing import console
-from .sessions import open_session, print_notes
+from .sessions import grid_file, open_session, print_notes
 
 if TYPE_CHECKING:
     from ..engine.session import Session
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 def why(
     cell: Annotated[str, typer.Argument(metavar="CELL", help="Identity of a cell, or its beginning.")],
     grid: Annotated[
-        Path | None, typer.Option("--grid", metavar="GRID", help="Compare with a cell of this grid.")
+        Path | None,
+        typer.Option("--grid", metavar="GRID", help="Compare with a cell of this grid or paper."),
     ] = None,
     store: StoreOption = None,
     profile: ProfileOption = "",
@@ -85,7 +86,11 @@ def _computed_by(row: Any) -> str:
 
 def _planned(cell: str, grid: Path, session: Session, **options: Any) -> Cell:
     """The one cell of a grid whose identity begins so."""
-    found = [c for c in session.plan(grid, **options, evidence=True).cells.values() if c.id.startswith(cell)]
+    found = [
+        c
+        for c in session.plan(grid_file(grid, session), **options, evidence=True).cells.values()
+        if c.id.startswith(cell)
+    ]
     if len(found) != 1:
         raise MedrobustError(
             f"{grid} has {len(found) or 'no'} cells that begin with '{cell}'; 'medrobust plan {grid}' lists them"

@@ -75,13 +75,35 @@ def distinguish(
     crowded = [family for family in families if len(family) > 1]
     if not crowded:
         return {}
-    known = {cell: dict(flatten(fields)) for f in families for cell in f if (fields := identity(cell)) is not None}
+    flat = {cell: dict(flatten(fields)) for f in families for cell in f if (fields := identity(cell)) is not None}
+    known = _with_groups_as_fields(flat)
     names = dict.fromkeys(name for family in crowded for name in _differing([known[c] for c in family if c in known]))
     words = {cell: _words(known.get(cell), list(names)) for family in families for cell in family}
     for family in crowded:
         counts = Counter(words[cell] for cell in family)
         words |= {cell: f"{words[cell]} cell {cell[:6]}".strip() for cell in family if counts[words[cell]] > 1}
     return words
+
+
+def _with_groups_as_fields(flat: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Flat identities in which a group of fields that only some have at all, such as a pre-training, is one field."""
+    counts = Counter(group for fields in flat.values() for group in {g for name in fields for g in _owners(name)})
+    partial = {group for group, count in counts.items() if count < len(flat)}
+    topmost = {group for group in partial if not partial.intersection(_owners(group))}
+
+    def field_of(name: str) -> str:
+        return next((owner for owner in _owners(name) if owner in topmost), name)
+
+    return {
+        cell: {(known := field_of(name)): "yes" if known != name else value for name, value in fields.items()}
+        for cell, fields in flat.items()
+    }
+
+
+def _owners(name: str) -> list[str]:
+    """`a.b.c` lies in the groups `a` and `a.b`."""
+    parts = name.split(".")
+    return [".".join(parts[:count]) for count in range(1, len(parts))]
 
 
 def _differing(identities: Sequence[Mapping[str, Any]]) -> list[str]:

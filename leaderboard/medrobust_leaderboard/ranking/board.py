@@ -39,10 +39,19 @@ class Track:
     mark: str = ""
 
     @property
+    def place(self) -> str:
+        """The images, such as "phantom-cxr", or "phantom-cxr (train)" for others than those of the test split."""
+        return self.dataset if self.evaluate_on == "test" else f"{self.dataset} ({self.evaluate_on})"
+
+    @property
     def title(self) -> str:
         """Such as "phantom-cxr, linf:4/255"."""
-        where = "" if self.evaluate_on == "test" else f" ({self.evaluate_on})"
-        return f"{self.dataset}{where}, {self.budget}" + (f" ({self.mark})" if self.mark else "")
+        return f"{self.place}, {self.threat}"
+
+    @property
+    def threat(self) -> str:
+        """The budget, such as "linf:4/255", with the mark of the track."""
+        return f"{self.budget} ({self.mark})" if self.mark else self.budget
 
 
 @dataclass(frozen=True)
@@ -268,6 +277,14 @@ class Ranking:
     boards: tuple[Board, ...]
     left_out: tuple[LeftOut, ...] = ()
     stores: tuple[str, ...] = ()
+
+    @property
+    def places(self) -> dict[str, list[Board]]:
+        """The boards of each set of images, in their order."""
+        found: dict[str, list[Board]] = {}
+        for board in self.boards:
+            found.setdefault(board.track.place, []).append(board)
+        return found
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from medrobust.api import AXES, grid_text
 
-from ..page import OUTCOMES, with_tone
+from .checks import told
 from .contents import Contents, Evidence, SiteCell
 from .numbers import METRICS, show_value
 from .page import File, Page
@@ -77,7 +77,7 @@ def _cell_page(cell: SiteCell, contents: Contents, family: Sequence[SiteCell], p
         "tone": STATE_TONES.get(cell.state, "unsure"),
         "numbers": _numbers(cell),
         "classes": [contents.telling.text(str(c)) for c in (() if row.get("classes") is None else row["classes"])],
-        "evidence": [with_tone(each, "outcome", OUTCOMES) for each in evidence],
+        "evidence": told(evidence),
         "flags": [each for each in evidence if each["outcome"] == "flagged" and not cell.clean],
         "axes": [(NAMES.get(a, a), cell.labels[a], _plugin(definition, a, plugins)) for a in AXES if cell.labels[a]],
         "others": [_label(names, cell) for names in cell.names[1:]],
@@ -93,6 +93,9 @@ def _cell_page(cell: SiteCell, contents: Contents, family: Sequence[SiteCell], p
 
 
 def _concerns(evidence: Evidence, cell: SiteCell) -> bool:
+    """Whether a check is of the cell's own network (a page of a model has one for each seed) and norm."""
+    if evidence["target"] != cell.row.get("target"):
+        return False
     return cell.clean or not cell.row.get("norm") or evidence["norm"] == cell.row["norm"]
 
 

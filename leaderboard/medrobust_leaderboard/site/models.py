@@ -9,10 +9,10 @@ from markupsafe import Markup
 
 from medrobust.api import AXES
 
-from ..page import OUTCOMES, with_tone
 from ..render import to_html
 from ..store_cells import TABLE_AXES
 from .cells import NAMES, STATE_TONES
+from .checks import told
 from .contents import Contents, SiteCell, SiteModel
 from .page import Page, ToCells
 
@@ -34,7 +34,7 @@ def _model_page(model: SiteModel, contents: Contents) -> Page:
         "model": model,
         "labels": [(NAMES.get(axis, axis), model.labels[axis]) for axis in TABLE_AXES],
         "table": table,
-        "evidence": [with_tone(each, "outcome", OUTCOMES) for each in model.evidence],
+        "evidence": told(model.evidence),
         "axes": [(axis, NAMES.get(axis, axis)) for axis in shown],
         "cells": [(cell, *accuracy_of(cell), STATE_TONES.get(cell.state, "unsure")) for cell in cells],
         "states": _states(model, contents),

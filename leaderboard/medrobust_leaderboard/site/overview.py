@@ -11,8 +11,8 @@ from .contents import Contents
 from .page import Page
 from .papers import PaperPage
 
-LEADERS = 3
-"""Rows of a ranking that the overview shows."""
+PLACES, BOARDS, LEADERS = 12, 8, 3
+"""Sets of images, budgets of each, and rows of the only budget that the overview shows."""
 
 
 def overview(contents: Contents, ranking: Ranking, papers: Sequence[PaperPage]) -> Page:
@@ -29,9 +29,11 @@ def overview(contents: Contents, ranking: Ranking, papers: Sequence[PaperPage]) 
             (f"{len(attacks):,}", "attack" if len(attacks) == 1 else "attacks", "plugins.html"),
         ],
         "states": [(state, states[state], STATE_TONES[state]) for state in STATE_TONES if states[state]],
-        "boards": [
-            (board, [row for row in board.standings.rows if not row.barred][:LEADERS]) for board in ranking.boards
-        ],
+        "places": {
+            place: [(board, [row for row in board.standings.rows if not row.barred]) for board in boards]
+            for place, boards in ranking.places.items()
+        },
+        "shown": {"places": PLACES, "boards": BOARDS, "leaders": LEADERS},
         "flagged": [model for model in contents.models.values() if model.flagged],
         "papers": papers,
         "stores": contents.names,

@@ -21,7 +21,7 @@ def ranking_pages(ranking: Ranking, contents: Contents) -> Iterator[Page | File]
         "Ranking",
         {
             "rows": rows,
-            "boards": ranking.boards,
+            "places": ranking.places,
             "left_out": ranking.left_out,
             "model_of": contents.model_page,
             "percent": percent,

@@ -19,7 +19,7 @@ from .numbers import CellNumbers, numbers_of
 from .telling import Telling
 
 COLUMNS: Final = [
-    *("task", "classes", "norm", "eps", "iterations", "images", "draws", "stop", "batch_size", "white_box"),
+    *("target", "task", "classes", "norm", "eps", "iterations", "images", "draws", "stop", "batch_size", "white_box"),
     *("seconds", "forward_passes", "backward_passes", "peak_memory"),
     *("versions", "hardware", "created", "identity", "definition", "perturbation"),
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from .samples import Label, Sample
@@ -34,15 +34,27 @@ def hold_out(units: Sequence[str], labels: Sequence[Label], share: float, *, pur
         # The rarest label a unit shows decides its stratum, so that rare classes reach every part.
         strata[min(indices, key=lambda index: (frequency[index], index))].append(unit)
     held: set[str] = set()
+    together: list[str] = []
     for names in strata.values():
-        target = share * sum(sizes[name] for name in names)
-        count = 0
-        for name in sorted(names, key=lambda name: hashlib.sha256(f"{purpose}\0{name}".encode()).digest()):
-            # Stop where one more unit would lead further away from the target than stopping does.
-            if abs(count + sizes[name] - target) >= abs(count - target):
-                break
-            held.add(name)
-            count += sizes[name]
+        found = _share_of(names, sizes, share, purpose)
+        held |= found
+        if not found:
+            together += names
+    # Classes too small to give a unit each, such as those of one image, give units together.
+    return held | _share_of(together, sizes, share, purpose)
+
+
+def _share_of(names: Sequence[str], sizes: Mapping[str, int], share: float, purpose: str) -> set[str]:
+    """Units that hold about `share` of the images of all."""
+    target = share * sum(sizes[name] for name in names)
+    held: set[str] = set()
+    count = 0
+    for name in sorted(names, key=lambda name: hashlib.sha256(f"{purpose}\0{name}".encode()).digest()):
+        # Stop where one more unit would lead further away from the target than stopping does.
+        if abs(count + sizes[name] - target) >= abs(count - target):
+            break
+        held.add(name)
+        count += sizes[name]
     return held
 
 

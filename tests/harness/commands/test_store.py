@@ -147,6 +147,24 @@ def test_a_table_of_a_damaged_store_shows_what_is_missing_and_why(damaged: Progr
     assert mended.err == ""
 
 
+@pytest.mark.parametrize("looked_before", [False, True])
+def test_a_store_that_lost_all_its_cells_is_not_called_new(
+    damaged: Program, tmp_path: Path, looked_before: bool
+) -> None:
+    store = Store(tmp_path / "medrobust-store")
+    for file in store.tables.names("cells"):
+        (store.path / file.name).write_bytes((store.path / file.name).read_bytes()[:100])
+    if looked_before:
+        assert damaged("store", "check", "medrobust-store", plugins=()).status == 1
+    told = damaged("leaderboard", "medrobust-store")
+    assert told.status == 1
+    assert "medrobust-store has lost its cells; the command above computes them again" in told.err
+    assert "lost: 1 cell of none on textures must be computed again" in told.err
+    (advice,) = [line for line in told.err.splitlines() if line.startswith("Next: medrobust run grid.toml --plugin ")]
+    assert damaged("run", *shlex.split(advice)[3:], plugins=()).status == 0
+    assert damaged("leaderboard", "medrobust-store").status == 0
+
+
 def test_a_run_notices_damage_of_small_files_by_itself(damaged: Program) -> None:
     told = damaged("run", "grid.toml")
     assert told.status == 0

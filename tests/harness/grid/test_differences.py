@@ -57,6 +57,17 @@ def test_of_two_plugins_the_names_are_enough() -> None:
     assert distinguish([["a", "b"]], fields.get) == {"a": "own:pgd", "b": "medrobust:pgd"}
 
 
+def test_a_group_that_only_some_have_is_one_word() -> None:
+    pretrained = {"model": {"plugin": "medrobust:net", "source": "a"}, "train": {"slice": "train", "epochs": 5}}
+    fields = {"a": identity(), "b": changed("target.pretrained", pretrained)}
+    assert distinguish([["a", "b"]], fields.get) == {"a": "pretrained=none", "b": "pretrained=yes"}
+
+
+def test_what_is_text_in_one_and_a_group_in_another_is_told() -> None:
+    fields = {"a": identity(), "b": changed("target.model.init", {"pretrain_on": {"name": "scans"}, "epochs": 5})}
+    assert distinguish([["a", "b"]], fields.get) == {"a": "init=w.safetensors", "b": "init=yes"}
+
+
 def test_cells_never_share_their_words_whatever_is_known_of_them() -> None:
     assert distinguish([["abcdef12", "fedcba21"]], lambda cell: None) == {
         "abcdef12": "not computed cell abcdef",

@@ -78,3 +78,14 @@ def test_unlabelled_and_multilabel_images_are_split_too() -> None:
     held = [sample for sample in assign(matrix, val=0, test=0.2) if sample.split == "test"]
     assert sum(sample.label[0] for sample in held if isinstance(sample.label, tuple)) == 2
     assert len(held) == 20
+
+
+def test_classes_of_one_image_are_held_out_together() -> None:
+    single = [Sample(f"{index}.png", Path(f"{index}.png"), index, None) for index in range(1000)]
+    parts = [sample.split for sample in assign(single, val=0.1, test=0.3)]
+    assert (parts.count("test"), parts.count("val")) == (300, 70)
+
+
+def test_a_class_of_one_large_group_stays_whole_in_train() -> None:
+    pair = [Sample(f"{index}.png", Path(f"{index}.png"), 1, None, "a pair") for index in range(2)]
+    assert {sample.split for sample in assign([*cohort(labels=1), *pair], val=0.1, test=0.2)[-2:]} == {"train"}
