@@ -204,7 +204,7 @@ def test_a_checkpoint_that_does_not_fit(program: Program, grid: Write, tmp_path:
 def test_a_slice_smaller_than_a_class_names_the_class(program: Program, grid: Write, tmp_path: Path) -> None:
     done = program("run", grid(BASE + 'train_set = ["train[:2]", "train"]\n'))
     assert done.status == 1
-    assert "none of the 2 training images of this slice is of class 'b'; take a larger train_set" in done.out + done.err
+    assert "none of the 2 training images of this slice is of class 'a'; take a larger train_set" in done.out + done.err
     assert "Traceback" not in done.err + done.out
     found = Store(tmp_path / "medrobust-store").cells(["train_set", "status"])
     assert dict(zip(found["train_set"], found["status"], strict=True)) == {"train[:2]": "failed", "train": "ok"}
