@@ -17,7 +17,7 @@ from .labels import Row, Where, agree, is_clean, matches, ordered, tables
 from .machines import machine_note, precision_note
 from .overlap import together
 from .profiles import Substitution
-from .selection import Numbers, Selected, check_unique, each_once, rows_of, rule_for, spread
+from .selection import Numbers, Selected, check_unique, each_once, entry_of, rows_of, rule_for, spread
 from .specs import COUNTS, BarsSpec, ConfusionSpec, CurvesSpec, ImagesSpec, Paper, Rule, TableSpec
 from .table import LABELS, State, Table, TableCell, Unit, joined
 
@@ -291,12 +291,6 @@ def cells_at(key: Mapping[str, str], selected: Sequence[Selected]) -> list[Selec
     if "attack" not in key:
         found = [s for s in found if not is_clean(s.row)] or found
     return each_once(found)
-
-
-def entry_of(cells: Sequence[Selected], number: int) -> list[Selected]:
-    """One class of cells by its number, from 1; empty where a data set has fewer."""
-    classes = min((len(c.entry.cell.target.info.classes) for c in cells if c.entry.cell), default=number)
-    return [replace(cell, index=number - 1) for cell in cells] if number <= classes else []
 
 
 def labels_of(axis: str, where: Where, selected: Sequence[Selected], rules: Sequence[Rule] = ()) -> list[str]:
