@@ -204,7 +204,10 @@ def test_a_checkpoint_that_does_not_fit(program: Program, grid: Write, tmp_path:
 def test_a_slice_smaller_than_a_class_names_the_class(program: Program, grid: Write, tmp_path: Path) -> None:
     done = program("run", grid(BASE + 'train_set = ["train[:2]", "train"]\n'))
     assert done.status == 1
-    assert "none of the 2 training images of this slice is of class 'a'; take a larger train_set" in done.out + done.err
+    assert (
+        "class 'a' has no image among the 2 training images of this slice; take a larger train_set"
+        in done.out + done.err
+    )
     assert "Traceback" not in done.err + done.out
     found = Store(tmp_path / "medrobust-store").cells(["train_set", "status"])
     assert dict(zip(found["train_set"], found["status"], strict=True)) == {"train[:2]": "failed", "train": "ok"}
@@ -320,3 +323,45 @@ def test_a_repeated_patient_is_found_again_by_the_next_command(program: Program,
     told = [program("run", file).err for _ in range(2)]
     assert told[0] == told[1]
     assert told[0].startswith("impossible here: data set 'image-folder")
+
+
+PARTS = BASE + 'attack = "sign"\nbudget = "linf:1/255"\n'
+"""Attacks of surrogates that see another part of the data."""
+
+
+def one_line(done: Any) -> str:
+    """The only problem that a run tells, which is no traceback."""
+    assert done.status == 1
+    assert "Traceback" not in done.err + done.out
+    (line,) = done.err.splitlines()
+    return str(line)
+
+
+def test_more_parts_than_patients(program: Program, grid: Write) -> None:
+    # The training images are of 20 patients: no patient's images begin and end within a hundredth of them.
+    done = program("run", grid(PARTS + 'train_set = "train[:50%]"\nsurrogate = { train_set = "train[50%:51%]" }\n'))
+    line = one_line(done)
+    assert "slice 'train[50%:51%]' of data set 'textures' contains no image; its split has 40 of 20 groups" in line
+    assert "take fewer or larger parts" in line
+
+
+def test_a_part_that_lacks_a_class(program: Program, grid: Write) -> None:
+    text = PARTS.replace('"textures"', '{ name = "textures", classes = 3, empty_class = true }')
+    line = one_line(program("run", grid(text + 'train_set = "train[:50%]"\n')))
+    assert "class 'c' has no image among the " in line
+    assert "training images of this slice; take a larger train_set" in line
+
+
+def test_a_test_set_of_one_class(program: Program, grid: Write, tmp_path: Path) -> None:
+    # Two images of one patient: accuracy exists on them, an AUC does not, and says so.
+    assert program("run", grid(PARTS + 'evaluate_on = "test[:2]"\n')).status == 0
+    shown = program("leaderboard", tmp_path / "medrobust-store", "--metric", "auc")
+    assert "undefined" in shown.out
+    assert "images, and an AUC needs both" in " ".join(shown.out.split())
+
+
+def test_a_surrogate_of_other_classes(program: Program, grid: Write, tmp_path: Path) -> None:
+    line = one_line(program("run", grid(PARTS + 'surrogate = { dataset = { name = "textures", classes = 3 } }\n')))
+    assert line.startswith(f"error: {tmp_path}/grid.toml: grid[0].surrogate: 'dataset=textures(classes=3)' can stand ")
+    assert "the surrogate has other classes than the target: a, b, c, not a, b. Take one that is trained on" in line
+    assert not (tmp_path / "medrobust-store").exists()

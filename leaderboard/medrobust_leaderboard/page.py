@@ -40,7 +40,10 @@ OUTCOMES: Final[Mapping[str, str]] = {
 }
 """The outcomes of a check of evidence, with their tone."""
 
-OPTIONAL: Final = ("section", "effect", "interval", "n", "missing", "construction", "explanation", "detail", "advice")
+OPTIONAL: Final = (
+    *("section", "effect", "interval", "n", "missing", "left_out"),
+    *("construction", "explanation", "detail", "advice"),
+)
 """What an entry may leave out."""
 
 
@@ -83,8 +86,9 @@ def render_page(
         intro: plain text; a blank line begins a paragraph.
         substitutions: what replaces the paper's data and models: keys `paper`, `here` and, if given, `reason`.
         claims: keys `id`, `text`, `section`, `verdict` (one of `VERDICTS`), and where they exist `effect` (number or
-            text), `interval` ((low, high) or text), `n`, `missing` (what a test would need), `construction` (why the
-            answer follows from how the profile was made) and `explanation` (why the claim does not hold here).
+            text), `interval` ((low, high) or text), `n`, `missing` (what a test would need), `left_out` (cells that
+            decide nothing, and why), `construction` (why the answer follows from how the profile was made) and
+            `explanation` (why the claim does not hold here).
         evidence: keys `subject`, `check`, `outcome` (one of `OUTCOMES`) and, if given, `detail` and `advice`.
         provenance: versions, hardware, store, date and the like, shown in this order.
         departures: sentences on what else differs from the paper's experiment.

@@ -37,6 +37,20 @@ class Substitution:
     __pydantic_config__: ClassVar[ConfigDict] = FORBID
 
 
+@dataclass(frozen=True)
+class Floor:
+    """What a target must reach when clean for attacks on it to say anything.
+
+    Attributes:
+        metric: what is measured of its clean record.
+        least: the smallest value that counts.
+    """
+
+    metric: str
+    least: float
+    __pydantic_config__: ClassVar[ConfigDict] = FORBID
+
+
 def class_names(classes: Sequence[str], substitutions: Iterable[Substitution]) -> tuple[str, ...]:
     """The classes of a data set, under the paper's names where a substitution gives them.
 
@@ -64,6 +78,7 @@ class Profile:
         departures: what else differs from the paper's experiment, a sentence each; tables refer to them.
         by_construction: claims, by id, whose answer follows from how the profile was made; with the reason.
         explanations: why claims, by id, need not hold in this profile; shown where they do not.
+        floor: numbers of targets below it are flagged, and decide no claim.
     """
 
     description: str
@@ -71,6 +86,7 @@ class Profile:
     departures: list[str] = field(default_factory=list)
     by_construction: dict[str, str] = field(default_factory=dict)
     explanations: dict[str, str] = field(default_factory=dict)
+    floor: Floor | None = None
     __pydantic_config__: ClassVar[ConfigDict] = FORBID
 
     def check(self, where: str) -> None:

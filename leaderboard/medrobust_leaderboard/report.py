@@ -13,13 +13,14 @@ from medrobust.api import AXES, Plan, Store, Value, did_you_mean, metric
 
 from .claims import Finding, explained, read_claims, verdicts_on
 from .counts import ImageCounts
+from .flags import below, doubts, flag, subject
 from .labels import Row, Where, agree, is_clean, matches, ordered, tables
 from .machines import machine_note, precision_note
 from .overlap import together
 from .profiles import Substitution
 from .selection import Numbers, Selected, check_unique, each_once, entry_of, rows_of, rule_for, spread
 from .specs import COUNTS, BarsSpec, ConfusionSpec, CurvesSpec, ImagesSpec, Paper, Rule, TableSpec
-from .table import LABELS, State, Table, TableCell, Unit, joined
+from .table import LABELS, BracketStyle, State, Table, TableCell, Unit, joined
 
 
 class PaperReport:
@@ -42,6 +43,7 @@ class PaperReport:
         self.rows = rows_of(plan)
         self.numbers = Numbers(store, self._wanted())
         self.counts = ImageCounts(store)
+        self._poor = below(self.profile.floor, self.rows, store)
         self._doubts = doubts(evidence)
         self._precision = {s.cell: s.row.get("precision", "") for s in self.rows if s.cell}
 
@@ -99,6 +101,7 @@ class PaperReport:
             notes=(*spec.notes, *self._departures(), *self._machine_notes(cells.values())),
             unit=unit_of(spec),
             decimals=spec.decimals,
+            bracket=bracket_style(spec),
         )
 
     def _table_cell(
@@ -136,9 +139,11 @@ class PaperReport:
         if counted:
             cell = replace(cell, unit="count", n=None, note=cell.note or value.note)
         shared = together(self.numbers.shared_groups.get(s.cell or "", "") for s in cells)
-        doubt = together(self._doubts.get(_subject(s), "") for s in cells)
-        note = "; ".join(text for text in (cell.note, shared, doubt) if text)
-        cell = replace(cell, facts=self._facts(cells, rule.metric), note=note)
+        doubt = together(self._doubts.get(subject(s), "") for s in cells)
+        poor = flag([self._poor[s.cell] for s in cells if s.cell in self._poor], len(cells))
+        note = "; ".join(text for text in (cell.note, shared, doubt, poor) if text)
+        state = "flagged" if poor and cell.value is not None else cell.state
+        cell = replace(cell, facts=self._facts(cells, rule.metric), note=note, state=state)
         if spec.bracket is None:
             return cell
         others = self.counterparts(cells, spec.bracket.replace)
@@ -213,22 +218,8 @@ class PaperReport:
                     f"{self.paper.folder / 'paper.toml'}: {key}: {self.paper.name} has no claim "
                     f"'{strange[0]}'{did_you_mean(strange[0], ids)}"
                 )
-        found = verdicts_on(claims, self.rows, self.store, self.substitutions, profile.by_construction)
+        found = verdicts_on(claims, self.rows, self.store, self.substitutions, profile.by_construction, self._poor)
         return [explained(finding, profile.explanations) for finding in found]
-
-
-def doubts(evidence: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], str]:
-    """What a number of a model under attacks of one norm must say, by identity of the model and norm."""
-    found: dict[tuple[str, str], list[str]] = {}
-    for row in evidence:
-        if row["outcome"] == "flagged":
-            found.setdefault((row["target"], row["norm"]), []).append(row["check"])
-    return {key: f"! evidence speaks against it: {', '.join(checks)}" for key, checks in found.items()}
-
-
-def _subject(selected: Selected) -> tuple[str, str]:
-    cell = selected.entry.cell
-    return (cell.target.id, cell.budget.norm) if cell is not None and cell.budget is not None else ("", "")
 
 
 def _metrics(spec: TableSpec | CurvesSpec | BarsSpec, row: Row, *, counterpart: bool) -> set[str]:
@@ -242,6 +233,14 @@ def unit_of(spec: TableSpec) -> Unit:
     """The unit that a table says, else that of its metrics: rates in percent, lengths as such."""
     units = {metric(rule.metric).unit for rule in spec.value if rule.metric not in COUNTS}
     return spec.unit or ("pixel range" if units == {"pixel range"} else "percent")
+
+
+def bracket_style(spec: TableSpec) -> BracketStyle | None:
+    """How the numbers in brackets of a table are shown."""
+    if spec.bracket is None:
+        return None
+    decimals = spec.decimals if spec.bracket.decimals is None else spec.bracket.decimals
+    return BracketStyle(spec.bracket.label, spec.bracket.unit or unit_of(spec), decimals)
 
 
 def _replacements(spec: TableSpec | CurvesSpec | BarsSpec) -> list[dict[str, str]]:

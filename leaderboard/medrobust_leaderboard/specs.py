@@ -49,10 +49,15 @@ class Bracket:
     Attributes:
         metric: what is shown; the cell's own metric if not given.
         replace: axis values that replace the cell's own (`with` in the file).
+        label: what the number is, as the legend says it.
+        unit, decimals: how it is shown, and written in the reference; as the table's own numbers if not given.
     """
 
     metric: str = ""
     replace: Annotated[dict[str, str], Field(alias="with")] = field(default_factory=dict)
+    label: str = "the control's"
+    unit: Unit | None = None
+    decimals: int | None = None
     __pydantic_config__: ClassVar[ConfigDict] = FORBID
 
 
@@ -169,8 +174,8 @@ class ImagesSpec(View):
         show: what is shown at each place, from left to right.
         examples: examples at each place, below each other, of different classes; needs the probe `examples`.
         broken: show only examples that are decided correctly when clean and wrongly under attack.
-        original: begin each line with the clean image; for `show = ["adversarial"]`.
         per_line: rows side by side in one line, each below its name.
+        clean_once: show the clean image in the first column alone; every column of a row has the same one.
     """
 
     kind: Literal["images"]
@@ -181,8 +186,8 @@ class ImagesSpec(View):
     )
     examples: int = 1
     broken: bool = False
-    original: bool = False
     per_line: Annotated[int, Field(ge=1)] = 1
+    clean_once: bool = False
 
 
 FigureSpec = CurvesSpec | BarsSpec | ConfusionSpec | ImagesSpec
@@ -247,14 +252,16 @@ class Paper:
             return {}
         file = self.folder / "reference" / spec.reference
         counted = {rule.label for rule in spec.value if rule.metric in COUNTS}
+        scale = _scale(spec.unit)
+        beside = _scale(spec.bracket.unit) if spec.bracket and spec.bracket.unit else scale
         found = {}
         with file.open(encoding="utf-8", newline="") as stream:
             for number, row in enumerate(csv.DictReader(stream), 2):
-                scale = 1.0 if row.get("value") in counted or spec.unit not in (None, "percent") else 100.0
+                own = 1.0 if row.get("value") in counted else scale
                 try:
                     key = tuple(row[a] for a in spec.rows), tuple(row[a] for a in spec.columns)
-                    bracket = float(row["bracket"]) / scale if row.get("bracket") else None
-                    found[key] = (float(row["reference"]) / scale, bracket)
+                    bracket = float(row["bracket"]) / beside if row.get("bracket") else None
+                    found[key] = (float(row["reference"]) / own, bracket)
                 except (KeyError, ValueError) as error:
                     raise MedrobustError(f"{file}:{number}: {type(error).__name__}: {error}") from None
         return found
@@ -278,6 +285,11 @@ def read_paper(folder: Path) -> Paper:
         tuple(_validated(TableSpec, t, folder / "tables.toml") for t in tables),
         tuple(_validated(AnyFigure, f, folder / "figures.toml") for f in figures),
     )
+
+
+def _scale(unit: Unit | None) -> float:
+    """What a number of a reference file is divided by to be on the scale of records."""
+    return 100.0 if unit in (None, "percent") else 1.0
 
 
 def _toml(file: Path) -> dict[str, Any]:

@@ -92,6 +92,15 @@ class TableCell:
         return self.value - self.reference
 
 
+@dataclass(frozen=True)
+class BracketStyle:
+    """What the numbers in brackets are, and how they are shown."""
+
+    label: str = "the control's"
+    unit: Unit = "percent"
+    decimals: int = 1
+
+
 LABELS: Final = tuple(axis for axis in AXES if axis != "seed")
 """Axes on which a number has one label each; it may be a mean over several seeds."""
 
@@ -116,6 +125,7 @@ class Table:
         unit: "percent" shows 0.8762 as 87.6; "fraction", "ratio" and "pixel range" (a length where black to white is 1)
             as they are, "count" as a whole number. Cells are never scaled.
         decimals: digits after the point as shown.
+        bracket: how the numbers in brackets are shown; as the others if not given.
         nested: whether neighbouring rows of equal outer labels are one group, which shows them once.
     """
 
@@ -130,6 +140,7 @@ class Table:
     notes: tuple[str, ...] = ()
     unit: Unit = "percent"
     decimals: int = 1
+    bracket: BracketStyle | None = None
     nested: bool = True
 
     def __post_init__(self) -> None:

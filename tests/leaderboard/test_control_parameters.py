@@ -132,8 +132,8 @@ title = "Growing"
 kind = "images"
 rows = ["dataset"]
 columns = ["budget"]
-show = ["adversarial"]
-original = true
+show = ["clean", "adversarial"]
+clean_once = true
 where = { attack = "long[steps=4]", train_set = "train", seed = "0", evaluate_on = "test" }
 
 [[figure]]
@@ -318,7 +318,7 @@ def test_the_original_stands_first_in_its_line(report: PaperReport) -> None:
         assert len(line) == 3
         assert all(line)
     first = [t.title for t in tiles[0] if t]
-    assert first == ["original", "linf:0.02", "linf:0.1"]
+    assert first == ["clean", "linf:0.02", "linf:0.1"]
     original, small, large = (t.pixels for t in tiles[0] if t)
     assert 0 < np.abs(small - original).max() <= 0.02 + 1e-6
     assert np.abs(large - original).max() > 0.03

@@ -27,6 +27,7 @@ TABLES = {
     "hirano2021": ["table1", "table2", *(f"tableS{n}" for n in range(1, 9))],
     "minagi2022": ["table1", "table2", "accuracy", "tableS1", "tableS2", "tableS3"],
     "kovalev2019": ["table1", "readings"],
+    "wetstein2020": ["table1", "table2", "table2-average", "table3"],
 }
 FIGURES = {
     "ma2020": ["fig4", "fig5"],
@@ -36,6 +37,7 @@ FIGURES = {
     ],
     "minagi2022": [*(f"fig{n}" for n in range(1, 7)), *(f"figS{n}" for n in range(1, 7))],
     "kovalev2019": ["fig1", "fig2", "fig3a", "fig3b", "fig3c", "fig3d"],
+    "wetstein2020": ["fig1"],
 }
 REFERENCES = {
     ("ma2020", "table2"): 30,
@@ -46,6 +48,10 @@ REFERENCES = {
     ("minagi2022", "table2"): 9,
     ("minagi2022", "accuracy"): 6,
     ("kovalev2019", "table1"): 35,
+    ("wetstein2020", "table1"): 45,
+    ("wetstein2020", "table2"): 18,
+    ("wetstein2020", "table2-average"): 6,
+    ("wetstein2020", "table3"): 21,
 }
 NAMES = tuple(TABLES)
 

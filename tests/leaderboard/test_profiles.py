@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from medrobust import MedrobustError
-from medrobust.api import Plan, Session, Store
+from medrobust.api import Plan, Session, Store, measure
 from medrobust_leaderboard.claims import as_facts, describe, summarize_claims
 from medrobust_leaderboard.report import PaperReport
 from medrobust_leaderboard.specs import read_paper
@@ -138,3 +138,30 @@ def test_a_class_that_the_data_set_lacks_is_told(ran: tuple[Plan, Store], tmp_pa
 def test_only_data_sets_have_classes(tmp_path: Path) -> None:
     with pytest.raises(MedrobustError, match="profile smoke: substitution of model 'scans': classes: only a data set"):
         read_paper(folder_of(tmp_path, PAPER.replace('axis = "dataset"', 'axis = "model"')))
+
+
+FLOOR = 'floor = { metric = "accuracy", least = 0.999 }\n'
+
+
+def test_a_target_below_the_floor_is_flagged_and_decides_no_claim(ran: tuple[Plan, Store], tmp_path: Path) -> None:
+    report = PaperReport(read_paper(folder_of(tmp_path, PAPER + FLOOR)), "smoke", *ran)
+    (table,) = report.tables()
+    (clean,) = (r for _, r in ran[1].records([c.id for c in ran[0].cells.values() if c.attack is None]))
+    reached = measure("accuracy", clean).scalar
+    assert reached is not None
+    assert reached < 0.999
+    reason = f"the target's clean accuracy of {reached:.2f} is below 1.00"
+    for _, _, cell in table.walk():
+        assert (cell.state, cell.note) == ("flagged", f"! decides no claim: {reason}")
+        assert cell.value is not None
+    first = report.claims()[0]
+    assert (first.verdict, first.members, first.left_out) == ("cannot be tested here", 0, f"1 cell left out: {reason}")
+    assert first.left_out in describe(first)
+    assert as_facts(first)["left_out"] == first.left_out
+
+
+def test_a_target_above_the_floor_counts(ran: tuple[Plan, Store], tmp_path: Path) -> None:
+    low = FLOOR.replace("0.999", "0.0")
+    report = PaperReport(read_paper(folder_of(tmp_path, PAPER + low)), "smoke", *ran)
+    assert {cell.state for _, _, cell in report.tables()[0].walk()} == {""}
+    assert [finding.left_out for finding in report.claims()] == [""] * 4

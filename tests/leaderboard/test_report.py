@@ -13,6 +13,7 @@ from PIL import Image
 from medrobust import MedrobustError
 from medrobust.api import Record, Session, measure
 from medrobust_leaderboard.figure_data import bar_panels, confusion_matrices, curve_panels, draw_figures, image_tiles
+from medrobust_leaderboard.render import to_markdown
 from medrobust_leaderboard.report import PaperReport
 from medrobust_leaderboard.selection import Numbers
 from medrobust_leaderboard.specs import BarsSpec, ConfusionSpec, CurvesSpec, ImagesSpec, Rule, TableSpec, read_paper
@@ -59,6 +60,18 @@ names = { attack = { uap-long = "long" } }
 bracket = { with = { attack = "control" } }
 reference = "rates.csv"
 value = [{ metric = "fooling_rate" }]
+
+[[table]]
+id = "fractions"
+title = "Fractions"
+rows = ["attack"]
+columns = ["budget"]
+where = { attack = ["uap", "uap-long"], defense = "none", evaluate_on = "test" }
+bracket = { metric = "accuracy", label = "accuracy", unit = "percent", decimals = 0 }
+reference = "fractions.csv"
+value = [{ metric = "fooling_rate" }]
+unit = "fraction"
+decimals = 3
 
 [[table]]
 id = "shares"
@@ -138,6 +151,16 @@ examples = 2
 where = { attack = "uap", defense = "none", evaluate_on = "test" }
 
 [[figure]]
+id = "radii"
+title = "Radii"
+kind = "images"
+rows = ["attack"]
+columns = ["budget"]
+show = ["clean", "adversarial"]
+clean_once = true
+where = { attack = "uap", defense = "none", evaluate_on = "test" }
+
+[[figure]]
 id = "perturbations"
 title = "Perturbations"
 kind = "images"
@@ -176,6 +199,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (made / "reference" / "rates.csv").write_text(
         "attack,budget,reference,bracket\nuap,linf:8/255,50.0,3.5\nuap-long,linf:8/255,60.0,\n"
     )
+    (made / "reference" / "fractions.csv").write_text("attack,budget,reference,bracket\nuap,linf:8/255,0.5,35\n")
     return made
 
 
@@ -220,6 +244,18 @@ def test_a_number_in_brackets_is_the_control_of_the_same_labels(report: PaperRep
     found = next(s for s in report.rows if s.cell and s.row["attack"] == "uap" and s.row["budget"] == "linf:8/255")
     assert (cell.facts["attack"], cell.facts["metric"], cell.facts["seeds"]) == ("uap", "fooling_rate", "0")
     assert cell.facts["cells"] == found.cell
+
+
+def test_a_number_in_brackets_can_have_a_unit_of_its_own(report: PaperReport) -> None:
+    table = report.table(spec(report, "fractions"))  # type: ignore[arg-type]
+    cell = table.cell(("uap",), ("linf:8/255",))
+    assert (cell.reference, cell.reference_bracket) == (0.5, 0.35)
+    (record,) = records(report, attack="uap", budget="linf:8/255", evaluate_on="test", defense="none")
+    assert cell.bracket == measure("accuracy", record).scalar
+    text = to_markdown(table)
+    assert f"{cell.value:.3f} ({100 * cell.bracket:.0f} %)" in text
+    assert "paper 0.500 (35 %)" in text
+    assert "(in brackets accuracy, in percent)" in text
 
 
 def test_a_metric_per_class_has_a_row_for_each_class(report: PaperReport) -> None:
@@ -338,6 +374,16 @@ def test_examples_show_what_the_record_says(report: PaperReport) -> None:
     assert first[0].caption == "abc"[int(record.clean[0].argmax())]
     assert first[2].caption == "abc"[int(record.adversarial[0].argmax())]
     assert abs(first[2].pixels - first[0].pixels).max() == pytest.approx(8 / 255, abs=1e-6)
+
+
+def test_the_clean_image_can_stand_once(report: PaperReport) -> None:
+    given = spec(report, "radii")
+    assert isinstance(given, ImagesSpec)
+    labels, (row,) = image_tiles(report, given)
+    assert labels == ["uap"]
+    assert [tile.title for tile in row if tile] == ["clean", "linf:8/255", "linf:16/255"]
+    clean, *attacked = (tile.pixels for tile in row if tile)
+    assert [abs(pixels - clean).max() for pixels in attacked] == pytest.approx([8 / 255, 16 / 255], abs=1e-6)
 
 
 def test_perturbations_stand_by_attack_and_budget(report: PaperReport) -> None:

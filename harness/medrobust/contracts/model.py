@@ -71,6 +71,8 @@ class Shape:
 class Pretraining:
     """Initial weights from a training of the same architecture on other images, last layer left out.
 
+    Like published weights they are one set: every instance of a model starts from the same.
+
     Attributes:
         pretrain_on: the data set; its images are converted to the model's size and channels.
         train_set: slice of it.

@@ -113,7 +113,7 @@ def load_part(
     if part.slice.start == 0 and part.slice.stop is None and part.slice.limit is None:
         data = load_split(plugin, identity, part.slice.split, source, context.cache)
         if not len(data):
-            raise nothing_in(part, 0)
+            raise nothing_in(part, data)
     else:
         data = load_slice(plugin, identity, part, source, context.cache)
     return LoadedPart(data, info, shape or (info.channels, *info.size))

@@ -58,14 +58,17 @@ def load_slice(dataset: Dataset, identity: str, part: Part, source: DataSource, 
 def _chosen(data: ImageData, part: Part) -> NDArray[np.int64]:
     index = cut(data, part.slice, part.split_seed)
     if not len(index):
-        raise nothing_in(part, len(data))
+        raise nothing_in(part, data)
     return index
 
 
-def nothing_in(part: Part, count: int) -> DataError:
-    """What to say of a slice without an image, whose split has so many."""
+def nothing_in(part: Part, data: ImageData) -> DataError:
+    """What to say of a slice without an image, from the images of its split."""
+    groups = 0 if data.groups is None else len(np.unique(data.groups))
+    kept_whole = f" of {groups} groups (patients), which are kept whole: take fewer or larger parts" if groups else ""
     return DataError(
-        f"slice '{part.slice}' of data set '{part.dataset.label}' contains no image; its split has {count}"
+        f"slice '{part.slice}' of data set '{part.dataset.label}' contains no image; its split has {len(data)}"
+        f"{kept_whole}"
     )
 
 

@@ -104,7 +104,8 @@ class Builder:
             return None
         registry = self.metadata.registry
         dataset = spec_of(init.pretrain_on, registry)
-        base = model.replaced(registry, init="random", recipe=init.recipe or model.plugin.recipe)
+        # Like published weights, those of a pre-training are one set, from which every instance starts.
+        base = model.replaced(registry, init="random", instance=0, recipe=init.recipe or model.plugin.recipe)
         return Target(
             self.part(PartSpec(_slice(init.train_set, "init.train_set")), dataset),
             self.metadata.data(dataset)[0],

@@ -75,6 +75,7 @@ _ATTACK: Final = AXES.index("attack")
 _TRAINED: Final = (*AXES[:_ATTACK], "seed")
 """Axes that a target depends on."""
 _BY_THE_GRID: Final = "excluded by the grid"
+_OTHER_CLASSES: Final = "the surrogate has other classes than the target"
 _CLEAN_LABELS: Final = {**dict.fromkeys(OF_ATTACKS, ""), "attack": "none"}
 
 
@@ -118,8 +119,12 @@ class _Expansion:
             raise GridError(f"{self.block.where}: 'budget' is missing; attacks need one, such as \"linf:1/255\"")
         seen: set[tuple[tuple[str, ...], str]] = set()
         spared: set[int] = set()
+        useless: dict[int, str] = {}
         for at, labels in self._combinations():
             entry = self._entry(at, labels)
+            if not self._attacks[at.attack].clean:
+                reason = entry.excluded if entry.excluded.startswith(_OTHER_CLASSES) else ""
+                useless[at.surrogate] = useless.get(at.surrogate, reason) and reason
             if entry.impossible or entry.excluded == _BY_THE_GRID:
                 spared.add(at.attack)
             key = (labels, entry.cell.id if entry.cell is not None else "")
@@ -127,6 +132,7 @@ class _Expansion:
                 seen.add(key)
                 yield entry
         self._check_attacks(spared)
+        self._check_surrogates(useless)
 
     def _combinations(self) -> Iterator[tuple[_At, tuple[str, ...]]]:
         """Every combination with its labels; an axis that means nothing to an attack has no label and is not walked."""
@@ -171,6 +177,19 @@ class _Expansion:
                     f"this grid: {reasons[0]}. Change one of them or leave the attack out"
                 )
 
+    def _check_surrogates(self, useless: dict[int, str]) -> None:
+        """A surrogate whose classes are those of no target is a mistake in the grid.
+
+        `useless` has, for each surrogate, why every combination with it is excluded, or nothing.
+        """
+        for number, reason in useless.items():
+            if reason:
+                label = self.block.axes["surrogate"][number].label
+                raise GridError(
+                    f"{self.block.where}.surrogate: '{label}' can stand for no target of this grid: {reason}. Take one "
+                    "that is trained on data of the target's classes"
+                )
+
     def _cell(self, at: _At) -> tuple[Cell | None, str]:
         """The cell of a combination, or why there is none."""
         target, attack = self._target(at), self._attacks[at.attack]
@@ -188,7 +207,7 @@ class _Expansion:
         if self.block.stop == "success" and source.id != target.id:
             return None, "stop = 'success' needs the attack to see the target itself, not a surrogate"
         if not attack.universal and source is not target and source.info.classes != target.info.classes:
-            return None, "surrogate and target have different classes"
+            return None, f"{_OTHER_CLASSES}: {', '.join(source.info.classes)}, not {', '.join(target.info.classes)}"
         return Cell(target, part, attack.spec, source, self._setting(at, target, part)), ""
 
     def _gate(self, at: _At, info: DataInfo) -> str:

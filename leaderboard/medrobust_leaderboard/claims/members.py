@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from types import MappingProxyType
 from typing import Final
 
 from medrobust.api import CONFIDENCE_BINS, METRICS, NO_RECORD, Record, Store, Value
@@ -30,7 +31,7 @@ class Item:
         classes: the classes of its data set, under the paper's names where the profile gives them.
         record: its record, or None.
         absent: why there is no record.
-        excluded: why the grid has no such cell; empty for a cell that was planned.
+        excluded: why the grid has no such cell, or why it decides no claim; empty for a cell that was planned.
         substituted: whether data or model replace the paper's.
         index: position in a metric with an axis.
         values: numbers that are known without a record, by metric.
@@ -53,8 +54,17 @@ class Item:
         return self.record is not None or bool(self.values)
 
 
-def items_of(rows: Iterable[Selected], substitutions: Callable[[Row], Sequence[Substitution]]) -> list[Item]:
-    """Every entry of a plan, without records; `substitutions` gives those that concern an entry."""
+def items_of(
+    rows: Iterable[Selected],
+    substitutions: Callable[[Row], Sequence[Substitution]],
+    left_out: Mapping[str, str] = MappingProxyType({}),
+) -> list[Item]:
+    """Every entry of a plan, without records.
+
+    Args:
+        substitutions: gives those that concern an entry.
+        left_out: cells that decide no claim, with the reason.
+    """
     items = []
     for selected in rows:
         entry, cell = selected.entry, selected.entry.cell
@@ -64,7 +74,9 @@ def items_of(rows: Iterable[Selected], substitutions: Callable[[Row], Sequence[S
             items.append(absent)
         else:
             classes = class_names(cell.target.info.classes, replaced)
-            items.append(Item(selected.row, cell.id, cell.part.id, classes, substituted=bool(replaced)))
+            reason = left_out.get(cell.id, "")
+            known = Item(selected.row, cell.id, cell.part.id, classes, excluded=reason, substituted=bool(replaced))
+            items.append(known)
     return items
 
 
@@ -121,6 +133,17 @@ def wanted(claim: Claim) -> list[Labels]:
     elif isinstance(claim, TrendClaim) and claim.order:
         sides = [{claim.along: claim.order}]
     return [{**table, **side} for table in tables(claim.where) for side in sides]
+
+
+def told_left_out(claim: Claim, items: Iterable[Item]) -> str:
+    """How many of the cells that a claim is about decide none, and why; empty if there are none."""
+    out, tables = [item for item in items if item.cell and item.excluded], wanted(claim)
+    each = [item for name in claim.metrics.values() for item in spread(out, name)]
+    found = {item.cell: item.excluded for item in each if any(matches(item.row, table) for table in tables)}
+    if not found:
+        return ""
+    count = "1 cell" if len(found) == 1 else f"{len(found)} cells"
+    return f"{count} left out: {'; '.join(sorted(set(found.values())))}"
 
 
 def missing_labels(claim: Claim, items: Sequence[Item]) -> list[str]:

@@ -32,7 +32,18 @@ from ..selection import Selected
 from .borders import Tested, against_border, clearance
 from .effects import Gathered, Member, gather
 from .estimates import EffectEstimate, average
-from .members import Item, items_of, missing_labels, pending, planned_matches, problems_of, spread, wanted, with_records
+from .members import (
+    Item,
+    items_of,
+    missing_labels,
+    pending,
+    planned_matches,
+    problems_of,
+    spread,
+    told_left_out,
+    wanted,
+    with_records,
+)
 from .specs import LEVEL, Claim, TrendClaim
 
 Verdict = Literal["holds", "does not hold", "undecided", "by construction", "cannot be tested here"]
@@ -51,6 +62,7 @@ class Finding:
         n: smallest number of images behind a member.
         missing: what a test would need; empty if nothing.
         undefined: how many members have no number, and why.
+        left_out: how many cells decide no claim, and why.
         substituted: whether any record is of data or models that replace the paper's.
         construction: why the answer follows from how the profile was made; empty where it does not.
         explanation: why the claim does not hold here, as far as the profile says.
@@ -65,6 +77,7 @@ class Finding:
     contradicted: int = 0
     missing: str = ""
     undefined: str = ""
+    left_out: str = ""
     substituted: bool = False
     construction: str = ""
     explanation: str = ""
@@ -80,6 +93,7 @@ def verdicts_on(
     store: Store,
     substitutions: Callable[[Row], Sequence[Substitution]],
     by_construction: Mapping[str, str] = MappingProxyType({}),
+    left_out: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Finding]:
     """The verdicts on all claims of a paper, from the entries of a plan and a store.
 
@@ -88,8 +102,9 @@ def verdicts_on(
     Args:
         substitutions: those that concern an entry with these labels.
         by_construction: ids of claims whose answer follows from how the profile was made, with the reason.
+        left_out: cells that decide no claim, with the reason.
     """
-    items, problems = items_of(rows, substitutions), problems_of(store)
+    items, problems = items_of(rows, substitutions, left_out), problems_of(store)
     findings = []
     for claim in claims:
         concerned = _concerned(claim, items)
@@ -128,6 +143,7 @@ def verdict_on(claim: Claim, items: Sequence[Item]) -> Finding:
         members=len(gathered.members),
         missing="; ".join(dict.fromkeys((*missing, *gathered.missing))),
         undefined=_undefined(gathered),
+        left_out=told_left_out(claim, items),
         substituted=any(item.substituted for item in gathered.used),
     )
     if not gathered.members:

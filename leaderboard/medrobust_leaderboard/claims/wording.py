@@ -45,6 +45,8 @@ def describe(finding: Finding) -> list[str]:
     parts.append(section_text(finding))
     if finding.undefined and finding.effect is not None:
         parts.append(finding.undefined)
+    if finding.left_out:
+        parts.append(finding.left_out)
     if finding.construction:
         parts.append(f"counts neither way: {finding.construction}")
     if finding.explanation:
@@ -124,6 +126,7 @@ def as_facts(finding: Finding) -> dict[str, object]:
         "interval": f"{interval_text(finding)}, {border_text(finding.claim)}" if effect else "",
         "n": several,
         "missing": finding.missing,
+        "left_out": finding.left_out,
         "construction": finding.construction,
         "explanation": finding.explanation,
     }

@@ -34,12 +34,11 @@ def image_tiles(report: PaperReport, spec: ImagesSpec) -> tuple[list[str], list[
         # Only the perturbation is shown: one line for any number of examples.
         for number in range(1 if spec.show == ["perturbation"] else spec.examples):
             line: list[figures.Tile | None] = []
-            for column, place in zip(columns, places, strict=True):
-                shown = place[number] if place and number < len(place) else [None] * _tiles_of(spec)
-                shown, original = shown[: len(spec.show)], shown[len(spec.show) :]
-                if original and not line:
-                    line += _retitled(original, "original") if not tiles else original
-                line += _titled(shown, spec, column) if not tiles else shown
+            for position, (column, place) in enumerate(zip(columns, places, strict=True)):
+                shown = place[number] if place and number < len(place) else [None] * len(spec.show)
+                shown = _titled(shown, spec, column) if not tiles else shown
+                repeated = spec.clean_once and position > 0
+                line += [t for kind, t in zip(spec.show, shown, strict=True) if not (repeated and kind == "clean")]
             if not any(line):
                 continue
             first = number == 0 or spec.per_line > 1
@@ -63,21 +62,21 @@ def wrapped(
     return [], [[tile for row in line for tile in (*row, *[None] * (width - len(row)))] for line in lines]
 
 
-def _tiles_of(spec: ImagesSpec) -> int:
-    return len(spec.show) + spec.original
-
-
-def _retitled(tiles: Sequence[figures.Tile | None], title: str) -> list[figures.Tile | None]:
-    return [tile and replace(tile, title=title) for tile in tiles]
-
-
 def _titled(
     tiles: Sequence[figures.Tile | None], spec: ImagesSpec, column: Mapping[str, str]
 ) -> list[figures.Tile | None]:
-    heads = ["\n".join(t for t in (title_of(spec, column), kind) if t) for kind in spec.show]
-    if len(spec.show) == 1 and column:
-        heads = [title_of(spec, column)]
+    heads = [_head(kind, spec, column) for kind in spec.show]
     return [tile and replace(tile, title=head) for tile, head in zip(tiles, heads, strict=True)]
+
+
+def _head(kind: str, spec: ImagesSpec, column: Mapping[str, str]) -> str:
+    """What stands above an image of the first row."""
+    title = title_of(spec, column)
+    others = [k for k in spec.show if not (spec.clean_once and k == "clean")]
+    if kind not in others:
+        # One clean image serves all columns.
+        return kind
+    return "\n".join(text for text in (title, "" if title and len(others) == 1 else kind) if text)
 
 
 def _place(
@@ -120,7 +119,9 @@ def _examples(report: PaperReport, spec: ImagesSpec, entry: Entry) -> Iterator[l
     classes, positions = classes_of(entry), kept["positions"]
     broken = _broken(record, positions) if spec.broken else []
     clean, decided = (_names(record, logits, positions, classes) for logits in (record.clean, record.adversarial))
-    truth = [""] * len(positions) if record.labels is None else [classes[int(i)] for i in record.labels[positions]]
+    # Images of several labels are shown in their own order: no class is asked for.
+    labels = None if record.labels is None or record.labels.ndim > 1 else record.labels[positions]
+    truth = [""] * len(positions) if labels is None else [classes[int(i)] for i in labels]
     target = entry.cell.goal.target if entry.cell.goal else ""
     order = [i for i in range(len(positions)) if broken[i]] if spec.broken else list(range(len(positions)))
     if spec.broken:
@@ -133,7 +134,7 @@ def _examples(report: PaperReport, spec: ImagesSpec, entry: Entry) -> Iterator[l
             "perturbation": figures.Tile(pixels=_pixels(images["adversarial"] - images["clean"]), kind="perturbation"),
             "adversarial": figures.Tile(pixels=_pixels(images["adversarial"]), caption=decided[number]),
         }
-        yield [tiles[kind] for kind in (*spec.show, *(["clean"] if spec.original else []))]
+        yield [tiles[kind] for kind in spec.show]
 
 
 def _broken(record: Record, positions: Any) -> list[bool]:

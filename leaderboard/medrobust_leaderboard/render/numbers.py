@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from medrobust_leaderboard.table import STATES, Key, State, Table, TableCell, Unit
+from medrobust_leaderboard.table import STATES, BracketStyle, Key, State, Table, TableCell, Unit
 
 DASH: Final = "–"
 MINUS: Final = "−"
@@ -71,10 +71,10 @@ def format_cell(cell: TableCell, table: Table) -> CellText:
     has_interval = cell.low is not None and cell.high is not None and cell.value is not None
     paper = ""
     if cell.reference is not None:
-        paper = format_number(cell.reference, form) + _in_brackets(cell.reference_bracket, form, space=True)
+        paper = format_number(cell.reference, form) + _in_brackets(cell.reference_bracket, table, form, space=True)
     return CellText(
         value=format_number(cell.value, form),
-        bracket=_in_brackets(cell.bracket, form),
+        bracket=_in_brackets(cell.bracket, table, form),
         interval=f"[{format_number(cell.low, form)}, {format_number(cell.high, form)}]" if has_interval else "",
         paper=paper,
         difference=format_difference(cell.difference, form),
@@ -96,7 +96,7 @@ def describe_cells(table: Table) -> str:
     compared = any(cell.reference is not None for cell in cells)
     parts = ["ours"] if compared else ["value"]
     if any(cell.bracket is not None for cell in cells):
-        parts.append("(in brackets the control's)")
+        parts.append(f"(in brackets {_bracket_words(table)})")
     if any(cell.low is not None for cell in cells):
         parts.append("[95 % interval]")
     text = " ".join(parts)
@@ -142,8 +142,17 @@ def _describe_n(cells: list[TableCell]) -> str:
     return f" n = {least}." if least == most else f" n = {least} to {most}."
 
 
-def _in_brackets(value: float | None, form: Form, space: bool = False) -> str:
-    return "" if value is None else f"{' ' if space else ''}({format_number(value, form)})"
+def _in_brackets(value: float | None, table: Table, form: Form, *, space: bool = False) -> str:
+    if value is None:
+        return ""
+    own = Form(table.bracket.unit, table.bracket.decimals) if table.bracket else form
+    sign = " %" if own.unit == "percent" != form.unit else ""
+    return f"{' ' if space else ''}({format_number(value, own)}{sign})"
+
+
+def _bracket_words(table: Table) -> str:
+    style = table.bracket or BracketStyle(unit=table.unit)
+    return style.label if style.unit == table.unit else f"{style.label}, {UNITS[style.unit]}"
 
 
 def _without_sign_of_zero(text: str) -> str:

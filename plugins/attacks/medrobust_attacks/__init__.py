@@ -6,7 +6,7 @@ from medrobust import AnyAttack, Preset, hookimpl
 
 from .apgd import APGD
 from .control import Noise
-from .derived import Rounded, Shuffled
+from .derived import BatchClipped, BatchShuffled, Rounded, Shuffled
 from .ensembles import AutoAttack, WorstCase
 from .fab import FAB
 from .gradient import BIM, FGSM, PGD
@@ -24,6 +24,8 @@ __all__ = [
     "PGD",
     "UAP",
     "AutoAttack",
+    "BatchClipped",
+    "BatchShuffled",
     "CWLinf",
     "KovalevPGD",
     "Noise",
@@ -54,6 +56,8 @@ def medrobust_attacks() -> list[type[AnyAttack] | Preset]:
         RandomUAP,
         StochasticUAP,
         Shuffled,
+        BatchShuffled,
+        BatchClipped,
         Rounded,
         WorstCase,
         AutoAttack,

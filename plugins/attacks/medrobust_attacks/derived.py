@@ -1,4 +1,4 @@
-"""Attacks made of the adversarial images of others: a control that keeps only their histogram, and rounding."""
+"""Attacks made of the adversarial images of others: controls that keep only their values, rounding, and clipping."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from medrobust import AnyAttack, Budget, DerivedAttack, Goal, Norm, Reference, S
 from .references import WETSTEIN
 
 _ANY = ThreatModel(norms=frozenset(get_args(Norm)), minimal=True)
+_BATCH = 32
+"""Images of a batch, where an image depends on the others of its batch."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,53 @@ class Shuffled(DerivedAttack):
         order = rng.uniform((perturbation.shape[1],)).argsort(dim=1, stable=True).to(images.device)
         moved = perturbation.gather(1, order).view_as(images).add_(images)
         return moved if budget.box is None else moved.clamp_(*budget.box)
+
+
+@dataclass(frozen=True)
+class BatchShuffled(DerivedAttack):
+    """The adversarial perturbations with their values shuffled over all images, pixels and channels of a batch.
+
+    The control of wetstein2020's released code for chest X-rays; `shuffled`, which keeps the values of each image, is
+    the one that its text describes. For linf alone: the values of one image may come from images of longer ones.
+
+    Attributes:
+        of: the attack whose perturbations are shuffled.
+    """
+
+    name: ClassVar[str] = "batch-shuffled"
+    revision: ClassVar[int] = 1
+    references: ClassVar[tuple[Reference, ...]] = (WETSTEIN,)
+    threat: ClassVar[ThreatModel] = ThreatModel(norms={"linf"})
+    batch_size: ClassVar[int | None] = _BATCH
+    of: AnyAttack
+
+    def derive(self, images: Tensor, adversarial: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Tensor:
+        perturbation = (adversarial - images).flatten()
+        order = rng.uniform(images.shape[1:]).flatten().argsort(stable=True).to(images.device)
+        moved = perturbation[order].view_as(images).add_(images)
+        return moved if budget.box is None else moved.clamp_(*budget.box)
+
+
+@dataclass(frozen=True)
+class BatchClipped(DerivedAttack):
+    """Adversarial images clipped to the range of the clean images of their batch.
+
+    What wetstein2020's released code does for chest X-rays, once at the end: craft without a box (`box=none`), as
+    steps then are not clipped to one.
+
+    Attributes:
+        of: the attack whose images are clipped.
+    """
+
+    name: ClassVar[str] = "batch-clipped"
+    revision: ClassVar[int] = 1
+    references: ClassVar[tuple[Reference, ...]] = (WETSTEIN,)
+    threat: ClassVar[ThreatModel] = _ANY
+    batch_size: ClassVar[int | None] = _BATCH
+    of: AnyAttack
+
+    def derive(self, images: Tensor, adversarial: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Tensor:
+        return adversarial.clamp(float(images.min()), float(images.max()))
 
 
 @dataclass(frozen=True)

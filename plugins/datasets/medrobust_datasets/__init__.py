@@ -12,6 +12,7 @@ from .eyepacs import EyePacs
 from .image_folder import ImageFolder
 from .isic2018 import Isic2018
 from .kermany import KermanyOct, KermanyXray
+from .lc25000 import LC25000
 from .medmnist import MedMnist
 from .natural import ImageNetFolder, OpenImagesFolder
 from .pcam import PCam
@@ -33,6 +34,7 @@ FILES: tuple[type[Dataset], ...] = (
     Isic2018,
     KermanyOct,
     KermanyXray,
+    LC25000,
     MedMnist,
     OpenImagesFolder,
     PCam,

@@ -189,3 +189,10 @@ PCAM = Origin(
     ),
     files=tuple(_pcam(split, what) for split, what in _PCAM_CHECKSUMS),
 )
+
+LC25000 = Origin(
+    page="https://github.com/tampapath/lung_colon_image_set",
+    size="25,000 images, 1.9 GB",
+    layout=("lc25000/**/{lung_n,lung_aca,lung_scc,colon_n,colon_aca}/*.jpeg (at any depth)",),
+    access="the archive is on a page that its repository names",
+)

@@ -91,3 +91,9 @@ CAMELYON16 = Reference(
     2017,
     "10.1001/jama.2017.14585",
 )
+LC25000 = Reference(
+    ("A. A. Borkowski", "M. M. Bui", "L. B. Thomas", "C. P. Wilson", "L. A. DeLand", "S. M. Mastorides"),
+    "Lung and colon cancer histopathological image dataset (LC25000)",
+    "arXiv:1912.12142",
+    2019,
+)

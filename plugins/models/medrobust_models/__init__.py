@@ -6,11 +6,11 @@ from medrobust import Model, Preset, hookimpl
 
 from .architectures import ARCHITECTURES
 from .references import architecture_references
-from .small import SmallCNN, SmallResNet
+from .small import SmallCNN, SmallResNet, SmallResNet14
 from .timm_models import TimmModel
 from .torchvision_models import TorchvisionModel
 
-__all__ = ["SmallCNN", "SmallResNet", "TimmModel", "TorchvisionModel", "medrobust_models"]
+__all__ = ["SmallCNN", "SmallResNet", "SmallResNet14", "TimmModel", "TorchvisionModel", "medrobust_models"]
 
 
 @hookimpl
@@ -23,4 +23,4 @@ def medrobust_models() -> list[type[Model] | Preset]:
     inception = Preset(
         name, TimmModel, {"architecture": name}, "timm's Inception-ResNet-V2.", architecture_references(name)
     )
-    return [SmallCNN, SmallResNet, *presets, inception, TimmModel]
+    return [SmallCNN, SmallResNet, SmallResNet14, *presets, inception, TimmModel]

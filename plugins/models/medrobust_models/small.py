@@ -40,15 +40,17 @@ class SmallCNN(Model):
 
 
 class _Residual(nn.Module):
-    """Basic residual block (He et al., 2016) that halves the size and changes the width by a 1x1 shortcut."""
+    """Basic residual block (He et al., 2016); one of stride 2 changes the width too, by a 1x1 shortcut."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: int = 2) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False)
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(outputs)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(outputs)
-        self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride=2, bias=False), nn.BatchNorm2d(outputs))
+        self.shortcut: nn.Module = nn.Identity()
+        if stride > 1:
+            self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride=2, bias=False), nn.BatchNorm2d(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
         y = F.relu(self.bn1(self.conv1(x)), inplace=True)
@@ -70,6 +72,8 @@ class SmallResNet(Model):
     references: ClassVar[tuple[Reference, ...]] = (RESNET,)
     width: Count = 16
     stem: Literal[1, 2] = 2
+    more: ClassVar[int] = 0
+    """Further blocks of each width."""
 
     def build(self, shape: Shape) -> nn.Module:
         w = self.width
@@ -78,6 +82,22 @@ class SmallResNet(Model):
             nn.BatchNorm2d(w),
             nn.ReLU(inplace=True),
         ]
-        blocks = [_Residual(w, w), _Residual(w, 2 * w), _Residual(2 * w, 4 * w)]
+        blocks: list[nn.Module] = []
+        for inputs, outputs in ((w, w), (w, 2 * w), (2 * w, 4 * w)):
+            blocks += [_Residual(inputs, outputs), *(_Residual(outputs, outputs, 1) for _ in range(self.more))]
         head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4 * w, shape.outputs)]
         return nn.Sequential(Centre(), *stem, *blocks, *head)
+
+
+@dataclass(frozen=True)
+class SmallResNet14(SmallResNet):
+    """A stem, six basic residual blocks (He et al., 2016), two of each width, global average pooling, one linear layer.
+
+    Attributes:
+        width: channels of the stem and the first two blocks; the others have two and four times as many.
+        stem: as of `small-resnet`.
+    """
+
+    name: ClassVar[str] = "small-resnet14"
+    revision: ClassVar[int] = 1
+    more: ClassVar[int] = 1

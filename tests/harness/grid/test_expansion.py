@@ -372,8 +372,16 @@ def test_the_slice_on_which_an_epoch_is_chosen_must_be_there(
 
 
 def test_a_surrogate_of_other_classes_is_excluded(entries: Entries) -> None:
-    found = entries(surrogate='[{}, { dataset = { name = "textures", classes = 3 } }]')
-    assert [e.excluded for e in found if e.excluded] == ["surrogate and target have different classes"]
+    three = '{ name = "textures", classes = 3 }'
+    found = entries(dataset=f'["textures", {three}]', surrogate=f"{{ dataset = {three} }}", attack='["none", "sign"]')
+    reason = "the surrogate has other classes than the target: a, b, c, not a, b"
+    assert [e.excluded for e in found if e.excluded] == [reason]
+    message = (
+        r"surrogate: 'dataset=textures\(classes=3\)' can stand for no target of this grid: the surrogate has other "
+        "classes than the target: a, b, c, not a, b. Take one that is trained on data of the target's classes"
+    )
+    with pytest.raises(GridError, match=message):
+        entries(surrogate=f"[{{}}, {{ dataset = {three} }}]", attack='["none", "sign"]')
 
 
 def test_a_checkpoint_counts_by_content_and_not_by_place(entries: Entries, tmp_path: Path) -> None:

@@ -212,7 +212,7 @@ def test_mean_auc_leaves_out_labels_of_one_class_and_says_so() -> None:
     kept = [0, 1, 3, 4]
     expected = sklearn_metrics.roc_auc_score(truth[:, kept], attacked.adversarial[:, kept], average="macro")
     assert found.scalar == pytest.approx(expected)
-    assert found.note == "4 of 5 labels have both classes (label 2: only negative images)"
+    assert found.note == "4 of 5 labels have both classes (label 2: only negative images, and an AUC needs both)"
 
 
 def test_detection_auc_ranks_adversarial_above_clean_images() -> None:
@@ -237,10 +237,10 @@ def test_pairing_of_clean_and_adversarial_scores_narrows_the_interval_of_detecti
 @pytest.mark.parametrize(
     ("name", "of", "reason"),
     [
-        ("auc", record([1, 1], [1, 1], [0, 1]), "only positive images"),
+        ("auc", record([1, 1], [1, 1], [0, 1]), "only positive images, and an AUC needs both"),
         ("auc", WORKED, "3 classes: see auc_ovr"),
         ("mean_auc", WORKED, "3 classes: see auc_ovr"),
-        ("mean_auc", record([1, 1], [1, 1], [0, 1]), "only positive images"),
+        ("mean_auc", record([1, 1], [1, 1], [0, 1]), "only positive images, and an AUC needs both"),
         ("auc", multilabel(), "5 labels: see mean_auc"),
         ("auc_ovr", record([0, 0, 2], [0, 0, 2], [0, 1, 2]), "no images, or all, are of class 1"),
         ("confusion_matrix", multilabel(), "not defined for multilabel tasks"),

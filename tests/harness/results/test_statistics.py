@@ -139,7 +139,7 @@ class TestAuc:
         assert mirrored == pytest.approx((0.0, 1 - low))
 
     def test_one_class_has_no_auc(self) -> None:
-        assert auc_value(np.arange(3.0), hits(3, 3)).reason == "only positive images"
+        assert auc_value(np.arange(3.0), hits(3, 3)).reason == "only positive images, and an AUC needs both"
 
     @pytest.mark.parametrize("name", ["auc", "relative_auc", "balanced_accuracy", "accuracy", "asr"])
     @pytest.mark.parametrize("patients", [None, 80])
@@ -272,7 +272,7 @@ class TestComparison:
     def test_an_undefined_metric_is_not_compared(self) -> None:
         of = record([0, 0, 0], [0, 1, 0])
         found = compare("auc", of, of)
-        assert (found.difference, found.p, found.reason) == (None, None, "only negative images")
+        assert (found.difference, found.p, found.reason) == (None, None, "only negative images, and an AUC needs both")
 
     def test_too_many_undefined_resamples_leave_no_interval(self) -> None:
         of = record([0] * 30 + [1], [0] * 30 + [1])

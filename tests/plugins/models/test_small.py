@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from medrobust import Shape
-from medrobust_models import SmallCNN, SmallResNet
+from medrobust_models import SmallCNN, SmallResNet, SmallResNet14
 
 
 def build(model: SmallCNN | SmallResNet, shape: Shape) -> nn.Module:
@@ -20,7 +20,9 @@ def images(channels: int, height: int, width: int) -> Tensor:
     return torch.rand(2, channels, height, width, generator=torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize("model", [SmallCNN(), SmallResNet(), SmallCNN(width=4), SmallResNet(width=8)], ids=str)
+@pytest.mark.parametrize(
+    "model", [SmallCNN(), SmallResNet(), SmallResNet14(), SmallCNN(width=4), SmallResNet(width=8)], ids=str
+)
 @pytest.mark.parametrize(("channels", "height", "width", "outputs"), [(1, 28, 28, 1), (3, 32, 32, 7), (3, 20, 48, 14)])
 def test_any_channels_size_and_number_of_outputs(
     model: SmallCNN | SmallResNet, channels: int, height: int, width: int, outputs: int
@@ -43,8 +45,17 @@ def test_any_channels_size_and_number_of_outputs(
                 *((32, 64, 3), (64, 64, 3), (32, 64, 1)),
             ],
         ),
+        (
+            SmallResNet14(),
+            [
+                (3, 16, 4),
+                *((16, 16, 3), (16, 16, 3), (16, 16, 1), (16, 16, 3), (16, 16, 3)),
+                *((16, 32, 3), (32, 32, 3), (16, 32, 1), (32, 32, 3), (32, 32, 3)),
+                *((32, 64, 3), (64, 64, 3), (32, 64, 1), (64, 64, 3), (64, 64, 3)),
+            ],
+        ),
     ],
-    ids=["small-cnn", "small-resnet"],
+    ids=["small-cnn", "small-resnet", "small-resnet14"],
 )
 def test_they_are_built_as_their_documentation_says(
     model: SmallCNN | SmallResNet, expected: list[tuple[int, int, int]]

@@ -158,10 +158,11 @@ def _images(part: LoadedPart, index: Tensor) -> Tensor:
 
 def _counts(labels: Tensor, classes: Sequence[str]) -> Tensor:
     counts = torch.bincount(labels, minlength=len(classes))
-    if (counts == 0).any():
-        missing = ", ".join(f"'{name}'" for name, count in zip(classes, counts.tolist(), strict=True) if not count)
+    missing = [f"'{classes[index]}'" for index in (counts == 0).nonzero().flatten().tolist()]
+    if missing:
+        which = f"class {missing[0]} has" if len(missing) == 1 else f"classes {', '.join(missing)} have"
         raise DataError(
-            f"none of the {len(labels)} training images of this slice is of class {missing}; take a larger train_set"
+            f"{which} no image among the {len(labels)} training images of this slice; take a larger train_set"
         )
     return counts
 

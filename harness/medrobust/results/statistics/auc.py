@@ -41,7 +41,8 @@ def area(scores: NDArray[np.floating], positive: NDArray[np.bool_], groups: Grou
     """AUC of `scores` (n,) for `positive` (n,), ties counting half; or the reason why it is undefined."""
     m, n = int(np.count_nonzero(positive)), int(np.count_nonzero(~positive))
     if m == 0 or n == 0:
-        return "no images" if m + n == 0 else f"only {'negative' if m == 0 else 'positive'} images"
+        side = "negative" if m == 0 else "positive"
+        return f"only {side} images, and an AUC needs both" if m + n else "no images"
     above = _share_below(scores[positive], scores[~positive])
     below = 1 - _share_below(scores[~positive], scores[positive])
     auc = float(above.mean())

@@ -178,7 +178,7 @@ def test_a_class_of_one_image_is_hardened_and_one_of_none_is_named(make: Make, d
     assert all(torch.isfinite(t).all() for t in hardened.values())
     _, outcome = run(made, grid(defense, dataset='{ name = "shades", empty = true }'))
     reasons = {reason for _, _, reason in outcome.problems}
-    assert reasons == {"none of the 96 training images of this slice is of class 'right'; take a larger train_set"}
+    assert reasons == {"class 'right' has no image among the 96 training images of this slice; take a larger train_set"}
 
 
 def test_what_a_hardening_cannot_do_is_told(make: Make) -> None:
