@@ -19,8 +19,8 @@ from .machines import machine_note, precision_note
 from .overlap import together
 from .profiles import Substitution
 from .selection import Numbers, Selected, check_unique, each_once, entry_of, rows_of, rule_for, spread
-from .specs import COUNTS, BarsSpec, ConfusionSpec, CurvesSpec, ImagesSpec, Paper, Rule, TableSpec
-from .table import LABELS, BracketStyle, State, Table, TableCell, Unit, joined
+from .specs import BarsSpec, ConfusionSpec, CurvesSpec, ImagesSpec, Paper, Rule, TableSpec
+from .table import COUNTS, LABELS, BracketStyle, State, Table, TableCell, Unit, joined
 
 
 class PaperReport:

@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -16,13 +16,7 @@ from medrobust.api import did_you_mean
 
 from .labels import Labels, Where
 from .profiles import FORBID, Profile
-from .table import Key, Unit
-
-COUNTS: Final[Mapping[str, str]] = {
-    "images": "images of the training slice and of the one evaluated on",
-    "images_by_class": "the same for each class",
-}
-"""Numbers that tables show beside metrics, with their meaning; no record says them."""
+from .table import COUNTS, Key, Unit
 
 
 @dataclass(frozen=True)
@@ -31,8 +25,7 @@ class Rule:
 
     Attributes:
         metric: a metric, or in a table one of `COUNTS`.
-        entry: of what has a number for each class, the class that is shown, from 1; data sets with fewer have no
-            number there.
+        entry: of what has a number for each class, which of them, from 1; smaller data sets have no number there.
     """
 
     metric: str
@@ -116,9 +109,8 @@ class CurvesSpec(View):
     Attributes:
         panels, series: axes, or `value` for the label of a rule; several make a combined label.
         x: `eps` (in grey levels of 255), `eps_share` (of the range of a pixel), `zeta` (in percent), or a cumulative
-            field such as `attack.steps` or `defense.iterations`; the cells without attack (or defense) are at 0. Or
-            `confidence`, the middle of the bins of a metric that has them, or `train_images`, the number of images
-            trained on.
+            field such as `defense.iterations`; the cells without attack (or defense) are at 0. Or `confidence`, the
+            middle of the bins of a metric that has them, or `train_images`, the number of images trained on.
         value: the rules that say which metric is shown.
         origin: the value at 0 where the metric has it by definition, such as 1 for the images correct when clean.
         counts: whether the number of images behind each point is written at the lower edge, for panels of one series.

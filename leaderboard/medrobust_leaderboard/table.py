@@ -20,6 +20,13 @@ State = Literal["reproduced", "off", "outside", "missing", "substituted", "flagg
 Unit = Literal["percent", "fraction", "ratio", "pixel range", "count"]
 
 
+COUNTS: Final[Mapping[str, str]] = {
+    "images": "images of the training slice and of the one evaluated on",
+    "images_by_class": "the same for each class",
+}
+"""Numbers that tables show beside metrics, with their meaning; no record says them."""
+
+
 @dataclass(frozen=True)
 class StateMeaning:
     """How a state is marked in a cell, counted in a summary and explained in a legend."""
