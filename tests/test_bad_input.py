@@ -201,6 +201,18 @@ def test_a_checkpoint_that_does_not_fit(program: Program, grid: Write, tmp_path:
     assert f"Impossible here (1): checkpoint {tmp_path}/weights.pt does not fit the model" in planned.out
 
 
+def test_a_slice_smaller_than_a_class_names_the_class(program: Program, grid: Write, tmp_path: Path) -> None:
+    done = program("run", grid(BASE + 'train_set = ["train[:2]", "train"]\n'))
+    assert done.status == 1
+    assert (
+        "class 'a' has no image among the 2 training images of this slice; take a larger train_set"
+        in done.out + done.err
+    )
+    assert "Traceback" not in done.err + done.out
+    found = Store(tmp_path / "medrobust-store").cells(["train_set", "status"])
+    assert dict(zip(found["train_set"], found["status"], strict=True)) == {"train[:2]": "failed", "train": "ok"}
+
+
 def test_how_a_checkpoint_was_read_is_told(program: Program, grid: Write, tmp_path: Path) -> None:
     shapes = {"convolution.weight": (4, 1, 3, 3), "convolution.bias": (4,), "head.weight": (2, 16), "head.bias": (2,)}
     state = {f"module.{name}": torch.zeros(shape) for name, shape in shapes.items()}

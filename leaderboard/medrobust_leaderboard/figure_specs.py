@@ -16,10 +16,12 @@ class CurvesSpec(View):
 
     Attributes:
         panels, series: axes, or `value` for the label of a rule; several make a combined label.
-        x: `eps` (in grey levels of 255), `zeta` (in percent), or a cumulative field such as `defense.iterations`; the
-            cells without attack (or defense) are at 0.
+        x: `eps` (in grey levels of 255), `eps_share` (of the range of a pixel), `zeta` (in percent), or a cumulative
+            field such as `defense.iterations`; the cells without attack (or defense) are at 0. Or `confidence`, the
+            middle of the bins of a metric that has them, or `train_images`, the number of images trained on.
         value: the rules that say which metric is shown.
         origin: the value at 0 where the metric has it by definition, such as 1 for the images correct when clean.
+        counts: whether the number of images behind each point is written at the lower edge, for panels of one series.
         control: labels of the series that are controls, drawn dashed in the colour of the series that they differ from
             in these labels alone.
     """
@@ -33,6 +35,7 @@ class CurvesSpec(View):
     y_label: str
     x_scale: Literal["linear", "log", "even"] = "linear"
     origin: float | None = None
+    counts: bool = False
     control: dict[str, str] = field(default_factory=dict)
     columns: int = 3
 
@@ -81,6 +84,8 @@ class ImagesSpec(View):
         show: what is shown at each place, in order. Images need the probe `examples`; what a probe measured is asked
             for by its name or alias, such as `saliency.clean`.
         examples: examples at each place, of different classes first.
+        broken: show only examples that are decided rightly when clean and wrongly under attack.
+        per_line: rows side by side in one line, each below its name.
         clean_once: show the clean image in the first column alone; every column of a row has the same one.
         of_each_class: of these, at most so many of one class.
         right_first: prefer examples that the model decides rightly when they are clean.
@@ -96,6 +101,8 @@ class ImagesSpec(View):
     columns: list[str] = field(default_factory=list)
     show: list[Shown] = field(default_factory=lambda: ["clean", "perturbation", "adversarial"])
     examples: int = 1
+    broken: bool = False
+    per_line: Annotated[int, Field(ge=1)] = 1
     clean_once: bool = False
     of_each_class: int | None = None
     right_first: bool = False

@@ -13,15 +13,16 @@ from medrobust.api import AXES, Plan, Store, Value, did_you_mean
 
 from .asked import bracket_style, metrics_for, metrics_of, replacements, unit_of
 from .claims import Finding, explained, read_claims, verdicts_on
+from .counts import ImageCounts
 from .figure_specs import BarsSpec, ConfusionSpec, CurvesSpec, FigureSpec
 from .flags import below, doubts, flag, subject
 from .labels import Row, Where, agree, is_clean, matches, ordered, tables
 from .machines import machine_note, precision_note
 from .overlap import together
 from .profiles import Substitution
-from .selection import Numbers, Selected, check_unique, concerns, each_once, rows_of, rule_for, spread
+from .selection import Numbers, Selected, check_unique, concerns, each_once, entry_of, rows_of, rule_for, spread
 from .specs import Paper, TableSpec
-from .table import LABELS, State, Table, TableCell, joined
+from .table import COUNTS, LABELS, State, Table, TableCell, joined
 from .views import Rule
 
 
@@ -44,6 +45,7 @@ class PaperReport:
         self.store = store
         self.rows = rows_of(plan)
         self.numbers = Numbers(store, self._wanted())
+        self.counts = ImageCounts(store)
         self._poor = below(self.profile.floor, self.rows, store)
         self._doubts = doubts(evidence)
         self._precision = {s.cell: s.row.get("precision", "") for s in self.rows if s.cell}
@@ -131,13 +133,22 @@ class PaperReport:
         rule = rule_for(cells[0].row, spec.value, key.get("value"))
         if rule is None:
             return None
-        value = self.numbers.combined(cells, rule.metric)
+        if rule.entry is not None:
+            cells = entry_of(cells, rule.entry)
+            if not cells:
+                return None
+        counted = rule.metric in COUNTS
+        value = self.counts.get(cells, rule.metric) if counted else self.numbers.combined(cells, rule.metric)
         if value is None:
             state, note = self._why_absent(cells)
+            if counted and not note:
+                note = "not known here how many images: evaluate on the training slice too"
             facts = self._facts(cells, rule.metric)
             return TableCell(reference=paper, reference_bracket=paper_bracket, state=state, note=note, facts=facts)
         substituted = any(self.substitutions(s.row) for s in cells)
         cell = table_cell(value, paper, paper_bracket, substituted=substituted, tolerance=spec.tolerance)
+        if counted:
+            cell = replace(cell, unit="count", n=None, note=cell.note or value.note)
         shared = together(self.numbers.shared_groups.get(s.cell or "", "") for s in cells)
         doubt = together(self._doubts.get(subject(s), "") for s in cells)
         # What a detector has seen of the images that it is scored on stands in the row of a cell that is ok.

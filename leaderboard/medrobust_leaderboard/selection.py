@@ -102,6 +102,12 @@ def each_once(selected: Iterable[Selected]) -> list[Selected]:
     return list(first.values())
 
 
+def entry_of(cells: Sequence[Selected], number: int) -> list[Selected]:
+    """One class of cells by its number, from 1; empty where a data set has fewer."""
+    classes = min((len(c.entry.cell.target.info.classes) for c in cells if c.entry.cell), default=number)
+    return [replace(cell, index=number - 1) for cell in cells] if number <= classes else []
+
+
 def rule_for(row: Row, rules: Sequence[Rule], label: str | None = None) -> Rule | None:
     """The first rule that applies to an entry (with this label, if one is given)."""
     for rule in rules:

@@ -16,7 +16,7 @@ from medrobust.api import did_you_mean
 
 from .figure_specs import AnyFigure, FigureSpec
 from .profiles import FORBID, Profile
-from .table import Key, Unit
+from .table import COUNTS, Key, Unit
 from .views import Bracket, Rule, View
 
 
@@ -94,7 +94,7 @@ class Paper:
         return self.facts.profiles[name]
 
     def reference(self, spec: TableSpec) -> dict[tuple[Key, Key], tuple[float, float | None]]:
-        """The paper's values by (row key, column key): value and number in brackets, as fractions.
+        """The paper's values by (row key, column key): value and number in brackets, as fractions or counts.
 
         Raises:
             MedrobustError: if a column is missing or a value is not a number.
@@ -102,15 +102,17 @@ class Paper:
         if not spec.reference:
             return {}
         file = self.folder / "reference" / spec.reference
+        counted = {rule.label for rule in spec.value if rule.metric in COUNTS}
         scale = _scale(spec.unit)
         beside = _scale(spec.bracket.unit) if spec.bracket and spec.bracket.unit else scale
         found = {}
         with file.open(encoding="utf-8", newline="") as stream:
             for number, row in enumerate(csv.DictReader(stream), 2):
+                own = 1.0 if row.get("value") in counted else scale
                 try:
                     key = tuple(row[a] for a in spec.rows), tuple(row[a] for a in spec.columns)
                     bracket = float(row["bracket"]) / beside if row.get("bracket") else None
-                    found[key] = (float(row["reference"]) / scale, bracket)
+                    found[key] = (float(row["reference"]) / own, bracket)
                 except (KeyError, ValueError) as error:
                     raise MedrobustError(f"{file}:{number}: {type(error).__name__}: {error}") from None
         return found

@@ -20,6 +20,13 @@ State = Literal["reproduced", "off", "outside", "missing", "substituted", "flagg
 Unit = Literal["percent", "fraction", "ratio", "pixel range", "count"]
 
 
+COUNTS: Final[Mapping[str, str]] = {
+    "study_images": "images of the training slice and of the one evaluated on",
+    "study_images_by_class": "the same for each class",
+}
+"""Numbers that tables show beside metrics, with their meaning; no record says them."""
+
+
 @dataclass(frozen=True)
 class StateMeaning:
     """How a state is marked in a cell, counted in a summary and explained in a legend."""
@@ -56,6 +63,7 @@ class TableCell:
         reference: the paper's value.
         bracket: our number in brackets, such as that of a random control; `reference_bracket`: the paper's.
         state: what the comparison says (`STATES`).
+        unit: how it is shown where that is not as the table says, such as a number of images among rates.
         note: a sentence on this cell, shown as a footnote.
         facts: further facts for programs: labels by axis, seeds, metric, cells, where it was computed.
     """
@@ -68,6 +76,7 @@ class TableCell:
     bracket: float | None = None
     reference_bracket: float | None = None
     state: State = ""
+    unit: Unit | None = None
     note: str = ""
     facts: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False, repr=False)
 
@@ -121,7 +130,7 @@ class Table:
         row_names, column_names: what each level of a key is ("attack"; "dataset", "metric").
         notes: sentences below the table.
         unit: "percent" shows 0.8762 as 87.6; "fraction", "ratio" and "pixel range" (a length where black to white is 1)
-            as they are, and so does "count". Cells are never scaled.
+            as they are, "count" as a whole number. Cells are never scaled.
         decimals: digits after the point as shown.
         bracket: how the numbers in brackets are shown; as the others if not given.
         nested: whether neighbouring rows of equal outer labels are one group, which shows them once.

@@ -70,7 +70,7 @@ def tidy_tables(tables: Iterable[Table]) -> list[Row]:
             "row": flat_label(row),
             "column": flat_label(column),
             **cell.facts,
-            "unit": "fraction" if table.unit == "percent" else table.unit,
+            "unit": "fraction" if (cell.unit or table.unit) == "percent" else cell.unit or table.unit,
             **_numbers(cell),
             **{name: getattr(cell, name) for name in COMPARED},
             "state": cell.state or "ok",

@@ -14,11 +14,17 @@ from .table import Unit
 
 @dataclass(frozen=True)
 class Rule:
-    """The metric shown under a label, for the cells that `where` matches; the first rule that matches counts."""
+    """What is shown under a label, for the cells that `where` matches; the first rule that matches counts.
+
+    Attributes:
+        metric: a metric, or in a table one of `COUNTS`.
+        entry: of what has a number for each class, which of them, from 1; smaller data sets have no number there.
+    """
 
     metric: str
     label: str = ""
     where: Labels = field(default_factory=dict)
+    entry: Annotated[int, Field(ge=1)] | None = None
     __pydantic_config__: ClassVar[ConfigDict] = FORBID
 
 

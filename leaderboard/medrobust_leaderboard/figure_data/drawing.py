@@ -27,7 +27,7 @@ from ..report import PaperReport
 from .measured import scatter_panels, surface_panels
 from .numbers import bar_panels, confusion_matrices, curve_panels
 from .probed import layers_in_words
-from .tiles import image_tiles
+from .tiles import image_tiles, wrapped
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ def draw_figures(report: PaperReport, folder: Path) -> list[DrawnFigure]:
         saved = figures.SavedFigure.of(stem)
         if known.get(spec.id) != keys[spec.id] or not saved.exists:
             saved = figures.save(content.draw(), content.data, stem)
-        drawn.append(DrawnFigure(spec, saved))
+        # What is found while it is drawn belongs to the caption wherever the figure is shown.
+        drawn.append(DrawnFigure(replace(spec, caption=" ".join((spec.caption, *content.notes))), saved))
     folder.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(keys, indent=1) + "\n", encoding="utf-8")
     return drawn
@@ -76,6 +77,7 @@ class _Content:
     data: list[dict[str, object]]
     draw: Callable[[], Figure]
     pixels: bytes = b""
+    notes: tuple[str, ...] = ()
 
     def key(self, spec: FigureSpec) -> str:
         """A hash of numbers, images, specification and code."""
@@ -95,8 +97,9 @@ def _content(report: PaperReport, spec: FigureSpec) -> _Content | None:
     if isinstance(spec, CurvesSpec):
         panels = curve_panels(report, spec)
         labels: dict[str, Any] = {"x_label": spec.x_label, "y_label": spec.y_label, "x_scale": spec.x_scale}
-        draw = partial(figures.curves, panels, **labels, columns=spec.columns)
-        return _Content(figures.curves_data(panels), draw) if panels else None
+        draw = partial(figures.curves, panels, **labels, counts=spec.counts, columns=spec.columns)
+        notes = tuple(note for panel in panels for series in panel.series for note in series.notes)
+        return _Content(figures.curves_data(panels), draw, notes=notes) if panels else None
     if isinstance(spec, BarsSpec):
         bars = bar_panels(report, spec)
         draw = partial(figures.bars, bars, y_label=spec.y_label, control_label=spec.control_label, columns=spec.columns)
@@ -115,7 +118,7 @@ def _content(report: PaperReport, spec: FigureSpec) -> _Content | None:
     if isinstance(spec, ScatterSpec):
         points = scatter_panels(report, spec)
         return _Content(figures.scatter_data(points), partial(figures.scatter, points)) if points else None
-    row_labels, tiles = image_tiles(report, spec)
+    row_labels, tiles = wrapped(*image_tiles(report, spec), spec.per_line)
     pixels = b"".join(tile.pixels.tobytes() for row in tiles for tile in row if tile is not None)
     draw = partial(figures.images, tiles, row_labels=row_labels)
     return _Content(figures.images_data(tiles), draw, pixels) if tiles else None

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import numpy as np
 
-from medrobust.api import Value
+from medrobust.api import CONFIDENCE_BINS, Value
 
 from .. import figures
 from ..figure_specs import BarsSpec, ConfusionSpec, CurvesSpec
 from ..labels import CLEAN, is_clean
 from ..report import PaperReport, cells_at
-from ..selection import Selected, check_unique, rule_for
+from ..selection import Selected, check_unique, rule_for, spread
 from .combinations import classes_of, label_combinations, title_of
 
 
 def curve_panels(report: PaperReport, spec: CurvesSpec) -> list[figures.CurvePanel]:
     """The panels of a figure of curves; entries without attack (or defense) are at 0 of every curve."""
     selected = report.selected(spec)
+    if spec.x == CONFIDENCE:
+        selected = spread([s for s in selected if not is_clean(s.row)], "bin")
     panels = []
     for panel in label_combinations(spec.panels, spec, selected):
         if is_clean(panel):
@@ -44,11 +47,11 @@ def _series(
     places: dict[float, list[Selected]] = {}
     measured = [each for each in selected if rule_for(each.row, spec.value, key.get("value")) is not None]
     for each in (*_unattacked(spec.x, {**panel, **key}, measured), *cells_at({**panel, **key}, measured)):
-        if (x := _abscissa(spec.x, each)) is not None:
+        if (x := _abscissa(report, spec.x, each)) is not None:
             places.setdefault(x, []).append(each)
     points: list[tuple[float, Value | None]] = []
     for x, cells in sorted(places.items()):
-        varying = (*spec.panels, *spec.series, spec.x.partition(".")[0], "budget", *spec.mean_over)
+        varying = (*spec.panels, *spec.series, *_axes_of(spec.x), "budget", *spec.mean_over)
         check_unique(cells, varying, f"{report.paper.name} {spec.id}")
         rule = rule_for(cells[0].row, spec.value, key.get("value"))
         points.append((x, report.numbers.combined(cells, rule.metric) if rule else None))
@@ -63,6 +66,8 @@ def _series(
         y=tuple(v.scalar if v else None for _, v in points),
         low=tuple(v.interval[0] if v and v.interval else None for _, v in points),
         high=tuple(v.interval[1] if v and v.interval else None for _, v in points),
+        n=tuple(v.n if v else 0 for _, v in points),
+        notes=_notes(spec, panel, key, points),
         style="control" if control else "line",
         like=_partner(spec, key, selected) if control else "",
     )
@@ -76,8 +81,45 @@ def _unattacked(x: str, key: Mapping[str, str], selected: Sequence[Selected]) ->
     return cells_at(others, [s for s in selected if is_clean(s.row)])
 
 
-def _abscissa(x: str, selected: Selected) -> float | None:
+CONFIDENCE: Final = "confidence"
+"""The x axis of a metric in bins of confidence."""
+TRAIN_IMAGES: Final = "train_images"
+"""The x axis of the number of images trained on."""
+EPS_SHARE: Final = "eps_share"
+"""The x axis of radii as shares of the range of a pixel."""
+
+
+def _axes_of(x: str) -> tuple[str, ...]:
+    """The axes of the grid along which entries of one curve differ."""
+    return {CONFIDENCE: ("bin",), TRAIN_IMAGES: ("train_set",)}.get(x, (x.partition(".")[0],))
+
+
+def _notes(
+    spec: CurvesSpec, panel: Mapping[str, str], key: Mapping[str, str], points: Sequence[tuple[float, Value | None]]
+) -> tuple[str, ...]:
+    """What a reader of a curve over confidence should know: images that are in no bin, bins without images."""
+    if spec.x != CONFIDENCE:
+        return ()
+    values = [value for _, value in points if value is not None]
+    empty = sum(value.scalar is None for value in values)
+    found = [*dict.fromkeys(value.note for value in values if value.note)]
+    found += [f"{empty} of {len(values)} bins without an image that is correct when clean"] if empty else []
+    name = ", ".join(text for text in (title_of(spec, panel), title_of(spec, key)) if text)
+    return (f"{name}: {', '.join(found)}.",) if found else ()
+
+
+def _abscissa(report: PaperReport, x: str, selected: Selected) -> float | None:
     """The place of an entry on the x axis; entries without attack (or defense) are at 0."""
+    if x == CONFIDENCE:
+        assert selected.index is not None
+        low, high = CONFIDENCE_BINS[selected.index : selected.index + 2]
+        return round(float(low + high) / 2, 6)
+    if x == TRAIN_IMAGES:
+        images = report.counts.trained(selected.entry.cell) if selected.entry.cell else None
+        return None if images is None else float(sum(images.values()))
+    if x == EPS_SHARE:
+        radius = _abscissa(report, "eps", selected)
+        return None if radius is None else round(radius / 255, 6)
     axis, dot, _ = x.partition(".")
     if selected.row.get(axis if dot else "attack") == CLEAN:
         return 0.0

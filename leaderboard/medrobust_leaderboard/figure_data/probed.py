@@ -115,6 +115,17 @@ class Probed:
         turn = [sum(truth[j] == truth[i] and wrong[j] == wrong[i] for j in range(i)) for i in range(len(positions))]
         return sorted(range(len(positions)), key=lambda i: (truth[i] == target, wrong[i], turn[i]))
 
+    def broken(self, positions: NDArray[np.intp], order: Sequence[int]) -> list[int]:
+        """Those of some images that are decided rightly when clean and wrongly under attack; without labels, none."""
+        truth = self.truth(positions)
+        clean, adversarial = (self.decided(each, positions) for each in (self.record.clean, self.record.adversarial))
+        return [i for i in order if truth[i] and clean[i] == truth[i] != adversarial[i]]
+
+
+def one_of_each_class_first(order: Sequence[int], truth: Sequence[str]) -> list[int]:
+    """The same images, one of each class before a second of any."""
+    return sorted(order, key=lambda i: sum(truth[j] == truth[i] for j in order if j < i))
+
 
 def rows_with_probes(report: PaperReport, spec: ImagesSpec | SurfacesSpec | ScatterSpec) -> list[Selected]:
     """What a figure selects; of cells that the grid names several times, the entries that ask for its probes."""

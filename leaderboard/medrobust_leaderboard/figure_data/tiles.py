@@ -16,7 +16,7 @@ from .. import figures
 from ..figure_specs import EXAMPLE, EXAMPLES, SHOW, ImagesSpec
 from ..report import PaperReport
 from .combinations import label_combinations, title_of
-from .probed import Arrays, Probed, probed_cell, rows_with_probes
+from .probed import Arrays, Probed, one_of_each_class_first, probed_cell, rows_with_probes
 
 Tiles = list[list[figures.Tile | None]]
 Shown = dict[str, figures.Tile]
@@ -42,12 +42,25 @@ def image_tiles(report: PaperReport, spec: ImagesSpec) -> tuple[list[str], Tiles
         line = [_tile(place, {**row, **column}) for column in columns]
         cell_is_there = any(place(_labels_only({**row, **column})) for column in columns)
         # Where nothing but the perturbation is shown, there is one line for any number of examples.
-        if cell_is_there and (any(line) or row.get(EXAMPLE, "0") == "0"):
+        if cell_is_there and (any(line) or (row.get(EXAMPLE, "0") == "0" and not spec.broken)):
             if not tiles:
                 line = [t and replace(t, title=_head(spec, c)) for t, c in zip(line, columns, strict=True)]
             labels.append(_row_label(spec, row))
             tiles.append(line)
     return labels, tiles
+
+
+def wrapped(labels: Sequence[str], tiles: Tiles, per_line: int) -> tuple[list[str], Tiles]:
+    """Several rows to a line; their names then stand above their first image."""
+    if per_line == 1 or not tiles:
+        return list(labels), list(tiles)
+    width = max(map(len, tiles))
+    named: Tiles = []
+    for label, row in zip(labels, tiles, strict=True):
+        heads = [label, *[""] * (len(row) - 1)]
+        named.append([t and replace(t, title=head) for t, head in zip(row, heads, strict=True)])
+    lines = [named[start : start + per_line] for start in range(0, len(named), per_line)]
+    return [], [[tile for row in line for tile in (*row, *[None] * (width - len(row)))] for line in lines]
 
 
 def _labels_only(key: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
@@ -79,7 +92,7 @@ def _head(spec: ImagesSpec, column: Mapping[str, str]) -> str:
 
 
 def _row_label(spec: ImagesSpec, row: Mapping[str, str]) -> str:
-    if row.get(EXAMPLE, "0") != "0":
+    if row.get(EXAMPLE, "0") != "0" and spec.per_line == 1:
         return ""
     title = title_of(spec, dict(_labels_only(row))).replace(", ", "\n")
     return "\n".join(text for text in (title, spec.shown(SHOW, row[SHOW]) if SHOW in row else "") if text)
@@ -94,6 +107,8 @@ def _examples(found: Probed, spec: ImagesSpec) -> list[Shown]:
     decided = {"clean": found.decided(found.record.clean, positions)}
     decided["adversarial"] = found.decided(found.record.adversarial, positions)
     order = found.order(positions, right_first=spec.right_first)
+    if spec.broken:
+        order = one_of_each_class_first(found.broken(positions, order), truth)
     most = spec.of_each_class or len(order)
     chosen = [i for n, i in enumerate(order) if sum(truth[j] == truth[i] for j in order[:n]) < most][: spec.examples]
 

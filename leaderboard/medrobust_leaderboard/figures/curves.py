@@ -23,6 +23,8 @@ class Series:
 
     Attributes:
         low, high: ends of the interval at each x, or empty.
+        n: images behind each point, or empty.
+        notes: what a reader should know of it; for the caption.
         style: "line" (ours, solid), "control" (dashed, no markers), "reference" (the paper's, dotted, hollow markers).
         like: label of the series whose colour this one takes; a control without it is grey.
     """
@@ -32,13 +34,15 @@ class Series:
     y: tuple[float | None, ...]
     low: tuple[float | None, ...] = ()
     high: tuple[float | None, ...] = ()
+    n: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
     style: SeriesStyle = "line"
     like: str = ""
 
     def __post_init__(self) -> None:
-        lengths = {len(self.x), len(self.y)} | {len(ends) for ends in (self.low, self.high) if ends}
+        lengths = {len(self.x), len(self.y)} | {len(ends) for ends in (self.low, self.high, self.n) if ends}
         if len(lengths) > 1:
-            raise ValueError(f"series {self.label!r}: x, y, low and high have different lengths {sorted(lengths)}")
+            raise ValueError(f"series {self.label!r}: x, y, low, high and n have different lengths {sorted(lengths)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +70,7 @@ def curves(
     x_scale: XScale = "linear",
     y_range: tuple[float, float] | None = (0.0, 1.0),
     percent: bool = True,
+    counts: bool = False,
     columns: int = 3,
     panel_size: tuple[float, float] = (2.5, 2.1),
 ) -> Figure:
@@ -75,6 +80,7 @@ def curves(
         x_scale: "even" spaces the x values equally, whatever lies between them.
         y_range: range of y, a little widened so that markers on its ends are whole; None fits the data.
         percent: show y, given as fractions, in percent (the CSV keeps fractions).
+        counts: write the images behind each point below it; for panels of one series with a linear x axis.
     """
     with drawing_style():
         figure, axes = small_multiples(len(panels), columns, panel_size)
@@ -85,11 +91,13 @@ def curves(
             ax.set_title(panel.title)
             legend += [(_draw_series(ax, series, order, positions, x_scale), series.label) for series in panel.series]
             legend += [(_draw_line(ax, line, index), line.label) for index, line in enumerate(panel.lines)]
+            for series in panel.series if counts else ():
+                _write_counts(ax, series)
         for ax in axes:
             _set_x_axis(ax, positions, x_scale)
             if y_range is not None:
                 margin = 0.03 * (y_range[1] - y_range[0])
-                ax.set_ylim(y_range[0] - margin, y_range[1] + margin)
+                ax.set_ylim(y_range[0] - (5 if counts else 1) * margin, y_range[1] + margin)
             if percent:
                 percent_ticks(ax)
         label_outer(axes, columns, x_label, y_label)
@@ -104,16 +112,24 @@ def curves_data(panels: Sequence[CurvePanel]) -> list[dict[str, object]]:
         for series in panel.series:
             lows = series.low or (None,) * len(series.x)
             highs = series.high or (None,) * len(series.x)
-            for x, y, low, high in zip(series.x, series.y, lows, highs, strict=True):
-                rows.append(_row(panel.title, series.label, series.style, x, y, low, high))
-        rows += [_row(panel.title, line.label, "horizontal", None, line.y, None, None) for line in panel.lines]
+            for place, (x, y, low, high) in enumerate(zip(series.x, series.y, lows, highs, strict=True)):
+                n = series.n[place] if series.n else None
+                rows.append(_row(panel.title, series.label, series.style, x, y, low, high, n))
+        rows += [_row(panel.title, line.label, "horizontal", None, line.y) for line in panel.lines]
     return rows
 
 
 def _row(
-    panel: str, series: str, style: str, x: float | None, y: float | None, low: float | None, high: float | None
+    panel: str,
+    series: str,
+    style: str,
+    x: float | None,
+    y: float | None,
+    low: float | None = None,
+    high: float | None = None,
+    n: int | None = None,
 ) -> dict[str, object]:
-    return {"panel": panel, "series": series, "style": style, "x": x, "y": y, "low": low, "high": high}
+    return {"panel": panel, "series": series, "style": style, "x": x, "y": y, "low": low, "high": high, "n": n}
 
 
 def _order_of_labels(panels: Sequence[CurvePanel]) -> dict[str, int]:
@@ -142,6 +158,12 @@ def _draw_series(
         look |= {"linestyle": (0, (1, 1.6)), "linewidth": 1.0}
     (line,) = ax.plot(x, y, **look)  # type: ignore[arg-type]
     return line
+
+
+def _write_counts(ax: Axes, series: Series) -> None:
+    """The number of images behind each point, below the range of y."""
+    for x, count in zip(series.x, series.n, strict=True):
+        ax.text(x, 0.02, f"{count}", transform=ax.get_xaxis_transform(), fontsize=5, color=GREY, ha="center")
 
 
 def _draw_line(ax: Axes, line: Line, index: int) -> Artist:

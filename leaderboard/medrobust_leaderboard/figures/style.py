@@ -11,9 +11,9 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-# Okabe and Ito (2008), Color Universal Design, without the yellow that white paper swallows.
-PALETTE: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#333333")
-MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")
+# Okabe and Ito (2008), Color Universal Design, without the yellow that white paper swallows, and a brown.
+PALETTE: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#333333", "#8C510A")
+MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X", "<")
 GREY: Final = "#767676"
 INK: Final = "#222222"
 RIGHT: Final = "#00795A"
@@ -124,12 +124,12 @@ def shared_legend(figure: Figure, entries: Iterable[tuple[Artist, str]]) -> None
 
 
 def color_of(index: int) -> str:
-    """The colour of the series with this index; repeats after seven."""
+    """The colour of the series with this index; repeats after eight."""
     return PALETTE[index % len(PALETTE)]
 
 
 def marker_of(index: int) -> str:
-    """The marker of the series with this index; repeats after seven."""
+    """The marker of the series with this index; repeats after eight."""
     return MARKERS[index % len(MARKERS)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from medrobust_leaderboard.table import STATES, BracketStyle, Key, State, Table, TableCell, Unit
 
@@ -37,34 +37,47 @@ class CellText:
     state: State
 
 
-def format_number(value: float | None, table: Table | BracketStyle) -> str:
-    """A number as this table shows it, a dash for none."""
-    if value is None:
-        return DASH
-    text = f"{_scale(table) * value:.{table.decimals}f}"
-    return _without_sign_of_zero(text).replace("-", MINUS)
+class Form(NamedTuple):
+    """How numbers of one cell are written."""
+
+    unit: Unit
+    decimals: int
+
+    @classmethod
+    def of(cls, cell: TableCell, table: Table) -> Form:
+        """The form of a cell: the table's, unless it has its own."""
+        return cls(cell.unit or table.unit, table.decimals)
+
+    def text(self, value: float, sign: str = "") -> str:
+        """A number in digits."""
+        if self.unit == "count":
+            return f"{value:{sign},.0f}"
+        return f"{100.0 * value if self.unit == 'percent' else value:{sign}.{self.decimals}f}"
 
 
-def format_difference(value: float | None, table: Table) -> str:
+def format_number(value: float | None, form: Form) -> str:
+    """A number as its cell shows it, a dash for none."""
+    return DASH if value is None else _without_sign_of_zero(form.text(value)).replace("-", MINUS)
+
+
+def format_difference(value: float | None, form: Form) -> str:
     """A signed number (+1.2, −3.4, 0.0), empty for none."""
-    if value is None:
-        return ""
-    text = _without_sign_of_zero(f"{_scale(table) * value:+.{table.decimals}f}")
-    return text.replace("-", MINUS)
+    return "" if value is None else _without_sign_of_zero(form.text(value, "+")).replace("-", MINUS)
 
 
 def format_cell(cell: TableCell, table: Table) -> CellText:
     """Every part of a cell as text."""
+    form = Form.of(cell, table)
     has_interval = cell.low is not None and cell.high is not None and cell.value is not None
     paper = ""
     if cell.reference is not None:
-        paper = format_number(cell.reference, table) + _in_brackets(cell.reference_bracket, table, space=True)
+        paper = format_number(cell.reference, form) + _in_brackets(cell.reference_bracket, table, form, space=True)
     return CellText(
-        value=format_number(cell.value, table),
-        bracket=_in_brackets(cell.bracket, table),
-        interval=f"[{format_number(cell.low, table)}, {format_number(cell.high, table)}]" if has_interval else "",
+        value=format_number(cell.value, form),
+        bracket=_in_brackets(cell.bracket, table, form),
+        interval=f"[{format_number(cell.low, form)}, {format_number(cell.high, form)}]" if has_interval else "",
         paper=paper,
-        difference=format_difference(cell.difference, table),
+        difference=format_difference(cell.difference, form),
         mark=STATES[cell.state].mark,
         footnote=footnotes(table).get(cell.note, "") if cell.note else "",
         state=cell.state,
@@ -89,7 +102,9 @@ def describe_cells(table: Table) -> str:
     text = " ".join(parts)
     if compared:
         text += "; the paper's value and ours minus the paper's"
-    return f"Each cell, {UNITS[table.unit]}: {text}.{_describe_n(cells)}"
+    others = dict.fromkeys(UNITS[c.unit] for c in cells if c.unit not in (None, table.unit))
+    units = " or ".join((UNITS[table.unit], *others))
+    return f"Each cell, {units}: {text}.{_describe_n(cells)}"
 
 
 def states_used(table: Table) -> tuple[State, ...]:
@@ -127,12 +142,12 @@ def _describe_n(cells: list[TableCell]) -> str:
     return f" n = {least}." if least == most else f" n = {least} to {most}."
 
 
-def _in_brackets(value: float | None, table: Table, space: bool = False) -> str:
+def _in_brackets(value: float | None, table: Table, form: Form, *, space: bool = False) -> str:
     if value is None:
         return ""
-    style = table.bracket or table
-    sign = " %" if style.unit == "percent" != table.unit else ""
-    return f"{' ' if space else ''}({format_number(value, style)}{sign})"
+    own = Form(table.bracket.unit, table.bracket.decimals) if table.bracket else form
+    sign = " %" if own.unit == "percent" != form.unit else ""
+    return f"{' ' if space else ''}({format_number(value, own)}{sign})"
 
 
 def _bracket_words(table: Table) -> str:
@@ -140,12 +155,8 @@ def _bracket_words(table: Table) -> str:
     return style.label if style.unit == table.unit else f"{style.label}, {UNITS[style.unit]}"
 
 
-def _scale(table: Table | BracketStyle) -> float:
-    return 100.0 if table.unit == "percent" else 1.0
-
-
 def _without_sign_of_zero(text: str) -> str:
-    return text.lstrip("+-") if float(text) == 0.0 else text
+    return text.lstrip("+-") if float(text.replace(",", "")) == 0.0 else text
 
 
 def _letters(index: int) -> str:

@@ -11,6 +11,7 @@ from .derived import BatchClipped, BatchShuffled, Rounded, Shuffled
 from .ensembles import AutoAttack, WorstCase
 from .fab import FAB
 from .gradient import BIM, FGSM, PGD
+from .kovalev import KovalevPGD
 from .margin import CWLinf
 from .square import Square
 from .universal import UAP, RandomUAP
@@ -28,6 +29,7 @@ __all__ = [
     "BatchClipped",
     "BatchShuffled",
     "CWLinf",
+    "KovalevPGD",
     "Noise",
     "RandomUAP",
     "Rounded",
@@ -47,6 +49,7 @@ def medrobust_attacks() -> list[type[AnyAttack] | Preset]:
         BIM,
         PGD,
         CWLinf,
+        KovalevPGD,
         APGD,
         FAB,
         Square,

@@ -28,6 +28,8 @@ from .references import GOODFELLOW, KURAKIN, MADRY
 
 Steps = Generator[Tensor, Tensor | None, None]
 """Points after each step; the answer is a mask of the images that are left, or nothing."""
+Direction = Callable[[Tensor, str], Tensor]
+"""What is added to the images, times the step, from a gradient (which may be overwritten) and a norm."""
 
 
 def ascend(
@@ -40,6 +42,7 @@ def ascend(
     steps: int,
     loss: Callable[[Goal], Loss] = lambda goal: goal.loss,
     draws: int = 1,
+    direction_of: Direction = steepest,
 ) -> Steps:
     """Projected steepest ascent of a loss from `start`; yields the point after each step (overwritten by the next).
 
@@ -49,16 +52,17 @@ def ascend(
         start: where to begin, inside the balls.
         goal: what to achieve.
         budget: norm, radius, box.
-        step_size: length of a step in the budget's norm, pixels in [0, 1].
+        step_size: length of a step in the budget's norm, pixels in [0, 1]; with another direction, its factor.
         steps: number of steps.
         loss: the per-image loss of logits that is ascended for a goal.
         draws: of a random model, over how many draws each gradient is averaged.
+        direction_of: the direction of a step, by default that of steepest ascent in the budget's norm.
     """
     point = start.clone()
     # The corners of an linf ball are the same in every step.
     centres: tuple[Tensor, ...] = corners(images, budget) if budget.norm == "linf" else (images,)
     for _ in range(steps):
-        direction = steepest(classifier.gradient(point, loss(goal), draws=draws).gradient, budget.norm)
+        direction = direction_of(classifier.gradient(point, loss(goal), draws=draws).gradient, budget.norm)
         centres = tuple(laid_out_as(c, direction) for c in centres)
         point = laid_out_as(point, direction).add_(direction, alpha=step_size)
         point = point.clamp_(*centres) if budget.norm == "linf" else project(point, centres[0], budget)

@@ -32,6 +32,12 @@ MA = Reference(
     2021,
     "10.1016/j.patcog.2020.107332",
 )
+KOVALEV = Reference(
+    ("V. Kovalev", "D. Voynov"),
+    "Influence of control parameters and the size of biomedical image datasets on the success of adversarial attacks",
+    "Pattern Recognition and Information Processing (PRIP)",
+    2019,
+)
 AUTOATTACK = Reference(
     ("F. Croce", "M. Hein"),
     "Reliable evaluation of adversarial robustness with an ensemble of diverse parameter-free attacks",

@@ -26,6 +26,7 @@ class ImageFolder(FileDataset):
         csv: CSV in `path` or below the data root, with the column file (relative to `path`, with forward slashes) and
             any of label, split (train, val, test) and group (patient). The folders give what it does not.
         classes: class names in index order; any other label is an error. If empty, the names that are found.
+        subset: names of the classes to take, in index order; images of the others are left out. If empty, all.
         group_pattern: regular expression whose first parenthesis finds the patient in the relative path, such as
             `(\\d+)_(left|right)`.
     """
@@ -37,6 +38,7 @@ class ImageFolder(FileDataset):
     path: str
     csv: str = ""
     classes: tuple[str, ...] = ()
+    subset: tuple[str, ...] = ()
     group_pattern: str = ""
 
     @property
@@ -63,18 +65,24 @@ class ImageFolder(FileDataset):
             )
         found = sorted({label for label in labels.values() if label is not None})
         require_known(found, self.classes or found, tables[0] if tables else root, "label")
-        classes = self.classes or tuple(found)
+        if len(set(self.subset)) < len(self.subset):
+            raise DataError(f"subset names a class twice: {listing(self.subset)}.")
+        if missing := [label for label in self.subset if label not in found]:
+            raise DataError(
+                f"{root} has no images of class {listing(missing)}, which subset names; it has {listing(found, 10)}."
+            )
+        classes = self.subset or self.classes or tuple(found)
         index = {label: position for position, label in enumerate(classes)}
         samples = tuple(
             Sample(
                 id=name,
                 file=files[name],
-                label=index[label],
+                label=index[label or ""],
                 split=row.get("split") or places[name][0],
                 group=row.get("group") or (first_group(self.group_pattern, name) if self.group_pattern else None),
             )
             for (name, row), label in zip(rows.items(), labels.values(), strict=True)
-            if label is not None
+            if label in index
         )
         return Survey(root, samples, classes, tables=tables)
 

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from medrobust_leaderboard.render import to_csv, to_html, to_latex, to_markdown, to_terminal
-from medrobust_leaderboard.render.numbers import blank_repeats, format_difference, format_number
+from medrobust_leaderboard.render.numbers import Form, blank_repeats, format_difference, format_number
 from medrobust_leaderboard.render.terminal import split_columns
 from medrobust_leaderboard.table import Table, TableCell, summarize
 
@@ -180,9 +180,16 @@ def test_a_fraction_is_shown_as_it_is() -> None:
         decimals=3,
     )
     assert "0.988" in to_markdown(table)
-    assert format_number(None, table) == "–"
-    assert format_difference(-0.0001, table) == "0.000"
-    assert format_difference(0.0126, table) == "+0.013"
+    form = Form.of(TableCell(), table)
+    assert format_number(None, form) == "–"
+    assert format_difference(-0.0001, form) == "0.000"
+    assert format_difference(0.0126, form) == "+0.013"
+
+
+def test_a_count_is_a_whole_number_in_any_table() -> None:
+    form = Form("count", 1)
+    assert [format_number(v, form) for v in (0.0, 64.0, 550080.0)] == ["0", "64", "550,080"]
+    assert [format_difference(v, form) for v in (0.0, 12.0, -199600.0)] == ["0", "+12", "−199,600"]
 
 
 def test_labels_that_repeat_the_one_above_are_blank() -> None:

@@ -173,3 +173,34 @@ def test_members_are_those_of_the_decoded_splits(write: Write, source: DataSourc
         loaded = data.load(split, source)
         assert (each.ids, each.groups) == (loaded.ids.tolist(), loaded.groups.tolist())  # type: ignore[union-attr]
     assert set(members["train"].groups or ()) & set(members["test"].groups or ())
+
+
+def test_a_subset_of_the_classes_in_the_order_given(write: Write, source: DataSource) -> None:
+    for label in ("aca", "n", "scc"):
+        for i in range(10):
+            write(f"set/{label}/{i}.png")
+    data = ImageFolder(path="set", size=8, subset=("n", "aca"), val=0.0, test=0.3)
+    assert data.describe(source).classes == ("n", "aca")
+    test = data.load("test", source)
+    assert {(i.split("/")[0], int(label)) for i, label in zip(test.ids, test.labels, strict=True)} == {
+        ("n", 0),
+        ("aca", 1),
+    }
+    assert len(test) + len(data.load("train", source)) == 20
+    # A class of the same name is the same images, whichever others are taken.
+    both = ImageFolder(path="set", size=8, subset=("aca", "scc"), val=0.0, test=0.3).load("test", source)
+    assert {i for i in both.ids if i.startswith("aca")} == {i for i in test.ids if i.startswith("aca")}
+
+
+@pytest.mark.parametrize(
+    ("subset", "message"),
+    [
+        (("n", "scc"), "no images of class 'scc', which subset names; it has 'aca', 'n'"),
+        (("n", "n"), "names a class twice: 'n', 'n'"),
+    ],
+)
+def test_a_wrong_subset_is_named(write: Write, source: DataSource, subset: tuple[str, ...], message: str) -> None:
+    write("set/aca/0.png")
+    write("set/n/0.png")
+    with pytest.raises(DataError, match=message):
+        ImageFolder(path="set", size=8, subset=subset).describe(source)
