@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 from pydantic import ConfigDict
 
 from medrobust import MedrobustError
-from medrobust.api import did_you_mean
+from medrobust.api import METRICS, did_you_mean
 
 FORBID: Final = ConfigDict(extra="forbid")
 
@@ -95,6 +95,10 @@ class Profile:
         Raises:
             MedrobustError: beginning with `where`.
         """
+        if self.floor is not None and self.floor.metric not in METRICS:
+            raise MedrobustError(
+                f"{where}: floor: there is no metric '{self.floor.metric}'{did_you_mean(self.floor.metric, METRICS)}"
+            )
         for each in self.substitutions:
             if each.classes and each.axis != "dataset":
                 raise MedrobustError(

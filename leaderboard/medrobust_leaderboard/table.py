@@ -43,7 +43,7 @@ STATES: Final[Mapping[State, StateMeaning]] = {
     "substituted": StateMeaning(
         "~", "on substituted data", "other data or another model is used; the difference does not test the paper"
     ),
-    "flagged": StateMeaning("!", "flagged", "evidence speaks against this number"),
+    "flagged": StateMeaning("!", "flagged", "not to be relied on: its note says what speaks against it"),
     "failed": StateMeaning("failed", "failed", "the cell failed; it counts neither for nor against the paper"),
     "undefined": StateMeaning("undefined", "undefined", "the number does not exist on these images; the note says why"),
     "": StateMeaning("", "without a value to compare with", ""),

@@ -160,6 +160,12 @@ def test_a_target_below_the_floor_is_flagged_and_decides_no_claim(ran: tuple[Pla
     assert as_facts(first)["left_out"] == first.left_out
 
 
+def test_a_floor_of_no_metric_is_told_when_the_folder_is_read(tmp_path: Path) -> None:
+    misspelt = PAPER + FLOOR.replace("accuracy", "acuracy")
+    with pytest.raises(MedrobustError, match="floor: there is no metric 'acuracy'; did you mean 'accuracy'"):
+        read_paper(folder_of(tmp_path, misspelt))
+
+
 def test_a_target_above_the_floor_counts(ran: tuple[Plan, Store], tmp_path: Path) -> None:
     low = FLOOR.replace("0.999", "0.0")
     report = PaperReport(read_paper(folder_of(tmp_path, PAPER + low)), "smoke", *ran)

@@ -53,7 +53,7 @@ def grid_file(grid: Path, session: Session) -> Path:
         MedrobustError: with the nearest name of a paper, if it is neither.
     """
     papers = session.registry.papers()
-    if grid.exists() or grid.suffix or len(grid.parts) > 1:
+    if grid.is_file() or grid.suffix or len(grid.parts) > 1:
         return grid
     if str(grid) not in papers:
         raise MedrobustError(f"no file and no paper is called '{grid}'{did_you_mean(str(grid), papers)}")

@@ -81,7 +81,7 @@ class SmallResNet(Model):
     references: ClassVar[tuple[Reference, ...]] = (RESNET,)
     width: Count = 16
     stem: Literal[1, 2] = 2
-    more: ClassVar[int] = 0
+    extra_blocks: ClassVar[int] = 0
     """Further blocks of each width."""
 
     def build(self, shape: Shape) -> nn.Module:
@@ -93,7 +93,7 @@ class SmallResNet(Model):
         ]
         blocks: list[nn.Module] = []
         for inputs, outputs in ((w, w), (w, 2 * w), (2 * w, 4 * w)):
-            blocks += [_Residual(inputs, outputs), *(_Residual(outputs, outputs, 1) for _ in range(self.more))]
+            blocks += [_Residual(inputs, outputs), *(_Residual(outputs, outputs, 1) for _ in range(self.extra_blocks))]
         head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4 * w, shape.outputs)]
         return nn.Sequential(Centre(), *stem, *blocks, *head)
 
@@ -109,4 +109,4 @@ class SmallResNet14(SmallResNet):
 
     name: ClassVar[str] = "small-resnet14"
     revision: ClassVar[int] = 1
-    more: ClassVar[int] = 1
+    extra_blocks: ClassVar[int] = 1

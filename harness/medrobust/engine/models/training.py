@@ -157,7 +157,12 @@ def _images(part: LoadedPart, index: Tensor) -> Tensor:
 
 
 def _counts(labels: Tensor, classes: Sequence[str]) -> Tensor:
-    counts = torch.bincount(labels, minlength=len(classes))
+    """Images of each class, or that show each of several findings.
+
+    Raises:
+        DataError: naming those of which there is none.
+    """
+    counts = torch.bincount(labels, minlength=len(classes)) if labels.ndim == 1 else labels.sum(dim=0)
     missing = [f"'{classes[index]}'" for index in (counts == 0).nonzero().flatten().tolist()]
     if missing:
         which = f"class {missing[0]} has" if len(missing) == 1 else f"classes {', '.join(missing)} have"
@@ -170,11 +175,11 @@ def _counts(labels: Tensor, classes: Sequence[str]) -> Tensor:
 def _criterion(
     recipe: Recipe, labels: Tensor, classes: Sequence[str], task: Task, device: str
 ) -> Callable[[Tensor, Tensor], Tensor]:
+    counts = _counts(labels, classes)
     if task == "multiclass":
-        counts = _counts(labels, classes)
         weight = (len(labels) / (len(classes) * counts)).to(device) if recipe.balance == "weights" else None
         return lambda logits, truth: F.cross_entropy(logits, truth, weight=weight)
-    positive = labels.float().mean(dim=0).clamp(1e-6, 1 - 1e-6)
+    positive = (counts / len(labels)).clamp(max=1 - 1e-6)
     ratio = ((1 - positive) / positive).to(device) if recipe.balance == "weights" else None
     return lambda logits, truth: F.binary_cross_entropy_with_logits(logits, truth.to(logits.dtype), pos_weight=ratio)
 

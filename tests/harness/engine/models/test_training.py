@@ -145,6 +145,14 @@ def test_a_class_without_an_image_is_named() -> None:
         run(data=part([0, 1] * 5, classes=3))
 
 
+def test_a_finding_without_an_image_is_named() -> None:
+    images = np.zeros((10, 4, 4, 1), dtype=np.uint8)
+    labels = np.array([[1, 0], [0, 0]] * 5, dtype=np.int64)
+    data = ImageData(images, labels, np.array([f"{i}" for i in range(10)]))
+    with pytest.raises(DataError, match=r"^class 'b' has no image among the 10 training images of this slice"):
+        run(data=LoadedPart(data, DataInfo(("a", "b"), (4, 4), 1, "multilabel"), (1, 4, 4)))
+
+
 def test_images_without_labels_cannot_be_trained_on() -> None:
     data = BALANCED.data
     unlabelled = LoadedPart(ImageData(data.images, None, data.ids), BALANCED.info, BALANCED.shape)
