@@ -16,8 +16,9 @@ from medrobust.api import Record, Session, measure
 from medrobust_leaderboard import render
 from medrobust_leaderboard.figure_data import curve_panels, draw_figures, image_tiles
 from medrobust_leaderboard.figure_data.tiles import wrapped
+from medrobust_leaderboard.figure_specs import CurvesSpec, ImagesSpec
 from medrobust_leaderboard.report import PaperReport
-from medrobust_leaderboard.specs import CurvesSpec, ImagesSpec, read_paper
+from medrobust_leaderboard.specs import read_paper
 
 GRID = """
 [define]
@@ -67,9 +68,9 @@ columns = ["value"]
 where = { attack = "none", train_set = "train", evaluate_on = "test", seed = "0" }
 reference = "groups.csv"
 value = [
-    { label = "total", metric = "images" },
-    { label = "C1", metric = "images_by_class", entry = 1 },
-    { label = "C3", metric = "images_by_class", entry = 3 },
+    { label = "total", metric = "study_images" },
+    { label = "C1", metric = "study_images_by_class", entry = 1 },
+    { label = "C3", metric = "study_images_by_class", entry = 3 },
     { label = "score", metric = "accuracy" },
     { label = "C1 right", metric = "sensitivity_per_class", entry = 1 },
 ]
@@ -221,7 +222,7 @@ def test_counts_are_written_as_such_beside_percent(report: PaperReport) -> None:
     text = render.to_markdown(report.table(spec))
     assert "| two | 64<br>paper 2,000 −1,936" in text
     assert "paper 98.0" in text
-    assert "Each cell, in percent or as a count: ours" in text
+    assert "Each cell, in percent or as a number: ours" in text
 
 
 def test_without_a_description_of_the_training_images_the_count_is_missing_and_says_why(

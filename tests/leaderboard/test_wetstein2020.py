@@ -27,7 +27,7 @@ IMAGES, STEPS = 40, 3
 TINY = """
 [profile.tiny.define]
 ophthalmology        = { name = "phantom-fundus", size = 28, train = 120, val = 24, test = 40 }
-radiology            = { name = "phantom-cxr", task = "multilabel", size = 28, train = 120, val = 24, test = 40 }
+radiology            = { name = "phantom-cxr", task = "multilabel", size = 28, train = 600, val = 24, test = 40 }
 pathology            = { name = "phantom-histology", size = 28, train = 120, val = 24, test = 40 }
 tuning               = { epochs = 1, select_on = "val[:50%]" }
 scratch              = { epochs = 1, select_on = "val[:50%]" }

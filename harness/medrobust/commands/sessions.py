@@ -53,11 +53,11 @@ def grid_file(grid: Path, session: Session) -> Path:
         MedrobustError: with the nearest name of a paper, if it is neither.
     """
     papers = session.registry.papers()
-    if grid.is_file() or grid.suffix or len(grid.parts) > 1:
+    if str(grid) in papers and not grid.is_file():
+        return papers[str(grid)] / "grid.toml"
+    if grid.exists() or grid.suffix or len(grid.parts) > 1:
         return grid
-    if str(grid) not in papers:
-        raise MedrobustError(f"no file and no paper is called '{grid}'{did_you_mean(str(grid), papers)}")
-    return papers[str(grid)] / "grid.toml"
+    raise MedrobustError(f"no file and no paper is called '{grid}'{did_you_mean(str(grid), papers)}")
 
 
 def this_command() -> str:

@@ -100,7 +100,7 @@ class SmallResNet(Model):
 
 @dataclass(frozen=True)
 class SmallResNet14(SmallResNet):
-    """A stem, six basic residual blocks (He et al., 2016), two of each width, global average pooling, one linear layer.
+    """As `small-resnet`, with six residual blocks, two of each width.
 
     Attributes:
         width: channels of the stem and the first two blocks; the others have two and four times as many.
