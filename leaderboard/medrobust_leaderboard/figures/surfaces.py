@@ -49,7 +49,7 @@ def surfaces(panels: Sequence[Surface], *, x_label: str, y_label: str, z_label: 
             2,
             len(panels),
             height_ratios=HEIGHTS,
-            left=0.01,
+            left=0.1 / len(panels),  # room for the label of the first vertical axis
             right=0.97,
             top=0.93,
             bottom=0.05,
