@@ -281,6 +281,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]
     return folder, environment
 
 
+@pytest.mark.long
 def test_the_core_runs_and_its_tests_pass_with_the_plugin_folders_gone(
     bare: tuple[Path, dict[str, str]], tmp_path: Path
 ) -> None:
@@ -455,6 +456,7 @@ def test_debug_shows_tracebacks_of_plugins_and_of_mistakes(program: Program, fau
     assert "Traceback" not in program("plan", "absent.toml").err
 
 
+@pytest.mark.long
 def test_debug_reaches_the_worker_processes(faulty: tuple[Path, ...], tmp_path: Path) -> None:
     command = [
         sys.executable,

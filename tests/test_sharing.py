@@ -141,6 +141,7 @@ def steps_told(text: str) -> tuple[int, int]:
     return (int(shared[1]), int(shared[2])) if shared else (STEPS, 0)
 
 
+@pytest.mark.long
 def test_two_runs_do_each_step_once(folder: Path, start: Start, alone: Callable[[], dict[str, Record]]) -> None:
     told = [process.communicate(timeout=LIMIT)[0] for process in (start(), start())]
     done = [steps_told(text) for text in told]
@@ -156,6 +157,7 @@ def test_two_runs_do_each_step_once(folder: Path, start: Start, alone: Callable[
     assert store.objects.listing(FOLDER) == []
 
 
+@pytest.mark.long
 def test_what_a_killed_run_was_at_the_other_does(
     folder: Path, start: Start, alone: Callable[[], dict[str, Record]]
 ) -> None:
@@ -194,6 +196,7 @@ class Forgetful(LocalObjects):
         return True
 
 
+@pytest.mark.long
 def test_work_done_twice_counts_once(
     folder: Path, alone: Callable[[], dict[str, Record]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

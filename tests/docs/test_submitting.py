@@ -25,6 +25,7 @@ def saved(blocks: Callable[[str], Sequence[Any]], tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.long
 def test_the_commands_lead_from_a_run_to_a_board(saved: Path, root: Path, program: Program) -> None:
     printed = {}
     for match in COMMAND.finditer((root / DOCUMENT).read_text(encoding="utf-8")):
