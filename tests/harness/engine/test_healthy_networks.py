@@ -27,7 +27,6 @@ seed = [0, 1, 2, 3]
 NETWORKS = 24
 
 
-@pytest.mark.long
 def test_no_healthy_network_is_flagged(tmp_path: Path, unusual_models: Path) -> None:
     session = Session(tmp_path / "store", (unusual_models,), device="cpu", workers=1)
     plan = session.plan(tomllib.loads(GRID), evidence=True)
