@@ -226,7 +226,7 @@ def threat_model(case: AttackCase) -> None:
         told = _told(situation, norm, targeted)
         if threat.knowledge != "white-box" and counted.backward_passes:
             raise Broken(
-                f"{told}: declares knowledge '{threat.knowledge}', and takes gradients of {counted.backward_passes} images"
+                f"{told}: declares knowledge '{threat.knowledge}', and takes {counted.backward_passes} gradients"
             )
         if threat.knowledge == "none" and counted.forward_passes:
             raise Broken(f"{told}: declares knowledge 'none', and asks the model ({counted.forward_passes} images)")
