@@ -15,6 +15,7 @@ from ..contracts import (
     Attack,
     Budget,
     Classifier,
+    CraftingImages,
     Detection,
     DetectorAttack,
     Ensemble,
@@ -49,6 +50,18 @@ class SignStep(Attack):
     def perturb(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Tensor:
         step = (budget.eps or 0.0) * classifier.gradient(images, goal.loss).gradient.sign()
         return images + step if budget.box is None else (images + step).clamp(*budget.box)
+
+
+@dataclass(frozen=True)
+class MeanSign(UniversalAttack):
+    """The sign of the mean gradient, for defenses that are made of a universal attack."""
+
+    name: ClassVar[str] = "mean-sign"
+    revision: ClassVar[int] = 1
+    threat: ClassVar[ThreatModel] = ThreatModel(norms={"linf"})
+
+    def fit(self, classifier: Classifier, images: CraftingImages, goal: Goal, budget: Budget, rng: SampleRNG) -> Tensor:
+        return (budget.eps or 0.0) * classifier.gradient(images[:], goal.loss).gradient.mean(dim=0).sign()
 
 
 @dataclass(frozen=True)

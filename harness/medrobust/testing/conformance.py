@@ -6,17 +6,29 @@ import dataclasses
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from ..contracts import AnyAttack, Attack, Plugin
+from ..contracts import AnyAttack, Attack, BudgetSpec, Dataset, Defense, Detector, Model, Plugin, Probe, UniversalAttack
 from ..errors import PluginError
 from ..plugins.hints import alternatives, hints_of
 from ..plugins.registered import RegisteredPlugin
 from ..plugins.registry import Registry
-from . import attack_rules, general_rules
-from .attack_cases import AttackCase, SignStep
+from . import attack_rules, dataset_rules, defense_rules, detector_rules, general_rules, model_rules, probe_rules
+from .attack_cases import AttackCase, MeanSign, SignStep
+from .dataset_rules import DatasetCase
+from .defense_rules import DefenseCase
+from .detector_rules import DetectorCase
+from .model_rules import ModelCase
+from .probe_rules import ProbeCase
 from .rules import Outcome, Rule, apply
 
+STAND_INS: Final[dict[type, Any]] = {
+    AnyAttack: SignStep(),
+    Attack: SignStep(),
+    UniversalAttack: MeanSign(),
+    BudgetSpec: BudgetSpec.parse("linf:8/255"),
+}
+"""What a plugin is given where it needs one of these."""
 Test = Callable[[Any, Any], None]
 
 
@@ -119,15 +131,15 @@ def _needed(field: dataclasses.Field[Any]) -> bool:
 
 
 def _stand_ins(plugin: type[Plugin]) -> dict[str, Any]:
-    """A tiny attack for every field without a default that takes one, or several."""
+    """For every field without a default that takes an attack, several, or a budget: a tiny one."""
     hints, found = hints_of(plugin), {}
     for field in dataclasses.fields(plugin):  # type: ignore[arg-type]
         if not _needed(field):
             continue
         for hint in alternatives(hints[field.name]):
             inner = typing.get_args(hint)[0] if typing.get_origin(hint) is tuple else hint
-            if inner in (AnyAttack, Attack):
-                found[field.name] = SignStep() if inner is hint else (SignStep(),)
+            if inner in STAND_INS:
+                found[field.name] = STAND_INS[inner] if inner is hint else (STAND_INS[inner],)
     return found
 
 
@@ -135,7 +147,23 @@ def _cases(plugin: Plugin, slack: float) -> Iterator[tuple[Rule, Any]]:
     """The rules that a plugin keeps, each with what it is checked on."""
     for each in general_rules.RULES:
         yield each, plugin
-    if isinstance(plugin, AnyAttack):
-        case = AttackCase(plugin, slack)
-        for each in attack_rules.RULES:
-            yield each, case
+    case, rules = _of_kind(plugin, slack)
+    for each in rules:
+        yield each, case
+
+
+def _of_kind(plugin: Plugin, slack: float) -> tuple[Any, tuple[Rule, ...]]:
+    match plugin:
+        case AnyAttack():
+            return AttackCase(plugin, slack), attack_rules.RULES
+        case Defense():
+            return DefenseCase(plugin), defense_rules.of(plugin)
+        case Detector():
+            return DetectorCase(plugin), detector_rules.RULES
+        case Model():
+            return ModelCase(plugin), model_rules.RULES
+        case Dataset():
+            return DatasetCase(plugin), dataset_rules.RULES
+        case Probe():
+            return ProbeCase(plugin), probe_rules.RULES
+    return plugin, ()
