@@ -272,7 +272,7 @@ def _noise(images: Tensor, lengths: Tensor, norm: Norm) -> Tensor:
     if norm == "l0":
         order = drawn.flatten(1).argsort(dim=1).argsort(dim=1).view_as(images)
         return torch.where(order < lengths, (drawn > 0).float() - images, torch.zeros_like(images))
-    size = drawn.flatten(1).norm(p=1 if norm == "l1" else 2, dim=1).view(-1, 1, 1, 1)
+    size = torch.linalg.vector_norm(drawn.flatten(1), ord=1 if norm == "l1" else 2, dim=1).view(-1, 1, 1, 1)
     return drawn / size * lengths
 
 
@@ -291,7 +291,7 @@ def _global_states() -> dict[str, Any]:
     numpy_state = np.random.get_state()  # noqa: NPY002 - the global one is meant
     return {
         "torch": torch.get_rng_state().numpy().tobytes(),
-        "numpy": (numpy_state[1].tobytes(), numpy_state[2]),  # type: ignore[index, union-attr]
+        "numpy": (numpy_state[1].tobytes(), numpy_state[2]),  # type: ignore[index]
         "random": random.getstate(),
     }
 

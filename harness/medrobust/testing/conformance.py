@@ -69,17 +69,17 @@ def conformance(
         for rule, case in _cases(plugin, (slack or {}).get(plugin.title, 0.0))
     ]
 
-    @pytest.mark.parametrize(("rule", "case"), cases)
     def test(rule: Rule, case: Any) -> None:
         outcome = apply(rule, case)
         if outcome.verdict == "left out":
             pytest.skip(outcome.reason)
         assert outcome.verdict == "kept", f"{rule.text}: {outcome.reason}"
 
-    return test
+    marked: Test = pytest.mark.parametrize(("rule", "case"), cases)(test)
+    return marked
 
 
-def offers_of(distribution: str, file: Path | str | None = None) -> list[RegisteredPlugin]:
+def offers_of(distribution: str = "", file: Path | str | None = None) -> list[RegisteredPlugin]:
     """All that a distribution, or a local file, offers.
 
     Raises:
@@ -113,6 +113,8 @@ def instance_of(offer: RegisteredPlugin, parameters: Mapping[str, Any]) -> Plugi
         PluginError: if a field has no default and no value is given.
     """
     values = {**_stand_ins(offer.plugin), **dict(offer.preset), **parameters}
+    if unknown := [name for name in parameters if name not in hints_of(offer.plugin)]:
+        raise PluginError(f"{offer.kind} '{offer.name}' has no parameter '{unknown[0]}'")
     needed = [f.name for f in dataclasses.fields(offer.plugin) if _needed(f) and f.name not in values]  # type: ignore[arg-type]
     if needed:
         raise PluginError(

@@ -73,7 +73,7 @@ class DefenseCase:
         if not isinstance(self.defense, TrainingDefense):
             raise LeftOut("it does not train")
         field = cumulative_field(self.defense)
-        defense: TrainingDefense = dataclasses.replace(self.defense, **({field: STEPS} if field else {}))
+        defense: TrainingDefense = dataclasses.replace(self.defense, **({field: STEPS} if field else {}))  # type: ignore[type-var]
         network = start or TinyNetwork(1, 2)
         network.requires_grad_(True)
         training = training_of(network, training_part(), RECIPE, seed=seed, order_seed=0, done=done)

@@ -73,7 +73,8 @@ class Situation:
     @property
     def images(self) -> Tensor:
         """Images (n, c, 16, 16) in [0, 1], on which the network gives more than one class."""
-        return tiny_images(COUNT, self.channels).clone()
+        images: Tensor = tiny_images(COUNT, self.channels).clone()
+        return images
 
     @property
     def ids(self) -> list[str]:
@@ -86,7 +87,7 @@ class Situation:
 
     def labels(self) -> Tensor:
         """What the network says of the images: an attack begins at images that are classified correctly."""
-        logits = TinyNetwork(self.channels, self.outputs)(self.images)
+        logits: Tensor = TinyNetwork(self.channels, self.outputs)(self.images)
         return predictions(logits) if self.task == "multiclass" else decisions(logits).long()
 
     def goal(self, *, targeted: bool = False) -> Goal:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from medrobust import Length
 from medrobust.testing import conformance
+
+pytestmark = pytest.mark.long
 
 test_bundled_plugins = conformance(
     "medrobust",
