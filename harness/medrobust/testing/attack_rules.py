@@ -266,14 +266,15 @@ def _noise(images: Tensor, lengths: Tensor, norm: Norm) -> Tensor:
     """Noise of the same length (n,) for each image, in the norm: signs, a direction, or single pixels."""
     generator = torch.Generator().manual_seed(1)
     drawn = torch.randn(images.shape, generator=generator)
-    lengths = lengths.float().view(-1, 1, 1, 1)
+    longest: Tensor = lengths.float().view(-1, 1, 1, 1)
     if norm == "linf":
-        return drawn.sign() * lengths
+        return drawn.sign() * longest
     if norm == "l0":
         order = drawn.flatten(1).argsort(dim=1).argsort(dim=1).view_as(images)
-        return torch.where(order < lengths, (drawn > 0).float() - images, torch.zeros_like(images))
+        return torch.where(order < longest, (drawn > 0).float() - images, torch.zeros_like(images))
     size = torch.linalg.vector_norm(drawn.flatten(1), ord=1 if norm == "l1" else 2, dim=1).view(-1, 1, 1, 1)
-    return drawn / size * lengths
+    scaled: Tensor = drawn / size * longest
+    return scaled
 
 
 def _scale(norm: Norm) -> float:
