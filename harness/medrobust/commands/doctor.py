@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -139,7 +139,7 @@ def _plugins(registry: Registry) -> dict[str, str]:
     return {who: ", ".join(counted(count, kind) for kind, count in kinds.items()) for who, kinds in found.items()}
 
 
-def _print(facts: dict[str, dict[str, str] | list[str]]) -> None:
+def _print(facts: Mapping[str, Collection[str]]) -> None:
     for heading, content in facts.items():
         if heading == "problems" or not isinstance(content, dict):
             continue
