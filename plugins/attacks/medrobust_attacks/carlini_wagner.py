@@ -53,8 +53,8 @@ class CWL2(Attack):
         learning_rate: of Adam.
         first_weight: of the margin.
         confidence: logits by which the goal must be passed.
-        abort: let an image end a search when its objective fell by less than 0.01 % within a tenth of the steps; in the
-            authors' code, the batch as a whole does.
+        abort: let an image end a search when its lowest objective fell by less than 0.01 % within a tenth of the steps;
+            in the authors' code, a batch ends as a whole.
     """
 
     name: ClassVar[str] = "cw-l2"
@@ -70,7 +70,7 @@ class CWL2(Attack):
 
     def perturb(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Tensor:
         best = Closest.begin(images, budget)
-        weight = torch.full((len(images),), self.first_weight, device=images.device)
+        weight = images.new_full((len(images),), self.first_weight)
         low, high = torch.zeros_like(weight), torch.full_like(weight, torch.inf)
         for _ in range(self.searches):
             broken = self._search(classifier, images, goal, budget, weight, best)
@@ -100,8 +100,9 @@ class CWL2(Attack):
             best.learn(point, length, broken, play.places)
             downhill = offset.mul_(2).sub_(gradient).mul_(laid_out_as(slope, gradient))
             play.step(downhill, number + 1, self.learning_rate)
+            play.lowest = torch.minimum(play.lowest, length.square() - loss)
             if self.abort and number % window == 0:
-                play = play.onward(length.square() - loss)
+                play = play.onward()
                 if not len(play.places):
                     break
         return ever
@@ -126,8 +127,10 @@ class _Play:
     """Of gradients (first moment of Adam)."""
     square: Tensor
     """Of gradients (second moment of Adam)."""
+    lowest: Tensor
+    """The lowest objective, (n,)."""
     checked: Tensor
-    """The objective when it was last looked at, (n,)."""
+    """What it was when it was last looked at, (n,)."""
 
     @classmethod
     def begin(cls, images: Tensor, budget: Budget, weight: Tensor) -> _Play:
@@ -136,8 +139,8 @@ class _Play:
             middle, half = _middle_and_half(budget.box)
             free = ((images - middle) * (_INSIDE / half)).atanh_()
         places = torch.arange(len(images), device=images.device)
-        zeros = torch.zeros_like(images)
-        return cls(places, images, weight, free, zeros, zeros.clone(), torch.full_like(weight, torch.inf))
+        zeros, endless = torch.zeros_like(images), torch.full_like(weight, torch.inf)
+        return cls(places, images, weight, free, zeros, zeros.clone(), endless, endless)
 
     def __getitem__(self, keep: Tensor) -> _Play:
         return _Play(*(getattr(self, each.name)[keep] for each in fields(self)))
@@ -167,10 +170,10 @@ class _Play:
         below = self.square.sqrt().add_(_EPSILON * right)
         self.free.addcdiv_(self.mean, below, value=-rate * right / (1 - first**number))
 
-    def onward(self, objective: Tensor) -> _Play:
+    def onward(self) -> _Play:
         """Those whose objective still falls."""
-        stay = objective <= _PROGRESS * self.checked
-        self.checked = objective
+        stay = self.lowest <= _PROGRESS * self.checked
+        self.checked = self.lowest
         return self if bool(stay.all()) else self[stay]
 
 

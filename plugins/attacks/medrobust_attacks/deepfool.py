@@ -55,45 +55,42 @@ class DeepFool(IterativeAttack):
     revision: ClassVar[int] = 1
     references: ClassVar[tuple[Reference, ...]] = (DEEPFOOL,)
     threat: ClassVar[ThreatModel] = ThreatModel(norms=NORMS, goals=frozenset({"untargeted"}), minimal=True)
+    sees_result: ClassVar[bool] = True
     steps: Count = cumulative(50)
     overshoot: NonNegative = 0.02
     candidates: Count = 9
 
     def iterates(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Steps:
-        ahead = leads(goal, classifier.logits(images))
+        logits = classifier.logits(images)
+        ahead = leads(goal, logits)
         sides = ahead.topk(min(self.candidates, int(torch.isfinite(ahead[0]).sum())), dim=1).indices
         play = _Play(torch.arange(len(images), device=images.device), images, images, torch.zeros_like(images), sides)
-        points = images
+        play, points = play[~clearly_reached(goal, logits)], images
         for _ in range(self.steps):
             if len(play.places):
-                play = self._step(classifier, play, goal, budget)
+                play = self._step(classifier, play, goal[play.places], budget)
                 points = points.index_copy(0, play.places, play.point)
+                # Most images are broken after one step or two: a pass forward spares them their gradients.
+                play = play[~clearly_reached(goal[play.places], classifier.logits(play.point))]
             keep = yield points if budget.eps is None else project(points.clone(), images, budget)
             if keep is not None:
                 images, points, goal, play = images[keep], points[keep], goal[keep], play.of(keep)
 
     def cost(self, images: int, classes: int) -> Passes:
-        """Few images need more than three steps."""
+        """As many as two steps take, more than which few images need; a second boundary costs half a gradient."""
         boundaries = min(self.candidates, max(classes - 1, 1))
-        return Passes(gradient=3.0 * images * boundaries)
+        return Passes(forward=3.0 * images, gradient=1.0 * images * (boundaries + 1))
 
     def _step(self, classifier: Classifier, play: _Play, goal: Goal, budget: Budget) -> _Play:
-        """Those not yet broken, one step on."""
-        aims = goal[play.places]
-        found = classifier.gradients(play.point, [_lead(aims, side) for side in play.sides.unbind(dim=1)])
-        left = ~clearly_reached(aims, found[0].logits)
-        play = play[left]
-        if not len(play.places):
-            return play
-        values = torch.stack([each.loss[left] for each in found]).abs_()
-        gradients = [each.gradient[left] for each in found]
-        slopes = torch.stack([lengths(each, DUAL[budget.norm]) for each in gradients]) + _TINY
-        nearest = (values / slopes).argmin(dim=0)
-        gradient = gradients[0]
-        for number, other in enumerate(gradients[1:], start=1):
-            gradient = torch.where(per_image(nearest == number), other, gradient)
-        way = (values / slopes).gather(0, nearest[None])[0] + _AWAY
-        total = laid_out_as(play.total, gradient).addcmul(steepest(gradient.clone(), budget.norm), per_image(way))
+        """A step of each image over the nearest of its boundaries."""
+        found = classifier.gradients(play.point, [_lead(goal, side) for side in play.sides.unbind(dim=1)])
+        slopes = torch.stack([lengths(each.gradient, DUAL[budget.norm]) for each in found]) + _TINY
+        away = torch.stack([each.loss for each in found]).abs_() / slopes
+        way, nearest = away.min(dim=0)
+        gradient = found[0].gradient
+        for number, other in enumerate(found[1:], start=1):
+            gradient = torch.where(per_image(nearest == number), other.gradient, gradient)
+        total = laid_out_as(play.total, gradient).addcmul(steepest(gradient, budget.norm), per_image(way + _AWAY))
         point = torch.add(laid_out_as(play.images, gradient), total, alpha=1 + self.overshoot)
         if budget.box is not None:
             point.clamp_(*budget.box)

@@ -27,7 +27,7 @@ from medrobust import (
 from .geometry import DUAL, NORMS, laid_out_as, lengths, per_image
 from .gradient import Steps
 from .margin import nearness
-from .minimal import Closest, clearly_reached
+from .minimal import Closest, clearance, clearly_reached
 from .references import FMN_ATTACK, RONY
 
 _LAST_GAMMA = 1e-3
@@ -45,8 +45,11 @@ class FMN(IterativeAttack):
     Pintor, Roli, Brendel, Biggio, "Fast minimum-norm adversarial attacks through adaptive norm constraints", NeurIPS
     2021, algorithm 1. Until an image is broken, its radius is where the linearised margin ends; from then on it shrinks
     by `gamma` after each step that ends broken and grows after each that does not. Steps and `gamma` fall along a
-    cosine. For `min` it yields the closest image found that is broken, for a radius the closest within it; where there
-    is none, the clean image.
+    cosine. Other than in the paper, the radius grows by `gamma` before the first success too, where that is more: on
+    a network whose gradient turns within a step, the linearised margin alone leaves images unbroken.
+
+    For `min` it yields the closest image found that is broken, for a radius the closest within it; where there is none,
+    the clean image.
 
     Attributes:
         steps: steps, each with a gradient; the first is that of the clean image (cumulative).
@@ -74,8 +77,11 @@ class FMN(IterativeAttack):
             offset = state.learn(broken, norm)
             share = _cosine(number, self.schedule)
             gamma = _LAST_GAMMA + (self.gamma - _LAST_GAMMA) * share
-            boundary = state.length + margin.abs() / lengths(gradient, DUAL[norm]).clamp_min_(_TINY)
-            grown = torch.where(state.ever, state.radius * (1 + gamma), boundary)
+            # Twice what counts as clear: a radius that ends at the boundary itself might be approached for ever.
+            beyond = margin.abs() + 2 * clearance(logits)
+            boundary = state.length + beyond / lengths(gradient, DUAL[norm]).clamp_min_(_TINY)
+            grown = state.radius * (1 + gamma)
+            grown = torch.where(state.ever | (grown.isfinite() & (grown > boundary)), grown, boundary)
             shrunk = torch.minimum(state.radius * (1 - gamma), state.shortest)
             state.radius = torch.where(broken, shrunk, grown).clamp_max_(state.farthest)
             size = self.step_size * (_LAST_STEP + (1 - _LAST_STEP) * share)
@@ -158,7 +164,7 @@ class _Search:
 
     @classmethod
     def begin(cls, images: Tensor, budget: Budget, radius: float = torch.inf) -> _Search:
-        zeros = torch.zeros(len(images), device=images.device)
+        zeros = images.new_zeros(len(images))
         far = torch.full_like(zeros, torch.inf)
         if budget.box is not None:
             far = lengths(torch.maximum(images - budget.box[0], budget.box[1] - images), budget.norm)

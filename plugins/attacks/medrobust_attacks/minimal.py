@@ -15,14 +15,18 @@ _ROUNDING = 1e-4
 """Share of the largest logit by which a goal must be passed."""
 
 
-def clearly_reached(goal: Goal, logits: Tensor, confidence: float = 0.0) -> Tensor:
-    """Whether each image reaches the goal by more than rounding, and by `confidence` logits, boolean (n,).
+def clearance(logits: Tensor) -> Tensor:
+    """By how many logits a goal must be passed for it to be more than rounding, (n,).
 
-    These searches end at the boundary, and another network gives the verdict than the prepared one that they pass
-    through: what is broken by the last digits alone would be lost there.
+    Searches for the smallest perturbation end at the boundary, and another network gives the verdict than the prepared
+    one that they pass through: what is broken by the last digits alone would be lost there.
     """
-    size = logits.abs().amax(dim=1).clamp_min_(1.0)
-    return distance(goal, logits) <= -size.mul_(_ROUNDING).clamp_min_(confidence)
+    return logits.abs().amax(dim=1).clamp_min_(1.0).mul_(_ROUNDING)
+
+
+def clearly_reached(goal: Goal, logits: Tensor, confidence: float = 0.0) -> Tensor:
+    """Whether each image reaches the goal by more than rounding, and by `confidence` logits, boolean (n,)."""
+    return distance(goal, logits) <= -clearance(logits).clamp_min_(confidence)
 
 
 @dataclass
@@ -40,7 +44,7 @@ class Closest:
     @classmethod
     def begin(cls, images: Tensor, budget: Budget) -> Closest:
         radius = torch.inf if budget.eps is None else budget.eps
-        return cls(images.clone(), torch.full((len(images),), radius, device=images.device))
+        return cls(images.clone(), images.new_full((len(images),), radius))
 
     def learn(self, points: Tensor, length: Tensor, broken: Tensor, places: Tensor | None = None) -> None:
         """Take in points (k, c, h, w), how far they are (k,) and whether they reach the goal (k,).
