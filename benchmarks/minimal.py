@@ -238,7 +238,9 @@ def main() -> int:
                 verdict = f"{times:.1f} x faster, {'at least as strong' if good else 'WEAKER'}"
                 failed |= not good or times < 1
             told = ("", "") if name == "limit" else (f"{each.broken:.3f}", f"{each.length:.4f}")
-            table.add_row(attack, name, *told, f"{wall:.3f}", f"{cpu:.3f}", str(each.forward), str(each.backward), verdict)
+            table.add_row(
+                attack, name, *told, f"{wall:.3f}", f"{cpu:.3f}", str(each.forward), str(each.backward), verdict
+            )
             failed |= verdict.endswith("FAIL")
         table.add_section()
         console.print(f"{attack} done", style="dim")

@@ -34,6 +34,8 @@ _INSIDE = 0.999999
 _DECAY = (0.9, 0.999)
 _EPSILON = 1e-8
 _CHECKS = 10
+_SWING = 10
+"""Steps for which Adam may carry an objective beyond its lowest value before it falls again."""
 _PROGRESS = 0.9999
 
 
@@ -87,7 +89,7 @@ class CWL2(Attack):
         """Adam with one weight per image; tells `best` of what it finds and gives which images were broken (n,)."""
         play = _Play.begin(images, budget, weight)
         ever = torch.zeros_like(weight, dtype=torch.bool)
-        window = math.ceil(self.steps / _CHECKS)
+        window = max(math.ceil(self.steps / _CHECKS), _SWING)
         for number in range(self.steps):
             point, slope = play.pixels(budget)
             aims = goal if len(play.places) == len(goal) else goal[play.places]
@@ -98,8 +100,9 @@ class CWL2(Attack):
             broken = clearly_reached(aims, logits, self.confidence)
             ever[play.places] |= broken
             best.learn(point, length, broken, play.places)
-            downhill = offset.mul_(2).sub_(gradient).mul_(laid_out_as(slope, gradient))
-            play.step(downhill, number + 1, self.learning_rate)
+            play.step(
+                offset.sub_(gradient, alpha=0.5).mul_(laid_out_as(slope, gradient)), number + 1, self.learning_rate
+            )
             play.lowest = torch.minimum(play.lowest, length.square() - loss)
             if self.abort and number % window == 0:
                 play = play.onward()
@@ -152,13 +155,13 @@ class _Play:
         return self
 
     def pixels(self, budget: Budget) -> tuple[Tensor, Tensor]:
-        """The points (n, c, h, w), and by how much they move with what is optimised (same shape)."""
+        """The points (n, c, h, w), and twice by how much they move with what is optimised (same shape)."""
         if budget.box is None:
-            return self.images + self.free, torch.ones_like(self.free)
+            return self.images + self.free, torch.full_like(self.free, 2.0)
         middle, half = _middle_and_half(budget.box)
         bent = self.free.tanh()
         # Scalars as tensors: one pass over the images for each of the two.
-        slope = torch.addcmul(bent.new_tensor(half), bent, bent, value=-half)
+        slope = torch.addcmul(bent.new_tensor(2 * half), bent, bent, value=-2 * half)
         return torch.add(bent.new_tensor(middle), bent, alpha=half), slope
 
     def step(self, gradient: Tensor, number: int, rate: float) -> None:

@@ -13,6 +13,7 @@ from .margin import distance
 
 _ROUNDING = 1e-4
 """Share of the largest logit by which a goal must be passed."""
+_CLOSER = 1 - 1e-6
 
 
 def clearance(logits: Tensor) -> Tensor:
@@ -21,7 +22,7 @@ def clearance(logits: Tensor) -> Tensor:
     Searches for the smallest perturbation end at the boundary, and another network gives the verdict than the prepared
     one that they pass through: what is broken by the last digits alone would be lost there.
     """
-    return logits.abs().amax(dim=1).clamp_min_(1.0).mul_(_ROUNDING)
+    return logits.abs().amax(dim=1).mul_(_ROUNDING)
 
 
 def clearly_reached(goal: Goal, logits: Tensor, confidence: float = 0.0) -> Tensor:
@@ -35,11 +36,12 @@ class Closest:
 
     Attributes:
         images: (n, c, h, w), at first the clean ones.
-        length: how far they are, (n,); at first the radius.
+        reach: how far others may be to be closer, (n,); at first the radius, then less than their own length by more
+            than rounding, so that of two at the same distance the first stays.
     """
 
     images: Tensor
-    length: Tensor
+    reach: Tensor
 
     @classmethod
     def begin(cls, images: Tensor, budget: Budget) -> Closest:
@@ -51,11 +53,11 @@ class Closest:
 
         `places` (k,) says which images they are; without it, they are all of them in order.
         """
-        better = (broken & (length <= (self.length if places is None else self.length[places]))).nonzero().squeeze(1)
+        better = (broken & (length <= (self.reach if places is None else self.reach[places]))).nonzero().squeeze(1)
         if not len(better):
             return
         chosen = better if places is None else places[better]
-        self.images[chosen], self.length[chosen] = points[better], length[better]
+        self.images[chosen], self.reach[chosen] = points[better], length[better] * _CLOSER
 
     def __getitem__(self, keep: Tensor) -> Closest:
-        return Closest(self.images[keep], self.length[keep])
+        return Closest(self.images[keep], self.reach[keep])

@@ -28,7 +28,7 @@ from .geometry import NORMS, corners
 from .gradient import Steps
 from .margin import margin_loss
 from .references import SQUARE
-from .square_windows import moved, tiled, window_side
+from .square_windows import moved, places_of, tiled, window_side
 
 _HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 """Queries, out of 10,000, after which the share of changed pixels halves (section 5 of the paper)."""
@@ -98,12 +98,7 @@ def _to_corner(best: Tensor, low: Tensor, high: Tensor, side: int, rng: SampleRN
     """The best images so far, each with one square moved to a corner of the ball."""
     channels, height, width = best.shape[1:]
     drawn = rng.uniform((2 + channels, 1))
-    top = drawn[:, :1].mul(height - side + 1).long()
-    left = drawn[:, 1:2].mul(width - side + 1).long()
-    # Squares are soon small: their pixels are picked and put back, the rest of the image is copied.
-    along = torch.arange(side, device=best.device)
-    places = ((top + along.view(1, -1, 1)) * width + (left + along.view(1, 1, -1))).flatten(1)
-    places = places[:, None].expand(-1, channels, -1)
+    places = places_of(drawn[:, :2], side, height, width, channels)
     corner = torch.where(drawn[:, 2:] < 0.5, high.flatten(2).gather(2, places), low.flatten(2).gather(2, places))
     return best.flatten(2).scatter(2, places, corner).view_as(best)
 

@@ -64,7 +64,7 @@ def moved(best: Tensor, images: Tensor, side: int, budget: Budget, rng: SampleRN
     """
     channels, height, width = best.shape[1:]
     drawn = rng.uniform((5 + channels, 1)).to(best.device)
-    gaining, losing = (_places(drawn[:, k : k + 2], side, height, width, channels) for k in (0, 2))
+    gaining, losing = (places_of(drawn[:, k : k + 2], side, height, width, channels) for k in (0, 2))
     change = best - images
     length = lengths(change, "l2")
     change = change.flatten(2)
@@ -79,11 +79,15 @@ def moved(best: Tensor, images: Tensor, side: int, budget: Budget, rng: SampleRN
     return _at_full_length(images, change.scatter_(2, gaining, gained).view_as(images), budget)
 
 
-def _places(drawn: Tensor, side: int, height: int, width: int, channels: int) -> Tensor:
-    """Numbers of the pixels of a window at a random place, for each image and channel (n, channels, side * side)."""
+def places_of(drawn: Tensor, side: int, height: int, width: int, channels: int) -> Tensor:
+    """Numbers of the pixels of a window for each image and channel (n, channels, side * side).
+
+    `drawn` (n, 2, 1), in [0, 1), says how far down and how far to the right it lies.
+    """
+    # Windows are soon small: their pixels are picked and put back, the rest of the image is copied.
     along = torch.arange(side, device=drawn.device)
-    top = drawn[:, 0].mul(height - side + 1).long()
-    left = drawn[:, 1].mul(width - side + 1).long()
+    top = drawn[:, :1].mul(height - side + 1).long()
+    left = drawn[:, 1:2].mul(width - side + 1).long()
     places = ((top + along.view(1, -1, 1)) * width + (left + along.view(1, 1, -1))).flatten(1)
     return places[:, None].expand(-1, channels, -1)
 

@@ -7,6 +7,7 @@ import torch
 
 from medrobust import Budget, MedrobustError, SampleRNG, Untargeted
 from medrobust.api import Registry
+from medrobust.contracts.decision import predictions
 from medrobust.engine.crafting.attack import run_attack
 from medrobust.engine.models.classifier import TorchClassifier
 from medrobust.plugins.specs import build
@@ -24,7 +25,7 @@ def test_cheapest_first_and_equal_ones_in_the_order_given() -> None:
 
 
 @pytest.mark.parametrize(
-    ("classes", "ranks"), [(2, [1]), (3, [1, 2]), (7, [1, 2, 3, 4, 5, 6]), (100, list(range(1, 10)))]
+    ("classes", "ranks"), [(1, [1]), (2, [1]), (3, [1, 2]), (7, [1, 2, 3, 4, 5, 6]), (100, list(range(1, 10)))]
 )
 def test_autoattack_has_the_papers_members_for_the_classes_there_are(classes: int, ranks: list[int]) -> None:
     members = AutoAttack().members(classes)
@@ -43,11 +44,14 @@ def test_autoattack_has_the_papers_members_for_the_classes_there_are(classes: in
     ]
 
 
-@pytest.mark.parametrize("classes", [2, 3, 5])
-def test_autoattack_runs_for_any_number_of_classes_and_is_at_least_as_strong_as_pgd(network, images, classes) -> None:
+@pytest.mark.parametrize("budget", [Budget("linf", 0.008), Budget("l2", 0.1)], ids=["linf", "l2"])
+@pytest.mark.parametrize("classes", [1, 2, 3, 5])
+def test_autoattack_runs_for_any_number_of_classes_and_is_at_least_as_strong_as_pgd(
+    network, images, classes, budget
+) -> None:
     net, x = network(classes, channels=3), images(30, 3)
     classifier = TorchClassifier(net.module, "multiclass", classes)
-    goal, budget = Untargeted(net.logits(x).argmax(dim=1)), Budget("linf", 0.008)
+    goal = Untargeted(predictions(net.logits(x)))
 
     def broken(attack, stop) -> torch.Tensor:
         draws = SampleRNG.for_ids(0, [str(i) for i in range(30)])

@@ -192,4 +192,6 @@ def test_the_closest_stays_until_a_closer_one_is_broken() -> None:
     best.learn(x + 0.6, torch.full((3,), 0.6), torch.tensor([True, True, True]))
     best.learn((x + 0.3)[2:], torch.full((1,), 0.3), torch.tensor([True]), torch.tensor([2]))
     assert best.images.flatten().tolist() == pytest.approx([0.4, 0.0, 0.3])
-    assert best.length.tolist() == pytest.approx([0.4, 0.5, 0.3])
+    assert best.reach.tolist() == pytest.approx([0.4, 0.5, 0.3], rel=1e-5)
+    best.learn(x + 0.9, best.reach / (1 - 1e-6), torch.tensor([True, False, True]))
+    assert best.images[0] == pytest.approx(0.4), "of two at one distance, the first stays"
