@@ -65,6 +65,24 @@ def test_autoattack_runs_for_any_number_of_classes_and_is_at_least_as_strong_as_
     assert torch.equal(broken(attack, "success"), broken(attack, "full"))
 
 
+@pytest.mark.long
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("budget", [Budget("linf", 0.012), Budget("l2", 0.12)], ids=["linf", "l2"])
+def test_autoattack_leaves_as_many_images_as_the_published_one(network, images, budget) -> None:
+    torchattacks = pytest.importorskip("torchattacks")
+    # The published difference of logits takes the fourth largest: it needs four classes.
+    net, x = network(4, channels=3, seed=3), images(40, 3)
+    labels = net.logits(x).argmax(dim=1)
+    norm = {"linf": "Linf", "l2": "L2"}[budget.norm]
+    peer = torchattacks.AutoAttack(net.module, norm=norm, eps=budget.eps, version="standard", n_classes=4, seed=0)
+    theirs = int((net.logits(peer(x, labels)).argmax(dim=1) == labels).sum())
+    classifier, draws = TorchClassifier(net.module, "multiclass", 4), SampleRNG.for_ids(0, [str(i) for i in range(40)])
+    ((_, found),) = run_attack(AutoAttack(), {None}, "success", [classifier], x, Untargeted(labels), budget, draws)
+    ours = int((net.logits(found).argmax(dim=1) == labels).sum())
+    assert 4 < ours < 36
+    assert abs(ours - theirs) <= 1
+
+
 def test_a_grid_lists_members_by_name_or_table() -> None:
     registry = Registry()
     registry.load_entry_points()
