@@ -205,6 +205,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--network", default="small-resnet", choices=sorted(NETWORKS))
     parser.add_argument("--attack", action="append", help="only these")
+    parser.add_argument("--library", action="append", choices=("foolbox", "ART"), help="only these, beside medrobust")
     parser.add_argument("--images", type=int, default=128)
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--repeats", type=int, default=5)
@@ -224,7 +225,9 @@ def main() -> int:
     for attack, contestants in cases(options.steps).items():
         if options.attack and attack not in options.attack:
             continue
-        figures = measure(problem, contestants, options.repeats)
+        left_out = {"foolbox", "ART"} - set(options.library or ("foolbox", "ART"))
+        entered = {name: run for name, run in contestants.items() if name not in left_out}
+        figures = measure(problem, entered, options.repeats)
         mine = figures["medrobust"]
         for name, each in figures.items():
             wall, cpu = statistics.median(each.wall), statistics.median(each.cpu)

@@ -56,7 +56,7 @@ class AutoAttack(Ensemble):
     """
 
     name: ClassVar[str] = "autoattack"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
     references: ClassVar[tuple[Reference, ...]] = (AUTOATTACK, FAB_ATTACK, SQUARE)
     threat: ClassVar[ThreatModel] = ThreatModel(
         norms=NORMS, goals=frozenset({"untargeted"}), tasks=frozenset({"multiclass"})
@@ -72,7 +72,8 @@ class AutoAttack(Ensemble):
             APGD(steps=self.steps, schedule=self.steps),
             *(APGD(steps=self.steps, schedule=self.steps, loss="dlr", rank=rank) for rank in ranks),
             *(FAB(steps=self.steps, rank=rank) for rank in ranks),
-            Square(queries=self.queries, schedule=self.queries),
+            # The published ensemble leaves the schedule of the squares at twice its queries.
+            Square(queries=self.queries, schedule=2 * self.queries),
         ]
 
 

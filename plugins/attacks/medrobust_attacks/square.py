@@ -49,8 +49,8 @@ class Square(IterativeAttack):
     Attributes:
         queries: forward passes per image (cumulative), the first of which sees the stripes.
         start_share: share of an image's pixels in the first squares, in (0, 1].
-        schedule: queries over which squares shrink, down to 1/512 of the first; the paper's schedule is for 10,000,
-            AutoAttack stretches it over its 5,000. It does not depend on `queries`, so that a run of fewer is a prefix.
+        schedule: queries over which squares shrink, down to 1/512 of the first; the paper's schedule is for 10,000, of
+            which AutoAttack runs the first 5,000. It does not depend on `queries`, so that a run of fewer is a prefix.
     """
 
     name: ClassVar[str] = "square"

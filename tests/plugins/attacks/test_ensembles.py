@@ -33,14 +33,14 @@ def test_autoattack_has_the_papers_members_for_the_classes_there_are(classes: in
         APGD(),
         *(APGD(loss="dlr", rank=r) for r in ranks),
         *(FAB(rank=r) for r in ranks),
-        Square(),
+        Square(schedule=10_000),
     ]
     short = AutoAttack(steps=10, queries=50, targets=1).members(classes)
     assert short == [
         APGD(steps=10, schedule=10),
         APGD(steps=10, schedule=10, loss="dlr", rank=1),
         FAB(steps=10),
-        Square(queries=50, schedule=50),
+        Square(queries=50, schedule=100),
     ]
 
 
@@ -73,8 +73,15 @@ def test_autoattack_leaves_as_many_images_as_the_published_one(network, images, 
     # The published difference of logits takes the fourth largest: it needs four classes.
     net, x = network(4, channels=3, seed=3), images(40, 3)
     labels = net.logits(x).argmax(dim=1)
-    norm = {"linf": "Linf", "l2": "L2"}[budget.norm]
-    peer = torchattacks.AutoAttack(net.module, norm=norm, eps=budget.eps, version="standard", n_classes=4, seed=0)
+    options = {"norm": {"linf": "Linf", "l2": "L2"}[budget.norm], "eps": budget.eps, "seed": 0}
+    # Its own `AutoAttack` takes ten steps, the published one a hundred.
+    members = [
+        torchattacks.APGD(net.module, steps=100, **options),
+        torchattacks.APGDT(net.module, steps=100, n_classes=4, **options),
+        torchattacks.FAB(net.module, steps=100, multi_targeted=True, n_classes=4, **options),
+        torchattacks.Square(net.module, n_queries=5000, resc_schedule=False, **options),
+    ]
+    peer = torchattacks.MultiAttack(members)
     theirs = int((net.logits(peer(x, labels)).argmax(dim=1) == labels).sum())
     classifier, draws = TorchClassifier(net.module, "multiclass", 4), SampleRNG.for_ids(0, [str(i) for i in range(40)])
     ((_, found),) = run_attack(AutoAttack(), {None}, "success", [classifier], x, Untargeted(labels), budget, draws)
