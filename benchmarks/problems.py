@@ -81,6 +81,7 @@ class Network:
 
 NETWORKS: dict[str, Network] = {
     "small-resnet": Network("small-resnet", "phantom-cxr", (Stage(32, 1200, 8),), 256),
+    "squeezenet1_1": Network("squeezenet1_1", "phantom-derm", (Stage(64, 800, 8, 32),), 64),
     "densenet121": Network("densenet121", "phantom-cxr", (Stage(64, 800, 6, 32),), 24),
     "inception_v3": Network("inception_v3", "phantom-derm", (Stage(96, 400, 6),), 16),
     "resnet50": Network("resnet50", "phantom-cxr", (Stage(96, 640, 4, 16), Stage(224, 192, 2, 8)), 4),

@@ -32,7 +32,7 @@ from .defense import (
 )
 from .detector import Detection, Detector, DetectorAttack, Features, Learning, State, TensorScore
 from .goal import Goal, Targeted, Untargeted, cross_entropy
-from .model import Model, Pretraining, Recipe, Shape
+from .model import PUBLISHED, Model, Pretraining, Recipe, Shape
 from .origin import Origin, RemoteFile
 from .pixels import Chosen, CraftingImages, OnDemand, Pixels
 from .plugin import Plugin, Preset, cumulative, cumulative_field
@@ -46,6 +46,7 @@ from .rng import SampleRNG
 __all__ = [
     "AXES",
     "PENULTIMATE",
+    "PUBLISHED",
     "SPLITS",
     "TRAINED",
     "AnyAttack",

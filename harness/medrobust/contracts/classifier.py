@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Literal, NamedTuple
 
 from torch import Tensor, nn
@@ -75,6 +75,13 @@ class Classifier(ABC):
         (expectation over transformation, Athalye et al., "Synthesizing robust adversarial examples", ICML 2018). For
         any other model, one pass is made.
         """
+
+    def gradients(self, images: Tensor, losses: Sequence[Loss]) -> list[Gradient]:
+        """Gradients of several losses with respect to the same images, in their order.
+
+        The model's passes forward are shared: k losses cost one, and k passes backward.
+        """
+        return [self.gradient(images, loss) for loss in losses]
 
     @property
     @abstractmethod

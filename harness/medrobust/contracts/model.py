@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 from pydantic import ConfigDict
 from torch import nn
@@ -16,6 +16,9 @@ from .dataset import Dataset, DataSource
 from .plugin import Plugin
 from .precision import Arithmetic
 from .ranges import Count, NonNegative, Positive, Share, Whole
+
+PUBLISHED: Final = ("imagenet", "published")
+"""What `init` may say of weights that `Model.load_imagenet` loads."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +95,8 @@ class Model(Plugin):
     The module takes float32 images (n, c, h, w) in [0, 1], does its own normalisation, and returns logits (n, outputs).
 
     Attributes:
-        init: `random`, `imagenet`, the path of a checkpoint (.safetensors, or a torch file holding weights only), or a
-            :class:`Pretraining`.
+        init: `random`, `imagenet`, `published` (weights of the model's own library, where it has some), the path of a
+            checkpoint (.safetensors, or a torch file holding weights only), or a :class:`Pretraining`.
         recipe: how it is trained; 0 epochs takes the initial weights as they are.
         instance: number of an independent repetition of the same training.
     """
@@ -122,7 +125,9 @@ class Model(Plugin):
         return None
 
     def load_imagenet(self, module: nn.Module, source: DataSource) -> None:
-        """Load ImageNet weights into a module that `build` made, head left out; `init = "imagenet"` asks for it.
+        """Load published weights into a module that `build` made; `init = "imagenet"` or `"published"` asks for it.
+
+        Weights of ImageNet leave out the head.
 
         Raises:
             ModelError: if there are none, or they are not on this machine; the message says which file to put where.

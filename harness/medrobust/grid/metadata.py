@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from ..contracts import DataInfo, Dataset, DataSource, Model
+from ..contracts import PUBLISHED, DataInfo, Dataset, DataSource, Model
 from ..errors import DataUnavailable, MedrobustError, PluginError
 from ..plugins.registered import cause_of
 from ..plugins.registry import Registry
@@ -103,9 +103,9 @@ class MetadataCache:
         if key not in self._models:
             assert isinstance(model.plugin, Model)
             fields = model.fields
-            if model.plugin.init == "imagenet" and (weights := model.plugin.imagenet_file(self.source)):
+            if model.plugin.init in PUBLISHED and (weights := model.plugin.imagenet_file(self.source)):
                 fields = {**fields, "imagenet": _file_hash(weights)}
-            if isinstance(model.plugin.init, str) and model.plugin.init not in ("random", "imagenet"):
+            if isinstance(model.plugin.init, str) and model.plugin.init not in ("random", *PUBLISHED):
                 fields = {
                     **fields,
                     "init": Path(model.plugin.init).name,

@@ -6,10 +6,13 @@ from medrobust import AnyAttack, Preset, hookimpl
 
 from .adaptive import Adaptive
 from .apgd import APGD
+from .carlini_wagner import CWL2
 from .control import Noise
+from .deepfool import DeepFool
 from .derived import BatchClipped, BatchShuffled, Rounded, Shuffled
 from .ensembles import AutoAttack, WorstCase
 from .fab import FAB
+from .fmn import DDN, FMN
 from .gradient import BIM, FGSM, PGD
 from .kovalev import KovalevPGD
 from .margin import CWLinf
@@ -20,8 +23,11 @@ from .universal_sgd import StochasticUAP
 __all__ = [
     "APGD",
     "BIM",
+    "CWL2",
+    "DDN",
     "FAB",
     "FGSM",
+    "FMN",
     "PGD",
     "UAP",
     "Adaptive",
@@ -29,6 +35,7 @@ __all__ = [
     "BatchClipped",
     "BatchShuffled",
     "CWLinf",
+    "DeepFool",
     "KovalevPGD",
     "Noise",
     "RandomUAP",
@@ -53,6 +60,10 @@ def medrobust_attacks() -> list[type[AnyAttack] | Preset]:
         APGD,
         FAB,
         Square,
+        DeepFool,
+        CWL2,
+        DDN,
+        FMN,
         UAP,
         Preset("batched-uap", UAP, {"order": "batched"}, "The universal perturbation `uap` in batches."),
         RandomUAP,

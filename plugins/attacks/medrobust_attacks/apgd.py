@@ -23,7 +23,7 @@ from medrobust import (
     cumulative,
 )
 
-from .geometry import NORMS, laid_out_as, project, radius, random_point, steepest
+from .geometry import NORMS, laid_out_as, per_image, project, radius, random_point, steepest
 from .gradient import Steps
 from .margin import dlr_loss, rival_classes
 from .references import AUTOATTACK
@@ -172,11 +172,7 @@ class _State:
         stuck = ~self.halved & (self.checked_loss >= self.best_loss)
         halve = (self.rises <= _RISES * window) | stuck
         self.step[halve] /= 2
-        self.point = torch.where(_per_image(halve), self.best, self.point)
-        self.gradient = torch.where(_per_image(halve), self.best_gradient, self.gradient)
+        self.point = torch.where(per_image(halve), self.best, self.point)
+        self.gradient = torch.where(per_image(halve), self.best_gradient, self.gradient)
         self.halved, self.checked_loss = halve, self.best_loss.clone()
         self.rises = torch.zeros_like(self.rises)
-
-
-def _per_image(mask: Tensor) -> Tensor:
-    return mask.view(-1, 1, 1, 1)

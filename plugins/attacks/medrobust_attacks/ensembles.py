@@ -8,10 +8,11 @@ from typing import Annotated, ClassVar, get_args
 
 from pydantic import Field
 
-from medrobust import AnyAttack, Attack, Count, Ensemble, Norm, Reference, ThreatModel, cumulative_field
+from medrobust import AnyAttack, Attack, Count, Ensemble, Norm, Reference, ThreatModel
 
 from .apgd import APGD
 from .fab import FAB
+from .geometry import NORMS
 from .references import AUTOATTACK, FAB_ATTACK, SQUARE
 from .square import Square
 
@@ -42,7 +43,7 @@ class WorstCase(Ensemble):
 
 @dataclass(frozen=True)
 class AutoAttack(Ensemble):
-    """AutoAttack, standard version, for linf: Auto-PGD on cross-entropy and towards classes, FAB, Square attack.
+    """AutoAttack, standard version: Auto-PGD on cross-entropy and towards classes, FAB, Square attack.
 
     Croce, Hein, "Reliable evaluation of adversarial robustness with an ensemble of diverse parameter-free attacks",
     ICML 2020, section 5. The class-wise members take the classes with the largest clean logits, at most `targets`. With
@@ -55,28 +56,30 @@ class AutoAttack(Ensemble):
     """
 
     name: ClassVar[str] = "autoattack"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
     references: ClassVar[tuple[Reference, ...]] = (AUTOATTACK, FAB_ATTACK, SQUARE)
     threat: ClassVar[ThreatModel] = ThreatModel(
-        norms=frozenset({"linf"}), goals=frozenset({"untargeted"}), tasks=frozenset({"multiclass"})
+        norms=NORMS, goals=frozenset({"untargeted"}), tasks=frozenset({"multiclass"})
     )
     steps: Count = 100
     queries: Count = 5000
     targets: Count = 9
 
     def members(self, classes: int) -> Sequence[Attack]:
-        ranks = range(1, min(self.targets, classes - 1) + 1)
+        # A single output stands for two classes.
+        ranks = range(1, min(self.targets, max(classes - 1, 1)) + 1)
         return [
             APGD(steps=self.steps, schedule=self.steps),
             *(APGD(steps=self.steps, schedule=self.steps, loss="dlr", rank=rank) for rank in ranks),
             *(FAB(steps=self.steps, rank=rank) for rank in ranks),
-            Square(queries=self.queries, schedule=self.queries),
+            # The published ensemble leaves the schedule of the squares at twice its queries.
+            Square(queries=self.queries, schedule=2 * self.queries),
         ]
 
 
-def passes(attack: AnyAttack) -> int:
-    """Passes for an image, as far as an attack's fields say: its steps or queries, twice where they take gradients."""
+def passes(attack: AnyAttack) -> float:
+    """Passes for an image, as far as an attack's fields say: twice where they take gradients."""
     if attack.made_of:
         return sum(map(passes, attack.made_of))
-    field = cumulative_field(attack)
-    return (int(getattr(attack, field)) if field else 1) * (2 if attack.threat.knowledge == "white-box" else 1)
+    cost = attack.cost(1, 2)
+    return cost.forward + 2 * cost.gradient

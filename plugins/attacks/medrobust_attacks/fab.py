@@ -21,9 +21,10 @@ from medrobust import (
     cumulative,
 )
 
-from .geometry import NORMS, laid_out_as
+from .geometry import NORMS, laid_out_as, lengths, per_image
 from .gradient import Steps
 from .margin import lead, rival_classes
+from .minimal import Closest
 from .references import FAB_ATTACK
 
 _BIAS = 0.1
@@ -63,34 +64,25 @@ class FAB(IterativeAttack):
 
     def iterates(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Steps:
         rivals = rival_classes(classifier.logits(images), goal, self.rank)
-        point, result = images.clone(), images.clone()
-        closest = torch.full((len(images),), torch.inf if budget.eps is None else budget.eps, device=images.device)
+        point, closest = images.clone(), Closest.begin(images, budget)
         for _ in range(self.steps):
             normal, ahead, _ = classifier.gradient(point, lead(goal, rivals))
             point, images = laid_out_as(point, normal), laid_out_as(images, normal)
             from_image = ((point - images) * normal).flatten(1).sum(dim=1) - ahead
             first = nearest_on_plane(point, normal, -ahead, budget.norm, budget.box)
             second = nearest_on_plane(images, normal, from_image, budget.norm, budget.box)
-            lengths = _length(first, budget.norm), _length(second, budget.norm)
-            bias = (lengths[0] / (lengths[0] + lengths[1]).clamp_min(1e-8)).clamp_max(_BIAS).view(-1, 1, 1, 1)
-            point = (point + _OVERSHOOT * first).lerp(images + _OVERSHOOT * second, bias)
+            apart = lengths(first, budget.norm), lengths(second, budget.norm)
+            bias = (apart[0] / (apart[0] + apart[1]).clamp_min(1e-8)).clamp_max(_BIAS)
+            point = (point + _OVERSHOOT * first).lerp(images + _OVERSHOOT * second, per_image(bias))
             if budget.box is not None:
                 point.clamp_(*budget.box)
             broken = goal.reached(classifier.logits(point))
-            distance = _length(point - images, budget.norm)
-            better = broken & (distance <= closest)
-            result[better], closest[better] = point[better], distance[better]
+            closest.learn(point, lengths(point - images, budget.norm), broken)
             point[broken] = images[broken].lerp(point[broken], _BACK)
-            keep = yield result
+            keep = yield closest.images
             if keep is not None:
-                images, point, result, closest = images[keep], point[keep], result[keep], closest[keep]
+                images, point, closest = images[keep], point[keep], closest[keep]
                 goal, rivals = goal[keep], rivals[keep]
-
-
-def _length(step: Tensor, norm: Norm) -> Tensor:
-    """Length per image (n,)."""
-    flat = step.flatten(1)
-    return flat.abs().amax(dim=1) if norm == "linf" else flat.norm(dim=1)
 
 
 def nearest_on_plane(

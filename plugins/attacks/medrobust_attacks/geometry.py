@@ -8,6 +8,9 @@ from torch import Tensor
 from medrobust import Budget, Norm, SampleRNG
 
 NORMS: frozenset[Norm] = frozenset({"linf", "l2"})
+DUAL: dict[Norm, Norm] = {"linf": "l1", "l2": "l2"}
+"""In which norm a gradient is measured to tell how fast a step of unit length can change the loss."""
+_ORDERS: dict[Norm, float] = {"linf": torch.inf, "l2": 2, "l1": 1}
 _TINY = 1e-12
 
 
@@ -21,6 +24,17 @@ def _flat_norm(tensor: Tensor) -> Tensor:
     """l2 norm per image, shape (n, 1, 1, 1)."""
     norm: Tensor = torch.linalg.vector_norm(tensor, dim=(1, 2, 3), keepdim=True)
     return norm
+
+
+def lengths(steps: Tensor, norm: Norm) -> Tensor:
+    """The length of each step (n, c, h, w) in a norm other than l0, (n,)."""
+    found: Tensor = torch.linalg.vector_norm(steps, _ORDERS[norm], dim=(1, 2, 3))
+    return found
+
+
+def per_image(values: Tensor) -> Tensor:
+    """Values (n,) as factors (n, 1, 1, 1) of images."""
+    return values.view(-1, 1, 1, 1)
 
 
 def steepest(gradient: Tensor, norm: str) -> Tensor:

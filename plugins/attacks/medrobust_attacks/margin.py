@@ -1,4 +1,4 @@
-"""The margin between logits: losses made of it, and the linf form of Carlini and Wagner's attack."""
+"""The margin between logits: distances and losses made of it, and the linf form of Carlini and Wagner's attack."""
 
 from __future__ import annotations
 
@@ -33,6 +33,32 @@ from .references import CARLINI, MA
 _TINY = 1e-12
 
 
+def class_logits(logits: Tensor) -> Tensor:
+    """Logits of classes (n, classes): a single output with a sigmoid is the logit of class 1 over a 0 for class 0."""
+    return F.pad(logits, (1, 0)) if logits.shape[1] == 1 else logits
+
+
+def distance(goal: Goal, logits: Tensor) -> Tensor:
+    """How far each image is from the goal, in logits (n,): positive before it is reached, not positive after.
+
+    Of several labels, the one whose decision is nearest to change counts where any will do, the farthest where all are
+    asked for.
+    """
+    labels = goal.labels
+    if labels.ndim == 1:
+        logits = class_logits(logits)
+        own = logits.gather(1, labels[:, None]).squeeze(1)
+        others = logits.masked_fill(F.one_hot(labels, logits.shape[1]).bool(), -torch.inf).amax(dim=1)
+        return others - own if isinstance(goal, Targeted) else own - others
+    agreement = (2 * labels - 1) * logits
+    return -agreement.amin(dim=1) if isinstance(goal, Targeted) else agreement.amin(dim=1)
+
+
+def nearness(goal: Goal) -> Loss:
+    """The distance from the goal with its sign turned, to be ascended."""
+    return lambda logits: -distance(goal, logits)
+
+
 def margin_loss(goal: Goal, kappa: float, *, zero_own: bool = False) -> Loss:
     """Carlini and Wagner's margin, to be ascended: -max(z_y - max_(i != y) z_i, -kappa), per image.
 
@@ -41,6 +67,7 @@ def margin_loss(goal: Goal, kappa: float, *, zero_own: bool = False) -> Loss:
     """
 
     def loss(logits: Tensor) -> Tensor:
+        logits = class_logits(logits)
         own = logits.gather(1, goal.labels[:, None]).squeeze(1)
         mask = F.one_hot(goal.labels, logits.shape[1]).bool()
         others = logits.masked_fill(mask, 0.0 if zero_own else -torch.inf).amax(dim=1)
@@ -64,6 +91,7 @@ def dlr_loss(goal: Goal, rivals: Tensor | None = None) -> Loss:
     gained = margin_loss(goal, torch.inf) if rivals is None else lead(goal, rivals)
 
     def loss(logits: Tensor) -> Tensor:
+        logits = class_logits(logits)
         ordered = logits.sort(dim=1, descending=True).values
         if ordered.shape[1] < 3:
             return gained(logits)
@@ -78,10 +106,21 @@ def lead(goal: Goal, rivals: Tensor) -> Loss:
     places = torch.stack([rivals, goal.labels], dim=1)
 
     def loss(logits: Tensor) -> Tensor:
-        picked = logits.gather(1, places)
+        picked = class_logits(logits).gather(1, places)
         return picked[:, 0] - picked[:, 1]
 
     return loss
+
+
+def leads(goal: Goal, logits: Tensor) -> Tensor:
+    """By how much each class leads over the label, in logits (n, classes), with -inf for the label itself.
+
+    Of several labels: how far each decision is from changing, (n, labels); positive after it has.
+    """
+    if goal.labels.ndim == 2:
+        return (1 - 2 * goal.labels) * logits
+    logits, own = class_logits(logits), goal.labels[:, None]
+    return (logits - logits.gather(1, own)).scatter(1, own, -torch.inf)
 
 
 def rival_classes(logits: Tensor, goal: Goal, rank: int) -> Tensor:
@@ -92,6 +131,7 @@ def rival_classes(logits: Tensor, goal: Goal, rank: int) -> Tensor:
     """
     if isinstance(goal, Targeted):
         raise PluginError(f"rank = {rank} selects a class, but the goal is targeted already; leave rank out")
+    logits = class_logits(logits)
     if rank >= logits.shape[1]:
         raise PluginError(f"rank = {rank} needs {rank + 1} classes or more, the model has {logits.shape[1]}")
     others = logits.scatter(1, goal.labels[:, None], -torch.inf)

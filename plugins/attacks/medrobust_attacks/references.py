@@ -50,6 +50,24 @@ FAB_ATTACK = Reference(
     "ICML",
     2020,
 )
+DEEPFOOL = Reference(
+    ("S.-M. Moosavi-Dezfooli", "A. Fawzi", "P. Frossard"),
+    "DeepFool: a simple and accurate method to fool deep neural networks",
+    "CVPR",
+    2016,
+)
+RONY = Reference(
+    ("J. Rony", "L. G. Hafemann", "L. S. Oliveira", "I. Ben Ayed", "R. Sabourin", "E. Granger"),
+    "Decoupling direction and norm for efficient gradient-based L2 adversarial attacks and defenses",
+    "CVPR",
+    2019,
+)
+FMN_ATTACK = Reference(
+    ("M. Pintor", "F. Roli", "W. Brendel", "B. Biggio"),
+    "Fast minimum-norm adversarial attacks through adaptive norm constraints",
+    "NeurIPS",
+    2021,
+)
 SQUARE = Reference(
     ("M. Andriushchenko", "F. Croce", "N. Flammarion", "M. Hein"),
     "Square attack: A query-efficient black-box adversarial attack via random search",

@@ -24,10 +24,11 @@ from medrobust import (
     cumulative,
 )
 
-from .geometry import corners
+from .geometry import NORMS, corners
 from .gradient import Steps
 from .margin import margin_loss
 from .references import SQUARE
+from .square_windows import moved, places_of, tiled, window_side
 
 _HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 """Queries, out of 10,000, after which the share of changed pixels halves (section 5 of the paper)."""
@@ -35,42 +36,51 @@ _HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 
 @dataclass(frozen=True)
 class Square(IterativeAttack):
-    """Square attack in its linf form: random squares of an image move to a corner of the ball, and stay if that helps.
+    """Square attack: random squares of an image change, and stay if that helps.
 
     Andriushchenko, Croce, Flammarion, Hein, "Square attack: a query-efficient black-box adversarial attack via random
-    search", ECCV 2020, algorithms 1 and 2. It begins with vertical stripes of +-eps; a query draws a place, and a sign
-    per channel, for each image of its own. The objective is the margin between the true class and the best other one;
-    for targeted goals and several labels it is the goal's cross-entropy.
+    search", ECCV 2020. For linf (algorithms 1 and 2), it begins with vertical stripes of +-eps, and a square moves to a
+    corner of the ball. For l2 (algorithms 1 and 3), it begins with a grid of hills, and a square gains what another
+    loses. A query draws places, and a sign per channel, for each image of its own. The objective is the margin between
+    the true class and the best other one; for targeted goals and several labels it is the goal's cross-entropy.
 
     Images that are broken continue to larger margins; with `stop = "success"` they leave, as in the paper.
 
     Attributes:
         queries: forward passes per image (cumulative), the first of which sees the stripes.
         start_share: share of an image's pixels in the first squares, in (0, 1].
-        schedule: queries over which squares shrink, down to 1/512 of the first; the paper's schedule is for 10,000,
-            AutoAttack stretches it over its 5,000. It does not depend on `queries`, so that a run of fewer is a prefix.
+        schedule: queries over which squares shrink, down to 1/512 of the first; the paper's schedule is for 10,000, of
+            which AutoAttack runs the first 5,000. It does not depend on `queries`, so that a run of fewer is a prefix.
     """
 
     name: ClassVar[str] = "square"
     revision: ClassVar[int] = 2
     references: ClassVar[tuple[Reference, ...]] = (SQUARE,)
-    threat: ClassVar[ThreatModel] = ThreatModel(norms=frozenset({"linf"}), knowledge="score-based")
+    threat: ClassVar[ThreatModel] = ThreatModel(norms=NORMS, knowledge="score-based")
     sees_result: ClassVar[bool] = True
     queries: Count = cumulative(5000)
     start_share: Annotated[float, Field(gt=0, le=1)] = 0.8
     schedule: Count = 5000
 
     def iterates(self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG) -> Steps:
-        channels, _, width = images.shape[1:]
-        low, high = corners(images, budget)
-        best = torch.where(rng.uniform((channels, 1, width)) < 0.5, high, low)
+        channels, height, width = images.shape[1:]
+        if budget.norm == "linf":
+            low, high = corners(images, budget)
+            best = torch.where(rng.uniform((channels, 1, width)) < 0.5, high, low)
+        else:
+            low = high = images
+            best = tiled(images, budget, rng)
         value = _objective(goal, classifier.logits(best))
         keep = yield best
         for query in range(1, self.queries):
             if keep is not None:
                 best, low, high, value = best[keep], low[keep], high[keep], value[keep]
                 goal, rng = goal[keep], rng[keep]
-            tried = self._move(best, low, high, rng, query)
+            side = self.side(query, height, width)
+            if budget.norm == "linf":
+                tried = _to_corner(best, low, high, side, rng)
+            else:
+                tried = moved(best, low, window_side(side, height, width), budget, rng)
             reached = _objective(goal, classifier.logits(tried))
             better = reached > value
             best[better] = tried[better]
@@ -83,19 +93,14 @@ class Square(IterativeAttack):
         pixels = self.start_share * height * width * 0.5**halvings
         return min(max(round(math.sqrt(pixels)), 1), height, width)
 
-    def _move(self, best: Tensor, low: Tensor, high: Tensor, rng: SampleRNG, query: int) -> Tensor:
-        """The best images so far, each with one square moved to a corner of the ball."""
-        channels, height, width = best.shape[1:]
-        side = self.side(query, height, width)
-        drawn = rng.uniform((2 + channels, 1))
-        top = drawn[:, :1].mul(height - side + 1).long()
-        left = drawn[:, 1:2].mul(width - side + 1).long()
-        # Squares are soon small: their pixels are picked and put back, the rest of the image is copied.
-        along = torch.arange(side, device=best.device)
-        places = ((top + along.view(1, -1, 1)) * width + (left + along.view(1, 1, -1))).flatten(1)
-        places = places[:, None].expand(-1, channels, -1)
-        corner = torch.where(drawn[:, 2:] < 0.5, high.flatten(2).gather(2, places), low.flatten(2).gather(2, places))
-        return best.flatten(2).scatter(2, places, corner).view_as(best)
+
+def _to_corner(best: Tensor, low: Tensor, high: Tensor, side: int, rng: SampleRNG) -> Tensor:
+    """The best images so far, each with one square moved to a corner of the ball."""
+    channels, height, width = best.shape[1:]
+    drawn = rng.uniform((2 + channels, 1))
+    places = places_of(drawn[:, :2], side, height, width, channels)
+    corner = torch.where(drawn[:, 2:] < 0.5, high.flatten(2).gather(2, places), low.flatten(2).gather(2, places))
+    return best.flatten(2).scatter(2, places, corner).view_as(best)
 
 
 def _objective(goal: Goal, logits: Tensor) -> Tensor:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from medrobust import Budget, Classifier, CraftingImages, Goal, Loss, SampleRNG, Targeted, Untargeted, decide
@@ -91,17 +90,6 @@ def loss_of(goal: Goal, grad_from: GradientFrom) -> Loss:
         return goal.loss(logits.sigmoid().clamp(low, high).logit())
 
     return loss
-
-
-def distance(goal: Goal, logits: Tensor) -> Tensor:
-    """How far each image is from the goal, in logits (n,): positive before it is reached, not positive after."""
-    labels = goal.labels
-    if labels.ndim == 1:
-        own = logits.gather(1, labels[:, None]).squeeze(1)
-        others = logits.masked_fill(F.one_hot(labels, logits.shape[1]).bool(), -torch.inf).amax(dim=1)
-        return others - own if isinstance(goal, Targeted) else own - others
-    agreement = (2 * labels - 1) * logits
-    return -agreement.amin(dim=1) if isinstance(goal, Targeted) else agreement.amin(dim=1)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from .universal_crafting import Crafting, distance, shrink
+from .margin import distance
+from .universal_crafting import Crafting, shrink
 
 _LONGEST_BLOCK = 64
 _WEIGHT = 0.2

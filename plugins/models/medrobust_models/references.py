@@ -16,6 +16,18 @@ TORCHVISION = Reference(
     "https://github.com/pytorch/vision",
 )
 TIMM = Reference(("R. Wightman",), "PyTorch image models", "GitHub", 2019, "10.5281/zenodo.4414861")
+MONAI = Reference(
+    ("M. J. Cardoso", "W. Li", "R. Brown", "others"),
+    "MONAI: An open-source framework for deep learning in healthcare",
+    "arXiv:2211.02701",
+    2022,
+)
+XRV = Reference(
+    ("J. P. Cohen", "J. D. Viviano", "P. Bertin", "others"),
+    "TorchXRayVision: A library of chest X-ray datasets and models",
+    "MIDL",
+    2022,
+)
 RESNET = Reference(
     ("K. He", "X. Zhang", "S. Ren", "J. Sun"), "Deep residual learning for image recognition", "CVPR", 2016
 )

@@ -1,36 +1,32 @@
-"""Architectures of timm, an extra: `pip install medrobust[timm]`."""
+"""Architectures of timm by name, `timm:NAME`; timm is an extra."""
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from torch import nn
 
-from medrobust import DataSource, Model, ModelError, Reference, Shape
+from medrobust import DataSource, Model, ModelError, Preset, Provider, Reference, Shape
 
 from .inputs import CENTRED, IMAGENET_MEAN, IMAGENET_STD, Dropout, Normalise, checked
+from .libraries import imported, install
 from .pretrained import Weights, local_file, places, read_weights, take_over
-from .references import TIMM, WEIGHTS
+from .references import TIMM, WEIGHTS, architecture_references
 
 
 def _timm() -> Any:
-    try:
-        return importlib.import_module("timm")
-    except ImportError:
-        raise ModelError("this model needs timm; install it with: uv pip install 'medrobust[timm]'") from None
+    return imported("timm", "timm")
 
 
 @dataclass(frozen=True)
 class TimmModel(Model):
     """An architecture of timm (Wightman, 2019) with global pooling and a new linear layer.
 
-    Inception-ResNet-V2, which hirano2021 uses, is not in torchvision. The model repeats one-channel images. ImageNet
-    weights come from `weights/ARCHITECTURE-imagenet.safetensors` (or `.pth`) below the data root, in timm's names,
-    where that file is there, else from timm, which downloads them.
+    The model repeats one-channel images. ImageNet weights come from `weights/ARCHITECTURE-imagenet.safetensors` (or
+    `.pth`) below the data root, in timm's names, where that file is there, else from timm, which downloads them.
 
     Attributes:
         architecture: timm's name.
@@ -88,3 +84,30 @@ class TimmModel(Model):
                 f"{source.root / place if source.root else f'{place} below the data root'}"
             ) from None
         return pretrained
+
+
+@dataclass(frozen=True)
+class TimmLibraryModel(TimmModel):
+    """An architecture of timm whose version counts: results of `timm:NAME` are those of one version of timm."""
+
+    __doc__ = TimmModel.__doc__
+    revision: ClassVar[int] = 1
+    libraries: ClassVar[tuple[str, ...]] = ("timm",)
+
+
+class Timm(Provider):
+    """timm's architectures, such as `timm:convnext_tiny`."""
+
+    prefix: ClassVar[str] = "timm"
+    kind: ClassVar[str] = "model"
+    library: ClassVar[str] = "timm"
+    install: ClassVar[str] = install("timm")
+
+    def names(self) -> Iterable[str]:
+        names: list[str] = _timm().list_models()
+        return names
+
+    def plugin(self, name: str) -> Preset:
+        if not _timm().is_model(name):
+            raise KeyError(name)
+        return Preset(name, TimmLibraryModel, {"architecture": name}, f"timm's {name}.", architecture_references(name))

@@ -17,6 +17,7 @@ test_bundled_plugins = conformance(
         "batched-uap": {"chunk_size": 1, "step_size": Length.parse("eps")},
         "square": {"queries": 40},
         "autoattack": {"steps": 5, "queries": 20},
+        "cw-l2": {"searches": 3, "steps": 20, "first_weight": 1.0},
         **{name: {"path": "fundus-dr"} for name in ("image-folder", "imagenet-folder", "openimages-folder")},
     },
     slack={"rounded": 1 / 255},

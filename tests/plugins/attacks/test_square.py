@@ -11,6 +11,7 @@ from medrobust_attacks import Noise, Square
 pytestmark = pytest.mark.numerical
 
 BUDGET = Budget("linf", 0.03)
+BUDGETS = pytest.mark.parametrize("budget", [BUDGET, Budget("l2", 0.3)], ids=["linf", "l2"])
 
 
 @pytest.mark.parametrize("box", [(0.0, 1.0), None], ids=["box", "no box"])
@@ -24,43 +25,47 @@ def test_every_pixel_lies_on_a_corner_of_the_ball_and_in_the_box(network, images
     assert found.shape == x.shape
 
 
-def test_each_query_costs_one_forward_pass_an_image_and_no_gradient(network, images, draws) -> None:
+@BUDGETS
+def test_each_query_costs_one_forward_pass_an_image_and_no_gradient(network, images, draws, budget) -> None:
     net, x = network(3), images(5)
     goal = Untargeted(net.logits(x).argmax(dim=1))
     before = net.forward_passes
-    Square(queries=17).perturb(net, x, goal, BUDGET, draws(5))
+    Square(queries=17).perturb(net, x, goal, budget, draws(5))
     assert net.forward_passes - before == 17 * 5
     assert net.backward_passes == 0
 
 
+@BUDGETS
 @pytest.mark.parametrize("goal_of", [lambda y: Untargeted(y), lambda y: Targeted((y + 1) % 3)])
-def test_order_and_batch_size_do_not_matter(network, images, draws, goal_of) -> None:
+def test_order_and_batch_size_do_not_matter(network, images, draws, goal_of, budget) -> None:
     net, x = network(3), images(6)
     goal = goal_of(net.logits(x).argmax(dim=1))
     attack = Square(queries=25)
-    together = attack.perturb(net, x, goal, BUDGET, draws(6))
+    together = attack.perturb(net, x, goal, budget, draws(6))
     order = torch.tensor([4, 0, 5, 2, 1, 3])
-    shuffled = attack.perturb(net, x[order], goal[order], BUDGET, draws(6)[order])
+    shuffled = attack.perturb(net, x[order], goal[order], budget, draws(6)[order])
     assert torch.equal(shuffled, together[order])
     rng = draws(6)
-    alone = [attack.perturb(net, x[i : i + 1], goal[[i]], BUDGET, rng[torch.tensor([i])]) for i in range(6)]
+    alone = [attack.perturb(net, x[i : i + 1], goal[[i]], budget, rng[torch.tensor([i])]) for i in range(6)]
     assert torch.equal(torch.cat(alone), together)
 
 
-def test_fewer_queries_are_a_prefix_of_more(network, images, draws) -> None:
+@BUDGETS
+def test_fewer_queries_are_a_prefix_of_more(network, images, draws, budget) -> None:
     net, x = network(3), images(4)
     goal = Untargeted(net.logits(x).argmax(dim=1))
-    points = [p.clone() for p in Square(queries=30).iterates(net, x, goal, BUDGET, draws(4))]
+    points = [p.clone() for p in Square(queries=30).iterates(net, x, goal, budget, draws(4))]
     assert len(points) == 30
-    assert torch.equal(points[11], Square(queries=12).perturb(net, x, goal, BUDGET, draws(4)))
+    assert torch.equal(points[11], Square(queries=12).perturb(net, x, goal, budget, draws(4)))
 
 
-def test_images_that_leave_do_not_change_the_others(network, images, draws) -> None:
+@BUDGETS
+def test_images_that_leave_do_not_change_the_others(network, images, draws, budget) -> None:
     net, x = network(3), images(6)
     goal = Untargeted(net.logits(x).argmax(dim=1))
     attack = Square(queries=12)
-    expected = attack.perturb(net, x, goal, BUDGET, draws(6))
-    steps = attack.iterates(net, x, goal, BUDGET, draws(6))
+    expected = attack.perturb(net, x, goal, budget, draws(6))
+    steps = attack.iterates(net, x, goal, budget, draws(6))
     for _ in range(5):
         next(steps)
     stay = torch.tensor([True, False, True, True, False, False])
@@ -68,10 +73,11 @@ def test_images_that_leave_do_not_change_the_others(network, images, draws) -> N
     assert torch.equal(rest[-1], expected[stay])
 
 
-def test_margins_never_grow_and_more_images_break_than_by_noise(network, images, draws) -> None:
+@pytest.mark.parametrize("budget", [Budget("linf", 0.05), Budget("l2", 0.4)], ids=["linf", "l2"])
+def test_margins_never_grow_and_more_images_break_than_by_noise(network, images, draws, budget) -> None:
     net, x = network(3, channels=3), images(40, 3)
     labels = net.logits(x).argmax(dim=1)
-    goal, budget = Untargeted(labels), Budget("linf", 0.05)
+    goal = Untargeted(labels)
 
     def margins(adversarial: torch.Tensor) -> torch.Tensor:
         logits = net.logits(adversarial)

@@ -11,7 +11,9 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from medrobust import DataSource, ModelError, Shape
+from medrobust import DataSource, ModelError, PluginError, Shape
+from medrobust.api import Registry
+from medrobust.plugins.specs import build
 from medrobust_models import TimmModel
 
 
@@ -27,6 +29,19 @@ def test_with_timm_its_architectures_are_built() -> None:
     assert module(torch.rand(2, 1, 64, 64)).shape == (2, 7)
     with pytest.raises(ModelError, match="timm has no architecture 'resnet11t'"):
         TimmModel(architecture="resnet11t").build(Shape(3, 64, 64, 2))
+
+
+def test_every_name_of_timm_is_a_model_whose_version_counts() -> None:
+    timm = pytest.importorskip("timm")
+    found = Registry()
+    found.load_entry_points()
+    spec = build(found.find("model", "timm:resnet10t"), {"dropout": 0.1}, found)
+    assert isinstance(spec.plugin, TimmModel)
+    assert (spec.plugin.architecture, spec.fields["libraries"]) == ("resnet10t", {"timm": timm.__version__})
+    assert len(found.libraries("timm")[0].names()) > 500
+    with pytest.raises(PluginError, match="no model is called 'timm:resnet11t'; did you mean 'timm:resnet"):
+        found.find("model", "timm:resnet11t")
+    assert found.find("model", "inception_resnet_v2").plugin is TimmModel, "a paper's grid is read without timm"
 
 
 @pytest.fixture(scope="module")

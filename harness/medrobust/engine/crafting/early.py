@@ -151,6 +151,11 @@ class _Watched(Classifier):
         self.last_logits = found.logits
         return found
 
+    def gradients(self, images: Tensor, losses: Sequence[Loss]) -> list[Gradient]:
+        found = self._inner.gradients(images, losses)
+        self.last_logits = found[0].logits
+        return found
+
     @property
     def layers(self) -> tuple[str, ...]:
         return self._inner.layers

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -114,22 +114,25 @@ class TorchClassifier(Classifier):
 
     def gradient(self, images: Tensor, loss: Loss, *, draws: int = 1) -> Gradient:
         if draws == 1 or not self.stochastic:
-            return self._gradient(images, loss)
-        found = [self._gradient(images, loss) for _ in range(draws)]
+            return self.gradients(images, [loss])[0]
+        found = [self.gradients(images, [loss])[0] for _ in range(draws)]
         gradient, values, logits = (torch.stack(list(each)).mean(dim=0) for each in zip(*found, strict=True))
         return Gradient(gradient, values, logits)
 
-    def _gradient(self, images: Tensor, loss: Loss) -> Gradient:
+    def gradients(self, images: Tensor, losses: Sequence[Loss]) -> list[Gradient]:
         leaf = images.detach().contiguous(memory_format=self._prepared.memory_format).requires_grad_(True)
         with torch.enable_grad():
             logits = self._forward(leaf)
-            values = loss(logits)
-        self.backward_passes += len(images)
-        (gradient,) = torch.autograd.grad(values.sum(), leaf)
-        if 0 in gradient.stride():
-            # Of a model that sums its pixels, one number stands for many, and could not be changed in place.
-            gradient = gradient.clone()
-        return Gradient(gradient, values.detach(), logits.detach())
+            values = [loss(logits) for loss in losses]
+        self.backward_passes += len(images) * len(losses)
+        found = []
+        for number, value in enumerate(values, start=1):
+            (gradient,) = torch.autograd.grad(value.sum(), leaf, retain_graph=number < len(values))
+            if 0 in gradient.stride():
+                # Of a model that sums its pixels, one number stands for many, and could not be changed in place.
+                gradient = gradient.clone()
+            found.append(Gradient(gradient, value.detach(), logits.detach()))
+        return found
 
     def confirm(self, images: Tensor) -> Tensor:
         """Logits of the original module in float32: what decides whether an image is broken."""

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import torch
 from torch import Tensor, nn
 
-from ...contracts import Model, Preprocessing, RandomPreprocessing, Shape
+from ...contracts import PUBLISHED, Model, Preprocessing, RandomPreprocessing, Shape
 from ...errors import LostError
 from ...grid.builder import selection_part
 from ...grid.targets import Target
@@ -49,7 +49,7 @@ def build(target: Target, store: Store, context: RunContext) -> nn.Module:
         module = model.build(shape)
     if target.pretrained is not None:
         _adopt(module, _weights(target.pretrained.fit_id, target.pretrained, store))
-    elif model.init == "imagenet":
+    elif model.init in PUBLISHED:
         model.load_imagenet(module, context.source)
     elif isinstance(model.init, str) and model.init != "random":
         file = context.source.find(model.init, what=f"checkpoint '{model.init}'")

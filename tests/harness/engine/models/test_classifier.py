@@ -50,6 +50,19 @@ def test_logits_and_gradients_are_the_modules(trained: nn.Module, shadows: Image
     assert not any(t.requires_grad for t in (gradient, values, logits))
 
 
+def test_several_losses_share_a_pass_forward(trained: nn.Module, shadows: Images) -> None:
+    images = shadows[0][:8]
+    fast = classifier(trained, images)
+    alone = [fast.gradient(images, lambda logits, k=k: logits[:, k]) for k in range(3)]  # type: ignore[misc]
+    before = passes(fast)
+    together = fast.gradients(images, [lambda logits, k=k: logits[:, k] for k in range(3)])  # type: ignore[misc]
+    assert passes(fast) == (before[0] + 8, before[1] + 24)
+    for one, other in zip(together, alone, strict=True):
+        torch.testing.assert_close(one.gradient, other.gradient)
+        torch.testing.assert_close(one.loss, other.loss)
+    assert not torch.equal(together[0].gradient, together[1].gradient)
+
+
 def test_low_precision_stays_inside(trained: nn.Module, shadows: Images) -> None:
     images, labels = shadows[0][:8], shadows[1][:8]
     fast = TorchClassifier(trained, "multiclass", 3, FAST, images[:8], "bfloat16")
