@@ -1,0 +1,60 @@
+"""Readable ids of cells: `cxr::resnet50::pgd[linf:1/255]`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from ..contracts import AXES
+from ..grid.evidence_cells import TAG
+from ..grid.plan import Entry
+
+_NAMED: Final = ("dataset", "model", "defense", "attack", "budget")
+"""Axes that every id has; the others are told where they vary."""
+
+
+def asked_for(entries: Sequence[Entry]) -> Iterator[tuple[int, Entry]]:
+    """The combinations that a grid itself asks for, with their places: not what evidence adds or what is excluded."""
+    return ((i, e) for i, e in enumerate(entries) if TAG not in e.tags and not e.excluded)
+
+
+def names_of(entries: Sequence[Entry]) -> dict[int, str]:
+    """The id of each combination that a grid asks for, by its place; a cell that is named twice has one."""
+    kept: dict[int, Mapping[str, str]] = {}
+    seen: set[str] = set()
+    for index, entry in asked_for(entries):
+        if entry.cell is not None and entry.cell.id in seen:
+            continue
+        seen |= {entry.cell.id} if entry.cell is not None else set()
+        kept[index] = dict(zip(AXES, entry.labels, strict=True))
+    varying = [
+        axis
+        for axis in AXES
+        if axis not in _NAMED and len({labels[axis] for labels in kept.values() if labels["attack"] != "none"}) > 1
+    ]
+    if len({labels["seed"] for labels in kept.values()}) > 1:
+        varying = list(dict.fromkeys([*varying, "seed"]))
+    names: dict[int, str] = {}
+    count: Counter[str] = Counter()
+    for index, labels in kept.items():
+        name = _name(labels, varying)
+        count[name] += 1
+        names[index] = name if count[name] == 1 else f"{name}#{count[name]}"
+    return names
+
+
+def _name(labels: Mapping[str, str], varying: Sequence[str]) -> str:
+    defense = "" if labels["defense"] == "none" else f"+{labels['defense']}"
+    details = [labels["budget"], *(f"{axis}={labels[axis]}" for axis in varying if labels[axis])]
+    told = ",".join(filter(None, details))
+    parts = [labels["dataset"], f"{labels['model']}{defense}", f"{labels['attack']}{f'[{told}]' if told else ''}"]
+    # Two colons separate the parts of an id.
+    return "::".join(part.replace("::", ":") for part in parts)
+
+
+def split(name: str) -> list[str]:
+    """An id as pytest splits it when somebody types it: at `::`, up to the first bracket."""
+    base, bracket, rest = name.partition("[")
+    parts = base.split("::")
+    return [*parts[:-1], parts[-1] + bracket + rest]
