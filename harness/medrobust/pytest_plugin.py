@@ -24,9 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Options of one run, and what a project sets once in its configuration file."""
     group = parser.getgroup("medrobust", "robustness of medical image classifiers")
     group.addoption("--medrobust-store", metavar="DIR", help="Store of results, which is also the cache of cells.")
-    group.addoption(
-        "--medrobust-baseline", metavar="DIR", help="Store to compare with where no regression is expected."
-    )
+    group.addoption("--medrobust-baseline", metavar="DIR", help="Store that no regression is measured by.")
     group.addoption(
         "--medrobust-update-baseline",
         action="store_true",
@@ -39,7 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--medrobust-workers", metavar="N", type=int, help="Processes that compute (default: one per core; 1 with -n)."
     )
     parser.addini("medrobust_store", "Store of results, from the root (default: medrobust-store).")
-    parser.addini("medrobust_baseline", "Store to compare with where no regression is expected, from the root.")
+    parser.addini("medrobust_baseline", "Store that no regression is measured by, from the root.")
     parser.addini("medrobust_plugins", "Local plugin files, from the root.", type="linelist")
 
 
@@ -47,7 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Make the marker known."""
     config.addinivalue_line(
         "markers",
-        f"{MARKER}(grid, profile, images, evidence): run once for each cell; see medrobust.pytest.parametrize",
+        f"{MARKER}(grid, profile, images, evidence): once for each cell; see medrobust.pytest.parametrize",
     )
 
 

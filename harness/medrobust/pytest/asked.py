@@ -9,6 +9,7 @@ import pytest
 
 from .expectations import Expectation
 from .grid_run import GridRun
+from .ids import with_expectation
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Asked:
     def name(self) -> str:
         """The id that items have."""
         name = self.run.names[self.index]
-        return name if self.expectation is None else f"{name}::{self.expectation}"
+        return name if self.expectation is None else with_expectation(name, self.expectation)
 
     def compute(self, request: pytest.FixtureRequest) -> None:
         """Compute all that was selected of its grid, unless that is done.

@@ -147,7 +147,7 @@ class RobustCell:
         if not isinstance(found.value, np.ndarray):
             return (Measured(name, found),)
         return tuple(
-            Measured(f"{name}[{', '.join(map(self._entry, wanted.axis, index))}]", value)
+            Measured(f"{name}({', '.join(map(self._entry, wanted.axis, index))})", value)
             for index, value in found.entries()
         )
 

@@ -19,7 +19,7 @@ from .cell import metric_called
 from .regression import MINIMUM, higher_is_better
 
 _KEYS: Final = ("bounds", "no_regression", "minimum_effect")
-_BOUND: Final = re.compile(r"\s*(?P<metric>\w+)\s*(?:\[(?P<entry>[^\]]+)\])?\s*(?P<sign>>=|<=)\s*(?P<number>\S+)\s*")
+_BOUND: Final = re.compile(r"\s*(?P<metric>\w+)\s*(?:\((?P<entry>.+)\))?\s*(?P<sign>>=|<=)\s*(?P<number>\S+)\s*")
 _CLEAN: Final = ("clean_accuracy", "targeted_baseline")
 """Metrics of the clean record, which is one cell for each model."""
 
@@ -41,7 +41,7 @@ class Bound:
     entry: str = ""
 
     def __str__(self) -> str:
-        return f"{self.metric}{f'[{self.entry}]' if self.entry else ''}{self.sign}{self.number:g}"
+        return f"{self.metric}{f'({self.entry})' if self.entry else ''}{self.sign}{self.number:g}"
 
     @property
     def claims_robustness(self) -> bool:
@@ -135,7 +135,7 @@ def _bound(text: Any, where: str) -> Bound:
         raise GridError(f"{where}: expected text such as 'robust_accuracy >= 0.5' or 'asr <= 0.2', got {text!r}")
     found = _metric(match["metric"], where)
     if match["entry"] and found.axis != ("class",):
-        raise GridError(f"{where}: '{match['metric']}' has no value for each class, so leave [{match['entry']}] out")
+        raise GridError(f"{where}: '{match['metric']}' has no value for each class, so leave ({match['entry']}) out")
     sign: Literal[">=", "<="] = ">=" if match["sign"] == ">=" else "<="
     return Bound(match["metric"], sign, number, (match["entry"] or "").strip())
 

@@ -152,8 +152,8 @@ class GridRun:
         module = given.module if isinstance(given, Stochastic) else given
         if not isinstance(module, nn.Module):
             raise MedrobustError(
-                f"the fixture {FIXTURE} should return a torch.nn.Module that takes images in [0, 1], or Stochastic(module); "
-                f"it returns {type(given).__name__}"
+                f"the fixture {FIXTURE} should return a torch.nn.Module that takes images in [0, 1], or "
+                f"medrobust.pytest.Stochastic(module); it returns {type(given).__name__}"
             )
         shape = (target.info.channels, *target.info.size)
         self.session.add_model(FIXTURE, module, shape=shape, stochastic=isinstance(given, Stochastic))

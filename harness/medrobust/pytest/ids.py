@@ -1,4 +1,7 @@
-"""Readable ids of cells: `cxr::resnet50::pgd[linf:1/255]`."""
+"""Readable ids of cells: `cxr::resnet50::pgd[linf:1/255]`.
+
+pytest reads ids as NAME::NAME[PARAMETERS], and writes them so again in summaries and reports. Brackets come last.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from ..grid.plan import Entry
 
 _NAMED: Final = ("dataset", "model", "defense", "attack", "budget")
 """Axes that every id has; the others are told where they vary."""
+_PLAIN: Final = str.maketrans("[]", "()")
 
 
 def asked_for(entries: Sequence[Entry]) -> Iterator[tuple[int, Entry]]:
@@ -40,21 +44,32 @@ def names_of(entries: Sequence[Entry]) -> dict[int, str]:
     for index, labels in kept.items():
         name = _name(labels, varying)
         count[name] += 1
-        names[index] = name if count[name] == 1 else f"{name}#{count[name]}"
+        names[index] = name if count[name] == 1 else _numbered(name, count[name])
     return names
+
+
+def _numbered(name: str, number: int) -> str:
+    """The id of a further cell with the same labels, which differs in what is no label."""
+    base, bracket, parameters = name.partition("[")
+    return f"{base}#{number}{bracket}{parameters}"
 
 
 def _name(labels: Mapping[str, str], varying: Sequence[str]) -> str:
     defense = "" if labels["defense"] == "none" else f"+{labels['defense']}"
     details = [labels["budget"], *(f"{axis}={labels[axis]}" for axis in varying if labels[axis])]
     told = ",".join(filter(None, details))
-    parts = [labels["dataset"], f"{labels['model']}{defense}", f"{labels['attack']}{f'[{told}]' if told else ''}"]
-    # Two colons separate the parts of an id.
-    return "::".join(part.replace("::", ":") for part in parts)
+    named = (labels["dataset"], f"{labels['model']}{defense}", labels["attack"])
+    return "::".join(part.translate(_PLAIN).replace("::", ":") for part in named) + (f"[{told}]" if told else "")
 
 
-def split(name: str) -> list[str]:
-    """An id as pytest splits it when somebody types it: at `::`, up to the first bracket."""
-    base, bracket, rest = name.partition("[")
-    parts = base.split("::")
-    return [*parts[:-1], parts[-1] + bracket + rest]
+def with_expectation(name: str, expectation: object) -> str:
+    """The id of an expectation of a cell: `cxr::resnet50::pgd::robust_accuracy>=0.6[linf:1/255]`."""
+    base, bracket, parameters = name.partition("[")
+    return f"{base}::{expectation}{bracket}{parameters}"
+
+
+def parts(name: str) -> list[str]:
+    """The parts of an id, as pytest looks for them one below the other; the last has the parameters."""
+    base, bracket, parameters = name.partition("[")
+    *above, last = base.split("::")
+    return [*above, last + bracket + parameters]

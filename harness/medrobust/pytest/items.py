@@ -12,7 +12,7 @@ from .asked import Asked
 from .checking import check
 from .expectations import Expectation, read_expectations
 from .grid_run import GridRun
-from .ids import split
+from .ids import parts
 from .robustness import robustness_of
 
 Leaf = tuple[list[str], Asked]
@@ -33,7 +33,7 @@ class RobustFile(pytest.File):
             asked = list(self._asked(run))
         except MedrobustError as error:
             raise self.CollectError(str(error)) from None
-        return _tree(self, [(split(each.name), each) for each in asked])
+        return _tree(self, [(parts(each.name), each) for each in asked])
 
     def _asked(self, run: GridRun) -> Iterator[Asked]:
         """Each expectation of each cell, in the order of the grid.

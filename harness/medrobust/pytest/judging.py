@@ -24,7 +24,7 @@ def bound_problem(cell: RobustCell, bound: Bound) -> Lines:
     """
     found = cell.measured(bound.metric)
     if bound.entry:
-        found = tuple(f for f in found if f.metric == f"{bound.metric}[{bound.entry}]")
+        found = tuple(each for each in found if each.metric == f"{bound.metric}({bound.entry})")
         if not found:
             raise MedrobustError(f"no class is called '{bound.entry}'; the classes are {', '.join(cell.class_names)}")
     against = against_numbers(cell.evidence) if bound.claims_robustness else []
@@ -33,12 +33,14 @@ def bound_problem(cell: RobustCell, bound: Bound) -> Lines:
         return [("", f"{bound} holds, but the evidence speaks against it: {against[0][1]}"), *against[1:]]
     if not wrong:
         return []
-    lines = [
-        ("", f"{bound} does not hold: {wrong[0][0].metric} = {wrong[0][0]}"),
-        *(("", text) for _, text in wrong[:1]),
+    (first, why), *others = wrong
+    return [
+        ("", f"{bound} does not hold: {first.metric} = {first}"),
+        ("why", why),
+        *(("and", f"{each.metric} = {each}: {text}") for each, text in others),
+        *against,
+        ("images", _images(cell, bound)),
     ]
-    lines += [("and", f"{each.metric} = {each}: {text}") for each, text in wrong[1:]]
-    return [*lines, *against, ("images", _images(cell, bound))]
 
 
 def _outside(found: Measured, bound: Bound) -> str:

@@ -21,11 +21,9 @@ _OPTIONS = ("store", "baseline", "profile", "images", "device")
 
 def command(item: pytest.Item) -> str:
     """The command that runs one item again, as this run was configured."""
-    words = ["pytest", item.nodeid]
-    for name in _OPTIONS:
-        if (value := item.config.getoption(f"medrobust_{name}")) not in (None, ""):
-            words.append(f"--medrobust-{name}={value}")
-    return shlex.join(words)
+    typed = {name: item.config.getoption(f"medrobust_{name}") for name in _OPTIONS}
+    options = [f"--medrobust-{name}={value}" for name, value in typed.items() if value]
+    return shlex.join(["pytest", item.nodeid, *options])
 
 
 def told(lines: Iterable[tuple[str, str]]) -> str:
