@@ -15,6 +15,8 @@ import torch
 from medrobust import Arithmetic
 from medrobust.api import Grid, Registry, Session, parse_grid
 
+pytest_plugins = ["pytester"]
+
 HERE = Path(__file__).parent
 TINY = HERE / "tiny.py"
 MISBEHAVING = HERE / "misbehaving.py"

@@ -19,7 +19,7 @@ def check(asked: Asked, request: pytest.FixtureRequest) -> None:
             asked.compute(request)
             lines = _problem(asked, request)
     except MedrobustError as error:
-        pytest.fail(f"{error}\n{told([('again', command(request.node))])}", pytrace=False)
+        lines = [("", str(error))]
     if lines:
         (_, wrong), *rest = [*lines, *about(asked, request.node)]
         pytest.fail(f"{wrong}\n{told(rest)}", pytrace=False)

@@ -125,18 +125,20 @@ class GridRun:
         return Evidence(tuple(check for checks in norms.values() for check in checks))
 
     def _part(self, wanted: Collection[int]) -> Plan:
-        """The plan of some combinations, with the cells that evidence needs on their models."""
+        """The plan of some combinations, with their clean records and the cells that evidence needs on their models."""
         entries = self.plan.entries
-        models = {(c.target.id, c.part.id) for i in wanted if (c := entries[i].cell) is not None}
-        return Plan(
-            self.plan.name,
-            self.plan.profile,
-            tuple(
-                e
-                for i, e in enumerate(entries)
-                if i in wanted or (TAG in e.tags and e.cell and (e.cell.target.id, e.cell.part.id) in models)
-            ),
-        )
+        cells = [cell for i in wanted if (cell := entries[i].cell) is not None]
+        clean = {cell.clean_id for cell in cells}
+        models = {(cell.target.id, cell.part.id) for cell in cells}
+
+        def needed(entry: Entry) -> bool:
+            cell = entry.cell
+            if cell is None:
+                return False
+            return cell.id in clean or (TAG in entry.tags and (cell.target.id, cell.part.id) in models)
+
+        kept = tuple(entry for i, entry in enumerate(entries) if i in wanted or needed(entry))
+        return Plan(self.plan.name, self.plan.profile, kept)
 
     def _planned(self) -> Plan:
         return self.session.plan(self.source, **self._options)

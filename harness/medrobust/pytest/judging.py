@@ -64,7 +64,9 @@ def _outside(found: Measured, bound: Bound) -> str:
 def _images(cell: RobustCell, bound: Bound) -> str:
     if cell.attack == "none":
         return clean_errors(cell.record)
-    return lost_images(cell.record) if bound.claims_robustness else kept_images(cell.record)
+    if not bound.claims_robustness:
+        return kept_images(cell.record)
+    return lost_images(cell.record) or clean_errors(cell.record)
 
 
 def regression_problem(cell: RobustCell, expectation: NoRegression, found: Change, before: Record | None) -> Lines:

@@ -11,7 +11,7 @@ from .asked import Asked, of_test
 from .cell import RobustCell
 from .checking import about
 from .robustness import others_may_warn, robustness_of
-from .telling import command, lost_images, told
+from .telling import lost_images, told
 
 
 def parametrize_cells(metafunc: pytest.Metafunc, marker: pytest.Mark) -> None:
@@ -43,7 +43,8 @@ def asked_cell(request: pytest.FixtureRequest) -> RobustCell:
             asked.compute(request)
             return asked.run.cell(asked.index)
     except MedrobustError as error:
-        pytest.fail(f"{error}\n{told([('again', command(request.node))])}", pytrace=False)
+        wrong = str(error)
+    pytest.fail(f"{wrong}\n{told(about(asked, request.node))}", pytrace=False)
 
 
 def told_of(item: pytest.Item) -> str:
