@@ -42,7 +42,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
+    """Make the marker known, and refuse what cannot be done before anything is computed."""
+    named = config.getoption("medrobust_baseline") or config.getini("medrobust_baseline")
+    if config.getoption("medrobust_update_baseline") and not named:
+        raise pytest.UsageError("--medrobust-update-baseline needs --medrobust-baseline DIR, or medrobust_baseline")
     config.addinivalue_line(
         "markers",
         f"{MARKER}(grid, profile, images, evidence): once for each cell; see medrobust.pytest.parametrize",

@@ -22,14 +22,15 @@ def parametrize_cells(metafunc: pytest.Metafunc, marker: pytest.Mark) -> None:
     """
     test = metafunc.definition
     if "cell" not in metafunc.fixturenames:
-        raise test.CollectError(f"{test.name}: @parametrize gives the argument 'cell', which this test does not take")
+        text = f"{test.name}: @parametrize gives the argument 'cell', which this test does not take"
+        raise pytest.Collector.CollectError(text)
     (grid,) = marker.args
     options = dict(marker.kwargs)
     try:
         source = grid if isinstance(grid, dict) else test.path.parent / Path(grid)
         run = robustness_of(metafunc.config).grid(source, **options)
     except MedrobustError as error:
-        raise test.CollectError(str(error)) from None
+        raise pytest.Collector.CollectError(str(error)) from None
     metafunc.parametrize("cell", [Asked(run, i) for i in run.names], ids=list(run.names.values()), indirect=True)
 
 

@@ -64,7 +64,8 @@ def run(project: pytest.Pytester, computed: Path) -> Run:
     """Run pytest in the project, in this process, on the store that tests share or on another one."""
 
     def call(*arguments: str, store: Path | None = computed) -> pytest.RunResult:
-        options = ["-p", "no:xdist", "--medrobust-workers=1", "--medrobust-device=cpu"]
+        # Hypothesis would be imported, and its assertions rewritten, at the end of every run.
+        options = ["-p", "no:xdist", "-p", "no:hypothesispytest", "--medrobust-workers=1", "--medrobust-device=cpu"]
         if store is not None:
             options.append(f"--medrobust-store={store}")
         plugins = [] if INSTALLED else [medrobust.pytest_plugin]
@@ -75,10 +76,10 @@ def run(project: pytest.Pytester, computed: Path) -> Run:
 
 @pytest.fixture
 def robust(project: pytest.Pytester) -> Callable[[str], Path]:
-    """Write `model.robust.toml`: a grid of two attacks and two radii, and these expectations."""
+    """Write a file: a grid of two attacks and two radii, and these expectations."""
 
-    def write(expect: str, grid: str = GRID, name: str = "model") -> Path:
-        path = project.path / f"{name}.robust.toml"
+    def write(expect: str, grid: str = GRID, name: str = "model.robust.toml") -> Path:
+        path = project.path / name
         path.write_text(f"{grid}\n{expect}\n")
         return path
 

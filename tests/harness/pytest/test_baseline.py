@@ -21,7 +21,7 @@ budget = ["linf:8/255"]
 evaluate_on = "train"
 """
 EXPECT = '[[expect]]\nno_regression = ["robust_accuracy", "clean_accuracy"]\n'
-NET = '''
+NET = """
 import pytest
 import torch
 from torch import nn
@@ -40,8 +40,8 @@ class Corner(nn.Module):
 @pytest.fixture(scope="session")
 def medrobust_model():
     return Corner({threshold})
-'''
-GOOD, WORSE = 0.58, 0.70
+"""
+GOOD, WORSE = 0.6, 0.4
 
 
 def model(project: pytest.Pytester, threshold: float) -> None:
@@ -62,7 +62,7 @@ def test_a_baseline_is_written_and_compared_with(run: Run, robust: Robust, proje
     run("--medrobust-baseline=base").assert_outcomes(failed=3)  # there is none
     run("--medrobust-baseline=base", "--medrobust-update-baseline").assert_outcomes(passed=3)
     base = project.path / "base"
-    assert sorted(Store(base).cells()["attack"]) == ["", "hum", "sign"] or len(Store(base).cells()) == 3
+    assert len(Store(base).cells()) == 3
     assert not (base / "tensors").exists()
     run("--medrobust-baseline=base").assert_outcomes(passed=3)
 
@@ -103,7 +103,7 @@ def test_the_configuration_can_name_the_baseline(run: Run, robust: Robust, proje
     model(project, GOOD)
     robust(EXPECT, grid=GRID)
     ini = project.path / "tox.ini"
-    ini.write_text(ini.read_text() + "medrobust_baseline = results\n")
+    ini.write_text(ini.read_text() + "\nmedrobust_baseline = results\n")
     run("--medrobust-update-baseline").assert_outcomes(passed=3)
     run().assert_outcomes(passed=3)
     assert (project.path / "results" / "store.json").exists()
@@ -115,7 +115,9 @@ def test_the_store_is_no_baseline_of_itself_and_an_update_needs_one(
     model(project, GOOD)
     robust(EXPECT, grid=GRID)
     result = run(f"--medrobust-baseline={computed}")
-    assert "the baseline is the store itself" in result.stdout.str() + result.stderr.str()
     result.assert_outcomes(failed=3)
+    assert "the baseline is the store itself" in result.stdout.str()
+    assert "def " not in result.stdout.str()
     result = run("--medrobust-update-baseline")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert "--medrobust-update-baseline needs --medrobust-baseline DIR" in result.stdout.str() + result.stderr.str()

@@ -53,7 +53,9 @@ def test_the_fixture_is_the_model_of_a_file_and_of_a_test(run: Run, robust: Robu
     )
     result = run("-v", store=store)
     result.assert_outcomes(passed=3)
-    result.stdout.fnmatch_lines(["model.robust.toml::textures::medrobust_model::sign::robust_accuracy>=0[[]linf:8/255]*"])
+    result.stdout.fnmatch_lines(
+        ["model.robust.toml::textures::medrobust_model::sign::robust_accuracy>=0[[]linf:8/255]*"]
+    )
     made = Store(store).cells()
     run(store=store).assert_outcomes(passed=3)
     assert Store(store).cells()["created"].equals(made["created"])
@@ -91,7 +93,9 @@ def test_a_number_that_the_evidence_speaks_against_fails(run: Run, robust: Robus
     robust('[[expect]]\nbounds = ["robust_accuracy >= 0", "asr <= 1", "asr >= 0"]\n', grid=GRID)
     result = run()
     result.assert_outcomes(passed=1, failed=2)
-    result.stdout.fnmatch_lines(["robust_accuracy>=0 holds, but the evidence speaks against it: *", "asr<=1 holds, but *"])
+    result.stdout.fnmatch_lines(
+        ["robust_accuracy>=0 holds, but the evidence speaks against it: *", "asr<=1 holds, but *"]
+    )
     assert "Gradient" in result.stdout.str()
 
 
@@ -111,9 +115,9 @@ class Shaken(nn.Module):
         return self.net(images + 0.02 * torch.randn_like(images))
 """
     (project.path / "conftest.py").write_text(text.replace("@pytest.fixture", f"{shaken}\n\n@pytest.fixture"))
-    robust("", grid=GRID)
+    robust("", grid=GRID, name="grid.toml")
     project.makepyfile(
         "from medrobust.pytest import parametrize\n\n"
-        '@parametrize("model.robust.toml")\ndef test_draws(cell):\n    assert cell.record.draws > 1\n'
+        '@parametrize("grid.toml")\ndef test_draws(cell):\n    assert cell.record.draws > 1\n'
     )
     run().assert_outcomes(passed=2)

@@ -15,11 +15,11 @@ HEAD = "from medrobust.pytest import parametrize\n\n"
 def test_a_test_runs_once_for_each_cell_and_reads_typed_attributes(
     run: Run, robust: Robust, project: pytest.Pytester
 ) -> None:
-    robust("", name="grid")
+    robust("", name="grid.toml")
     project.makepyfile(
         HEAD
-        + '''
-@parametrize("grid.robust.toml")
+        + """
+@parametrize("grid.toml")
 def test_robust(cell):
     assert cell.dataset == "textures" and cell.model == "tiny-net" and cell.seed == "0"
     if cell.attack == "none":
@@ -29,7 +29,7 @@ def test_robust(cell):
         assert cell.robust_accuracy.value == cell.accuracy.value
     assert len(cell.sensitivity_per_class) == 2 and len(cell.record) == 24
     assert cell.evidence.sound
-'''
+"""
     )
     result = run("-v")
     result.assert_outcomes(passed=5)
@@ -39,14 +39,14 @@ def test_robust(cell):
 def test_a_failed_assertion_shows_the_number_the_cell_the_images_and_the_command(
     run: Run, robust: Robust, project: pytest.Pytester
 ) -> None:
-    robust("", name="grid")
+    robust("", name="grid.toml")
     project.makepyfile(
         HEAD
-        + '''
-@parametrize("grid.robust.toml")
+        + """
+@parametrize("grid.toml")
 def test_robust(cell):
     assert cell.attack != "sign" or cell.robust_accuracy.lower > 0.5
-'''
+"""
     )
     result = run()
     result.assert_outcomes(passed=4, failed=1)
@@ -77,17 +77,17 @@ def test_robust(cell):
 def test_a_slip_raises_and_does_not_pass(
     run: Run, robust: Robust, project: pytest.Pytester, line: str, told: str
 ) -> None:
-    robust("", name="grid")
-    project.makepyfile(HEAD + f'@parametrize("grid.robust.toml")\ndef test_robust(cell):\n    {line}\n')
+    robust("", name="grid.toml")
+    project.makepyfile(HEAD + f'@parametrize("grid.toml")\ndef test_robust(cell):\n    {line}\n')
     result = run("-k", "sign and 8/255")
     result.assert_outcomes(failed=1, deselected=4)
     assert told in result.stdout.str()
 
 
 def test_without_evidence_nothing_is_sound(run: Run, robust: Robust, project: pytest.Pytester) -> None:
-    robust("", name="grid")
+    robust("", name="grid.toml")
     project.makepyfile(
-        HEAD + '@parametrize("grid.robust.toml", evidence=False)\ndef test_robust(cell):\n    assert cell.evidence.sound\n'
+        HEAD + '@parametrize("grid.toml", evidence=False)\ndef test_robust(cell):\n    assert cell.evidence.sound\n'
     )
     result = run("-k", "sign and 8/255")
     result.assert_outcomes(failed=1, deselected=4)
@@ -95,9 +95,9 @@ def test_without_evidence_nothing_is_sound(run: Run, robust: Robust, project: py
 
 
 def test_a_robust_accuracy_of_clean_images_is_an_error(run: Run, robust: Robust, project: pytest.Pytester) -> None:
-    robust("", name="grid")
+    robust("", name="grid.toml")
     project.makepyfile(
-        HEAD + '@parametrize("grid.robust.toml")\ndef test_robust(cell):\n    assert cell.robust_accuracy.value >= 0\n'
+        HEAD + '@parametrize("grid.toml")\ndef test_robust(cell):\n    assert cell.robust_accuracy.value >= 0\n'
     )
     result = run()
     result.assert_outcomes(passed=4, failed=1)
@@ -107,7 +107,8 @@ def test_a_robust_accuracy_of_clean_images_is_an_error(run: Run, robust: Robust,
 def test_a_grid_can_be_given_as_a_table_and_be_limited(run: Run, project: pytest.Pytester) -> None:
     table = {"dataset": "textures", "model": "tiny-net", "attack": "sign", "budget": "linf:8/255"}
     project.makepyfile(
-        HEAD + f"@parametrize({{'grid': [{table}]}}, images=12)\ndef test_robust(cell):\n    assert len(cell.record) <= 14\n"
+        HEAD
+        + f"@parametrize({{'grid': [{table}]}}, images=12)\ndef test_robust(cell):\n    assert len(cell.record) <= 14\n"
     )
     run().assert_outcomes(passed=2)
 
@@ -121,9 +122,9 @@ def test_a_grid_that_cannot_be_read_is_told_where_the_test_is_collected(run: Run
 
 
 def test_a_marked_test_takes_a_cell_and_a_cell_needs_a_mark(run: Run, robust: Robust, project: pytest.Pytester) -> None:
-    robust("", name="grid")
+    robust("", name="grid.toml")
     project.makepyfile(
-        test_one=HEAD + '@parametrize("grid.robust.toml")\ndef test_robust():\n    pass\n',
+        test_one=HEAD + '@parametrize("grid.toml")\ndef test_robust():\n    pass\n',
         test_two="def test_robust(cell):\n    pass\n",
     )
     result = run("--continue-on-collection-errors")
