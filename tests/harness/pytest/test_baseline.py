@@ -28,24 +28,26 @@ from torch import nn
 
 
 class Corner(nn.Module):
-    def __init__(self, threshold):
+    def __init__(self, distraction):
         super().__init__()
-        self.threshold = nn.Parameter(torch.tensor(threshold))
+        self.distraction = nn.Parameter(torch.tensor(distraction))
 
     def forward(self, images):
-        corner = 20 * (images[:, :, :4, :4].mean(dim=(1, 2, 3)) - self.threshold)
-        return torch.stack([-corner, corner], dim=1)
+        corner, other = (images[:, :, part, part].mean(dim=(1, 2, 3)) for part in (slice(4), slice(4, 8)))
+        logit = 20 * (corner - 0.6) + self.distraction * (other - 0.46)
+        return torch.stack([-logit, logit], dim=1)
 
 
 @pytest.fixture(scope="session")
 def medrobust_model():
-    return Corner({threshold})
+    return Corner({distraction})
 """
-GOOD, WORSE = 0.6, 0.4
+GOOD, WORSE = 0.0, 200.0
+"""How much the model listens to pixels that have nothing to do with the class."""
 
 
-def model(project: pytest.Pytester, threshold: float) -> None:
-    project.makeconftest(NET.replace("{threshold}", str(threshold)))
+def model(project: pytest.Pytester, distraction: float) -> None:
+    project.makeconftest(NET.replace("{distraction}", str(distraction)))
 
 
 def test_without_a_baseline_it_is_skipped_with_what_to_type(run: Run, robust: Robust, project: pytest.Pytester) -> None:

@@ -53,7 +53,7 @@ def test_entries_are_called_after_their_classes_and_bins() -> None:
 
 
 def test_what_is_not_there_raises_and_names_the_nearest() -> None:
-    with pytest.raises(AttributeError, match="a cell has no attribute 'asrr'; did you mean 'asr'?"):
+    with pytest.raises(AttributeError, match="a cell has no attribute 'asrr'; did you mean 'asr'"):
         _ = cell().asrr  # type: ignore[attr-defined]
     with pytest.raises(MedrobustError, match="nothing was attacked here"):
         _ = cell("none").robust_accuracy

@@ -42,6 +42,7 @@ def test_a_run_without_robust_items_imports_neither_torch_nor_pandas(
     result.assert_outcomes(passed=1)
 
 
+@pytest.mark.long
 def test_two_processes_compute_no_cell_twice(
     project: pytest.Pytester, robust: Robust, plugin_options: list[str]
 ) -> None:
