@@ -1,6 +1,6 @@
 """How the two releases were trained: v1 on adversarial images, v2 on clean ones, which takes a quarter of the time.
 
-    python train.py
+python train.py
 """
 
 from __future__ import annotations
