@@ -46,7 +46,4 @@ def save(net: FundusNet, release: str) -> None:
     from safetensors.torch import save_file
 
     WEIGHTS.mkdir(exist_ok=True)
-    save_file(
-        {name: tensor.to(torch.float32) for name, tensor in net.state_dict().items()},
-        WEIGHTS / f"{release}.safetensors",
-    )
+    save_file(net.state_dict(), WEIGHTS / f"{release}.safetensors")
