@@ -7,13 +7,17 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
 import torch
 
+import medrobust.pytest_plugin
 from medrobust import Arithmetic
 from medrobust.api import Grid, Registry, Session, parse_grid
+
+pytest_plugins = ["pytester"]
 
 HERE = Path(__file__).parent
 TINY = HERE / "tiny.py"
@@ -37,6 +41,10 @@ class Finished:
 
 
 Program = Callable[..., Finished]
+RunPytest = Callable[..., pytest.RunResult]
+
+INSTALLED = bool(entry_points(group="pytest11", name="medrobust"))
+"""Whether pytest finds the plugin by itself; an editable installation knows it once it has been made anew."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -160,3 +168,34 @@ def program(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
         return Finished(code or 0, shown.out, shown.err)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def plugin_options() -> list[str]:
+    """For programs that are started: load the plugin of pytest by name, where pytest does not find it."""
+    return [] if INSTALLED else ["-p", "medrobust.pytest_plugin"]
+
+
+@pytest.fixture(scope="session")
+def _computing(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Import what computing imports before pytester notes which modules there are: torch cannot be imported twice."""
+    import medrobust.pytest.items
+    import medrobust.pytest.parametrization  # noqa: F401
+
+    session = Session(tmp_path_factory.mktemp("computing") / "store", (TINY,), device="cpu", workers=1)
+    table = {"dataset": "textures", "model": "tiny-net", "attack": "sign", "budget": "linf:8/255"}
+    session.run(plan := session.plan({"grid": [table]}))
+    session.evidence(plan)
+
+
+@pytest.fixture
+def run_pytest(_computing: None, pytester: pytest.Pytester) -> RunPytest:
+    """Run pytest with the plugin in this process, in the folder of `pytester`."""
+
+    def call(*arguments: str) -> pytest.RunResult:
+        # Hypothesis would be imported, and its assertions rewritten, at the end of every run.
+        options = ["-p", "no:xdist", "-p", "no:hypothesispytest", "--medrobust-workers=1", "--medrobust-device=cpu"]
+        plugins = [] if INSTALLED else [medrobust.pytest_plugin]
+        return pytester.runpytest_inprocess(*options, *arguments, plugins=plugins)
+
+    return call

@@ -15,6 +15,7 @@ import typer
 import medrobust
 import medrobust.api
 import medrobust.commands
+import medrobust.pytest_plugin
 from medrobust import GridError
 from medrobust.api import Registry, parse_grid
 from medrobust.cli import build
@@ -65,6 +66,13 @@ def options_of(command: Any) -> set[str]:
     }
 
 
+def options_of_pytest() -> set[str]:
+    """The options that medrobust adds to pytest."""
+    parser = pytest.Parser(_ispytest=True)
+    medrobust.pytest_plugin.pytest_addoption(parser)
+    return {name for option in parser.getgroup("medrobust").options for name in option.names()}
+
+
 def every_option(command: Any) -> Iterator[str]:
     for each in getattr(command, "commands", {}).values():
         yield from every_option(each)
@@ -97,7 +105,7 @@ def test_commands_and_their_options_exist(document: Path) -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_options_exist(document: Path) -> None:
-    known = {*every_option(program()), *OF_OTHER_PROGRAMS}
+    known = {*every_option(program()), *OF_OTHER_PROGRAMS, *options_of_pytest()}
     named = {option for code in pieces_of_code(document.read_text(encoding="utf-8")) for option in OPTION.findall(code)}
     assert named <= known
 

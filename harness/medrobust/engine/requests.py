@@ -18,11 +18,10 @@ def write_request(plan: Plan, store: Store, command: str = "") -> None:
 
     The file is named by its content, so that asking for the same again replaces it and only its time is new.
     """
-    grid = f"{plan.name}:{plan.profile}" if plan.profile else plan.name
     rows = list(_rows(plan))
-    request = digest(grid, [[*(row[axis] for axis in AXES), row["cell"], row["tags"]] for row in rows])
+    request = digest(plan.title, [[*(row[axis] for axis in AXES), row["cell"], row["tags"]] for row in rows])
     created = datetime.now(UTC)
-    common = {"request": request, "grid": grid, "command": command or None, "created": created}
+    common = {"request": request, "grid": plan.title, "command": command or None, "created": created}
     store.write_rows("requests", request, ({**row, **common} for row in rows))
 
 

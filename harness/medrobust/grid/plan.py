@@ -49,6 +49,11 @@ class Plan:
         return {e.cell.probe_id(p): (e.cell, p) for e in self.entries if e.cell is not None for p in e.probes}
 
     @property
+    def title(self) -> str:
+        """The name of the grid with its profile, under which stores keep what was asked for."""
+        return f"{self.name}:{self.profile}" if self.profile else self.name
+
+    @property
     def excluded(self) -> Iterator[Entry]:
         return (e for e in self.entries if e.excluded)
 

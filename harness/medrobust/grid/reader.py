@@ -29,6 +29,8 @@ _DEFAULTS: Final[dict[str, Any]] = {
     "evaluate_on": "test",
     "seed": 0,
 }
+_EXPECT: Final = "expect"
+"""What tests expect of the cells; it changes none of them (`medrobust.pytest`)."""
 _MAY_BE_EMPTY: Final = ("budget", "detector")
 
 
@@ -71,7 +73,7 @@ def parse_grid(
     precision: str = "",
 ) -> Grid:
     """Parse the content of a grid file; arguments and errors as in :func:`read_grid`."""
-    known_keys(raw, ("define", "grid", "profile"), where)
+    known_keys(raw, ("define", "grid", "profile", _EXPECT), where)
     profiles = table_of(raw.get("profile", {}), f"{where}: profile")
     if profile and profile not in profiles:
         raise GridError(f"{where}: no profile is called '{profile}'{did_you_mean(profile, profiles)}")

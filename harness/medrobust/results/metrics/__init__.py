@@ -17,7 +17,7 @@ METRICS: dict[str, Metric] = {
     entry.name: entry
     for entry in (
         Metric("accuracy", accuracy.accuracy, higher_is_robust=True, hits=accuracy.right),
-        Metric("clean_accuracy", accuracy.clean_accuracy),
+        Metric("clean_accuracy", accuracy.clean_accuracy, hits=accuracy.right_when_clean),
         Metric(
             "label_accuracy", accuracy.label_accuracy, higher_is_robust=True, full_strength=True, tasks=("multilabel",)
         ),

@@ -28,7 +28,12 @@ def right(record: Record) -> Mask:
 
 def clean_accuracy(record: Record) -> Value:
     """Share of unperturbed images classified correctly; multi-label: with all their labels."""
-    return rate(correct(record, record.clean), record.groups)
+    return rate(right_when_clean(record), record.groups)
+
+
+def right_when_clean(record: Record) -> Mask:
+    """Which images are classified correctly without a perturbation (n,)."""
+    return correct(record, record.clean)
 
 
 def label_accuracy(record: Record) -> Value:
