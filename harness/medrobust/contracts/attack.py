@@ -28,7 +28,7 @@ class ThreatModel:
     """What an attack assumes and supports; combinations of a grid that it does not support are excluded.
 
     Attributes:
-        norms: norms of the budgets it supports.
+        norms: norms of the budgets it supports; `unbounded` where it observes no radius, as patches and corruptions do.
         goals: goals it supports.
         knowledge: what it uses of the model it attacks.
         tasks: label types it supports.

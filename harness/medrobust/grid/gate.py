@@ -119,7 +119,7 @@ class AttackGate:
             return reason
         for part in parts_of(self.plugin):
             reason = part.threat.excludes(
-                norm=budget.norm, targeted=goal.targeted, task=info.task, minimal=budget.eps is None
+                norm=budget.norm, targeted=goal.targeted, task=info.task, minimal=budget.minimal
             ) or (_too_long(part) if budget.norm == "linf" else "")
             if reason:
                 return f"attack '{part.title}' {reason}"

@@ -242,7 +242,8 @@ def test_an_undefined_number_says_why(name: str, of: Record, reason: str) -> Non
 
 
 def test_metrics_that_need_no_labels_work_without() -> None:
-    natural = record(None, [0, 1, 1, 2], [2, 1, 2, 2], target=2, clean_scores=np.zeros(4), scores=np.ones(4))
+    norms = {"l1": np.ones(4, np.float32), "l0": np.ones(4, np.float32)}
+    natural = record(None, [0, 1, 1, 2], [2, 1, 2, 2], target=2, clean_scores=np.zeros(4), scores=np.ones(4), **norms)
     for name, entry in METRICS.items():
         assert measure(name, natural).defined is not entry.needs_labels, name
 
@@ -268,6 +269,7 @@ def test_every_metric_is_documented_and_its_axis_is_true() -> None:
         of = multilabel() if "multiclass" not in entry.tasks else replace(noisy(2), target=1)
         if name == "detection_auc_at_success":
             of = replace(of, adversarial=-of.clean)
+        of = replace(of, l1=of.l2, l0=of.linf)
         value = entry(replace(of, clean_scores=np.zeros(len(of)), scores=np.ones(len(of))))
         assert value.defined, f"{name}: {value.reason}"
         assert np.ndim(value.value) == len(entry.axis), name  # type: ignore[arg-type]

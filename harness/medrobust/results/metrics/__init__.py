@@ -104,6 +104,8 @@ METRICS: dict[str, Metric] = {
         Metric("images", counts.images, unit="count", needs_labels=False),
         Metric("classes", counts.classes, unit="count", needs_labels=False),
         Metric("mean_l2", success.mean_l2, unit="pixel range", needs_labels=False, full_strength=True),
+        Metric("mean_l1", success.mean_l1, unit="pixel range", needs_labels=False, full_strength=True),
+        Metric("mean_l0", success.mean_l0, unit="count", needs_labels=False, full_strength=True),
         Metric("mean_linf", success.mean_linf, unit="pixel range", needs_labels=False, full_strength=True),
     )
 }
