@@ -47,7 +47,7 @@ RELEASED = (
 FGSM                 = { name = "rounded", of = "fgsm", mode = "down" }
 "linf:0.02@[-1,1]"   = "linf:0.02@[-1,1] slack=1/255"
 """
-)  # noqa: E501
+)
 Numbers = dict[tuple[str, ...], dict[str, str]]
 
 

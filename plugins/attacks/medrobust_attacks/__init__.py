@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from medrobust import AnyAttack, Preset, hookimpl
+from medrobust import AnyAttack, Preset, Provider, hookimpl
 
+from .adapters.foolbox_attacks import Foolbox
 from .adaptive import Adaptive
 from .apgd import APGD
 from .control import Noise
@@ -38,6 +39,7 @@ __all__ = [
     "StochasticUAP",
     "WorstCase",
     "medrobust_attacks",
+    "medrobust_providers",
 ]
 
 
@@ -65,3 +67,8 @@ def medrobust_attacks() -> list[type[AnyAttack] | Preset]:
         AutoAttack,
         Adaptive,
     ]
+
+
+@hookimpl
+def medrobust_providers() -> list[type[Provider]]:
+    return [Foolbox]

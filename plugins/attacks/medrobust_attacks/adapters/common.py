@@ -1,0 +1,78 @@
+"""What all adapters of attacks share: the network as libraries expect it, the ball of a budget, an estimate of passes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from medrobust import Attack, Budget, Classifier, Passes
+
+ROUNDS = ("steps", "max_iter", "nb_steps", "n_queries", "iterations", "binary_search_steps", "repeats", "n_restarts")
+"""Parameters that libraries give to the number of passes, by their usual names."""
+
+
+@dataclass(frozen=True)
+class AdaptedAttack(Attack):
+    """An attack of another library.
+
+    Libraries draw from global generators, which the host seeds for each batch; so batches are of one size.
+    """
+
+    global_rng: ClassVar[bool] = True
+
+    def cost(self, images: int, classes: int) -> Passes:
+        rounds = 1.0
+        for name in ROUNDS:
+            value: Any = getattr(self, name, 1)
+            rounds *= value if type(value) is int and value > 0 else 1
+        count = images * min(rounds, 1e5)
+        return Passes(gradient=count) if self.threat.knowledge == "white-box" else Passes(forward=count)
+
+
+class TwoLogits(nn.Module):
+    """A network of two classes with one logit, as one with two: the same decisions, and the same cross-entropy."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, images: Tensor) -> Tensor:
+        logit = self.inner(images)
+        return torch.cat([torch.zeros_like(logit), logit], dim=1)
+
+
+def network(classifier: Classifier) -> nn.Module:
+    """The network that a library is given: with a logit for each class of a multi-class task; passes are counted."""
+    module = classifier.module.eval()
+    return TwoLogits(module) if classifier.task == "multiclass" and classifier.num_classes == 1 else module
+
+
+def outputs(classifier: Classifier) -> int:
+    """Number of logits of `network`."""
+    return max(classifier.num_classes, 2)
+
+
+def within(images: Tensor, adversarial: Tensor, budget: Budget) -> Tensor:
+    """Adversarial images of any size, drawn back to the radius of the budget where they are further away.
+
+    In linf each value is drawn back alone, in l2 and l1 all of an image in proportion (as foolbox does); in l0 the
+    largest changes are kept.
+    """
+    if budget.eps is None:
+        return adversarial
+    change = adversarial - images
+    if budget.norm == "linf":
+        return images + change.clamp(-budget.eps, budget.eps)
+    flat = change.flatten(1)
+    if budget.norm == "l0":
+        kept = min(math.floor(budget.eps), flat.shape[1])
+        least = flat.abs().topk(kept, dim=1).indices
+        mask = torch.zeros_like(flat, dtype=torch.bool).scatter_(1, least, True)
+        return torch.where(mask.view_as(images), adversarial, images)
+    size = flat.norm(p=1 if budget.norm == "l1" else 2, dim=1).clamp_min(1e-12)
+    factor = (budget.eps / size).clamp(max=1).view(-1, *[1] * (images.ndim - 1))
+    return torch.where(factor < 1, images + change * factor, adversarial)
