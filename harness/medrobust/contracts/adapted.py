@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
+import operator
 import re
 import sys
 import types
@@ -83,7 +85,7 @@ def adapted(
         **variables,
     }
     annotations = {key: ClassVar[Any] for key in space if not key.startswith("_")}
-    made = dataclasses.make_dataclass(
+    return dataclasses.make_dataclass(
         name or of.__name__,
         [_dataclass_field(*each) for each in found],
         bases=(base,),
@@ -91,7 +93,6 @@ def adapted(
         frozen=True,
         kw_only=True,
     )
-    return made
 
 
 def arguments(plugin: Plugin) -> dict[str, Any]:
@@ -154,7 +155,7 @@ def _permitted(annotation: Any) -> Any:
         known = [each for each in map(_permitted, inner) if each is not None]
         known = [each for each in known if not (each is int and float in known)]
         optional = type(None) in inner
-        return None if not known else typing.Union[tuple([*known, *([None] if optional else [])])]  # noqa: UP007
+        return None if not known else functools.reduce(operator.or_, [*known, *([None] if optional else [])])
     if origin is tuple and inner and all(each in SIMPLE or each is Ellipsis for each in inner):
         return tuple[inner]
     if origin is list and inner and inner[0] in SIMPLE:

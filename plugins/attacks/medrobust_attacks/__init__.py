@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from medrobust import AnyAttack, Preset, Provider, hookimpl
 
+from .adapters.art_attacks import ART_
 from .adapters.foolbox_attacks import Foolbox
+from .adapters.medmnistc_corruptions import MedMNISTC
+from .adapters.torchattacks_attacks import Torchattacks
 from .adaptive import Adaptive
 from .apgd import APGD
 from .control import Noise
@@ -71,4 +74,4 @@ def medrobust_attacks() -> list[type[AnyAttack] | Preset]:
 
 @hookimpl
 def medrobust_providers() -> list[type[Provider]]:
-    return [Foolbox]
+    return [Foolbox, ART_, Torchattacks, MedMNISTC]

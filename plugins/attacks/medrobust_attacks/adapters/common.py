@@ -1,4 +1,4 @@
-"""What all adapters of attacks share: the network as libraries expect it, the ball of a budget, an estimate of passes."""
+"""What all adapters of attacks share: the network as libraries expect it, the ball of a budget, how long they take."""
 
 from __future__ import annotations
 

@@ -32,16 +32,9 @@ from medrobust import (
     arguments,
 )
 
+from ..references import FOOLBOX
 from .common import AdaptedAttack, network, within
 
-FOOLBOX = Reference(
-    ("J. Rauber", "R. Zimmermann", "M. Bethge", "W. Brendel"),
-    "Foolbox Native: fast adversarial attacks to benchmark the robustness of machine learning models in PyTorch, "
-    "TensorFlow, and JAX",
-    "Journal of Open Source Software 5(53), 2607",
-    2020,
-    "10.21105/joss.02607",
-)
 NORMS: dict[float, Norm] = {float("inf"): "linf", 2: "l2", 1: "l1", 0: "l0"}
 GIVEN = ("distance", "constraint", "init_attack", "tensorboard", "channel_axis")
 """Parameters that follow from budget and images, or that a grid has no use for."""

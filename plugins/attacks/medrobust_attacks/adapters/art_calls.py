@@ -1,0 +1,86 @@
+"""How attacks of ART are called; most of them by `generate` with images and labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medrobust import Classifier, Goal, PluginError, Targeted
+
+from .art_facts import GUIDED, PATCHES
+
+Images = NDArray[np.float32]
+Call = Callable[[Any, Any, Images, Goal, Classifier], Any]
+"""Attack, plugin, images (n, c, h, w), goal and classifier to adversarial images."""
+
+
+def call_of(name: str) -> Call:
+    """How the attack of that name is called."""
+    return _CALLS.get(name, _generate)
+
+
+def _labels(goal: Goal) -> NDArray[np.int64]:
+    return goal.labels.cpu().numpy()  # type: ignore[no-any-return]
+
+
+def _generate(attack: Any, plugin: Any, images: Images, goal: Goal, classifier: Classifier) -> Any:
+    return attack.generate(x=images, y=_labels(goal))
+
+
+def _patch(attack: Any, plugin: Any, images: Images, goal: Goal, classifier: Classifier) -> Any:
+    labels = np.eye(attack.estimator.nb_classes, dtype=np.float32)[_labels(goal)]
+    attack.generate(x=images, y=labels)
+    return attack.apply_patch(images, scale=plugin.scale)
+
+
+def _one_by_one(attack: Any, plugin: Any, images: Images, goal: Goal, classifier: Classifier) -> Any:
+    labels = _labels(goal)
+    return np.concatenate([attack.generate(x=images[i : i + 1], y=labels[i : i + 1]) for i in range(len(images))])
+
+
+def _one_hot(attack: Any, plugin: Any, images: Images, goal: Goal, classifier: Classifier) -> Any:
+    return attack.generate(x=images, y=np.eye(attack.estimator.nb_classes, dtype=np.float32)[_labels(goal)])
+
+
+def _guided(attack: Any, plugin: Any, images: Images, goal: Goal, classifier: Classifier) -> Any:
+    return attack.generate(x=images, y=images[_guides(attack, images, goal)])
+
+
+def _guides(attack: Any, images: Images, goal: Goal) -> NDArray[np.intp]:
+    """For each image another one of its batch that is decided as the goal asks: as the target, or not as its label.
+
+    Raises:
+        PluginError: if no image of the batch is.
+    """
+    decided = attack.estimator.predict(images).argmax(axis=1)
+    found = []
+    for number, label in enumerate(_labels(goal)):
+        fitting = decided == label if isinstance(goal, Targeted) else decided != label
+        fitting[number] = False
+        if not fitting.any():
+            raise PluginError(
+                f"{attack.__class__.__name__} draws an image towards another one of its batch, and no other image is "
+                f"decided {'as' if isinstance(goal, Targeted) else 'otherwise than'} class {label}"
+            )
+        places = np.flatnonzero(fitting)
+        found.append(places[np.argmin((places - number) % len(images))])  # the next one, from the first again
+    return np.asarray(found)
+
+
+def _towards(attack: Any, plugin: Any, images: Images, goal: Goal, classifier: Classifier) -> Any:
+    labels = np.eye(attack.estimator.nb_classes, dtype=np.float32)[_labels(goal)]
+    return attack.generate(x=images, y=labels, x_tar=images[_guides(attack, images, goal)])
+
+
+_CALLS: Mapping[str, Call] = {
+    **dict.fromkeys(sorted(PATCHES), _patch),
+    **dict.fromkeys(sorted(GUIDED), _guided),
+    "GRAPHITEBlackbox": _towards,
+    "LowProFool": _one_hot,
+    "ShadowAttack": _one_by_one,
+    "TargetedUniversalPerturbation": _one_hot,
+    "GRAPHITEWhiteboxPyTorch": _one_hot,
+}
