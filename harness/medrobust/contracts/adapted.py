@@ -157,9 +157,9 @@ def _permitted(annotation: Any) -> Any:
         optional = type(None) in inner
         return None if not known else functools.reduce(operator.or_, [*known, *([None] if optional else [])])
     if origin is tuple and inner and all(each in SIMPLE or each is Ellipsis for each in inner):
-        return tuple[inner]
+        return types.GenericAlias(tuple, inner)
     if origin is list and inner and inner[0] in SIMPLE:
-        return tuple[inner[0], ...]
+        return types.GenericAlias(tuple, (inner[0], ...))
     return None
 
 

@@ -38,7 +38,7 @@ from medrobust import (
 from ..references import ART
 from .art_calls import call_of
 from .art_facts import DECISIONS, GUIDED, IMAGE_SIZE, ORDERS, PATCHES, RADIUS, TARGETED_ONLY, VIDEOS, norms_by_name
-from .common import AdaptedAttack, network, outputs, within
+from .common import AdaptedAttack, installed, network, outputs, within
 
 GIVEN = (
     *("estimator", "classifier", "norm", "eps", "targeted", "verbose", "summary_writer", "estimator_orig"),
@@ -71,8 +71,9 @@ class ARTAttack(AdaptedAttack):
     ) -> tuple[Tensor, Tensor, None]:
         """What the library returns, and the same drawn back to the radius where it was not told one."""
         estimator = estimator_of(classifier, images, budget, probabilities=self.name == "VirtualAdversarialMethod")
-        attack = self.adapts(estimator, **self._settings(images, goal, budget))
-        found = call_of(self.name)(attack, self, images.cpu().numpy(), goal, classifier)
+        with installed("ART"):
+            attack = self.adapts(estimator, **self._settings(images, goal, budget))
+            found = call_of(self.name)(attack, self, images.cpu().numpy(), goal, classifier)
         raw = torch.as_tensor(np.asarray(found, dtype=np.float32), device=images.device).view_as(images)
         return raw, raw if self._told(budget) else within(images, raw, budget), None
 
@@ -160,7 +161,7 @@ def _classes() -> dict[str, Any]:
         each = requirement if isinstance(requirement, tuple) else (requirement,)
         return any(issubclass(torch_, one) for one in each)
 
-    found = {n: v for n, v in vars(evasion).items() if isinstance(v, type) and issubclass(v, base)}
+    found: dict[str, Any] = {n: v for n, v in vars(evasion).items() if isinstance(v, type) and issubclass(v, base)}
     return {n: v for n, v in sorted(found.items()) if all(map(met, v._estimator_requirements))}
 
 

@@ -23,7 +23,7 @@ def call_of(name: str) -> Call:
 
 
 def _labels(goal: Goal) -> NDArray[np.int64]:
-    return goal.labels.cpu().numpy()  # type: ignore[no-any-return]
+    return goal.labels.cpu().numpy()
 
 
 def _generate(attack: Any, plugin: Any, images: Images, goal: Goal, classifier: Classifier) -> Any:

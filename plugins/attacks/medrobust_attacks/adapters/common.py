@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from medrobust import Attack, Budget, Classifier, Passes
+from medrobust import Attack, Budget, Classifier, Passes, PluginError
 
 ROUNDS = ("steps", "max_iter", "nb_steps", "n_queries", "iterations", "binary_search_steps", "repeats", "n_restarts")
 """Parameters that libraries give to the number of passes, by their usual names."""
@@ -43,6 +45,17 @@ class TwoLogits(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         logit = self.inner(images)
         return torch.cat([torch.zeros_like(logit), logit], dim=1)
+
+
+@contextmanager
+def installed(library: str) -> Iterator[None]:
+    """Say what to install where a library needs another one for some of its attacks."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise PluginError(
+            f"{library} needs {error.name} for it, which is not installed: pip install {error.name}"
+        ) from None
 
 
 def network(classifier: Classifier) -> nn.Module:

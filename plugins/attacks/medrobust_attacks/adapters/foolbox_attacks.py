@@ -33,7 +33,7 @@ from medrobust import (
 )
 
 from ..references import FOOLBOX
-from .common import AdaptedAttack, network, within
+from .common import AdaptedAttack, installed, network, within
 
 NORMS: dict[float, Norm] = {float("inf"): "linf", 2: "l2", 1: "l1", 0: "l0"}
 GIVEN = ("distance", "constraint", "init_attack", "tensorboard", "channel_axis")
@@ -68,7 +68,8 @@ class FoolboxAttack(AdaptedAttack):
         if hasattr(attack, "feed"):
             attack.feed(model, images)
         radius = None if budget.norm in ("l0", "unbounded") else budget.eps
-        raw, clipped, success = attack(model, images, _criterion(goal), epsilons=radius)
+        with installed("foolbox"):
+            raw, clipped, success = attack(model, images, _criterion(goal), epsilons=radius)
         return raw, within(images, clipped, budget) if budget.norm == "l0" else clipped, success
 
     def _attack(self, budget: Budget) -> Any:
@@ -182,7 +183,7 @@ def _criterion(goal: Goal) -> Any:
         targeted = isinstance(goal, Targeted)
         return (foolbox.criteria.TargetedMisclassification if targeted else foolbox.Misclassification)(goal.labels)
 
-    class Reached(foolbox.Criterion):  # type: ignore[name-defined,misc]
+    class Reached(foolbox.Criterion):  # type: ignore[misc]
         def __repr__(self) -> str:
             return f"Reached({goal!r})"
 

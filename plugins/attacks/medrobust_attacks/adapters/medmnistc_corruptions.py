@@ -1,4 +1,4 @@
-"""The corruptions of MedMNIST-C as attacks that know nothing of the model, an extra: `pip install medrobust[medmnistc]`.
+"""The corruptions of MedMNIST-C as attacks that know nothing of the model: an extra, `medrobust[medmnistc]`.
 
 `medmnistc:brightness_up` stands beside adversarial attacks under the budget `unbounded`. How strong a corruption is at
 each of five severities was chosen by its authors for each data set, at 224 by 224 pixels.
@@ -76,8 +76,8 @@ def _corrupted(corruption: Any, image: NDArray[np.float32], severity: int) -> ND
     picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).convert("RGB")
     changed = Image.fromarray(np.asarray(corruption.apply(picture, severity), dtype=np.uint8))
     if image.shape[-1] == 1:
-        return np.asarray(changed.convert("L"), dtype=np.float32)[..., None] / 255
-    return np.asarray(changed, dtype=np.float32) / 255
+        changed = changed.convert("L")
+    return np.asarray(changed, dtype=np.float32).reshape(image.shape) / np.float32(255)
 
 
 class MedMNISTC(Provider):

@@ -74,6 +74,7 @@ class Torchattack(AdaptedAttack):
                 settings[name] = value.resolve(eps=budget.eps)
         known: dict[str, Any] = {"norm": {"linf": "Linf", "l2": "L2", "l1": "L1"}.get(budget.norm)}
         known |= {"n_classes": outputs(classifier), "verbose": False}
+        known["seed"] = int(torch.randint(2**31, (1,)))  # its own default is the same for every batch
         if radius is not None and budget.eps is not None:
             known[radius] = budget.eps
         # It asks the parameters for the device.

@@ -1,0 +1,154 @@
+"""All attacks of the providers, one after the other, with what is said of each."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ...contracts import Attack
+from ...errors import MedrobustError
+from ...plugins.providers import Library
+from ...plugins.registered import RegisteredPlugin
+from ...plugins.registry import Registry
+from ...plugins.specs import build
+from .reference import Reference
+from .trial import Outcome, attempt
+
+FEW: Final = 20
+"""What numbers of iterations are reduced to for an attack that does not end in time with its own."""
+NEEDED: Final = {int: 10, float: 0.1}
+"""Values of parameters that a library gives no default."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One plugin of a library and what came of it.
+
+    Attributes:
+        name: its name, with the prefix.
+        aliases: other names of it.
+        budget: what it was tried with.
+        settings: fields that were not at their defaults.
+        outcome: what came of it.
+        twin: the bundled attack that does the same, with its outcome under the same settings.
+        twin_outcome: what came of that.
+        twinned: outcome of the library's attack under the settings in which both are the same.
+    """
+
+    name: str
+    aliases: tuple[str, ...]
+    budget: str
+    settings: Mapping[str, Any]
+    outcome: Outcome
+    twin: str = ""
+    twin_outcome: Outcome | None = None
+    twinned: Outcome | None = field(default=None)
+
+
+def check(
+    libraries: Sequence[Library],
+    registry: Registry,
+    reference: Reference,
+    limit: float,
+    tell: Callable[[int, int, float, Checked], None],
+    only: str = "",
+) -> dict[str, list[Checked]]:
+    """Try every attack of the libraries; `tell` is given (done, all, seconds left, the last one).
+
+    `only` limits it to names that contain this text.
+    """
+    named = {each: {n: v for n, v in _plugins(each).items() if only in n} for each in libraries}
+    total, done, began = sum(map(len, named.values())), 0, time.perf_counter()
+    found: dict[str, list[Checked]] = {}
+    for library, entries in named.items():
+        for name, (offer, aliases, reason) in entries.items():
+            whole = f"{library.prefix}:{name}"
+            checked = (
+                _checked(whole, aliases, offer, library, registry, reference, limit)
+                if offer is not None
+                else Checked(whole, aliases, "", {}, Outcome("excluded", reason))
+            )
+            found.setdefault(library.prefix, []).append(checked)
+            done += 1
+            tell(done, total, (time.perf_counter() - began) / done * (total - done), checked)
+    return found
+
+
+def _plugins(library: Library) -> dict[str, tuple[RegisteredPlugin | None, tuple[str, ...], str]]:
+    """Each plugin once, with its other names; None with the reason for one that cannot be had."""
+    found: dict[str, tuple[RegisteredPlugin | None, tuple[str, ...], str]] = {}
+    for name in library.names():
+        try:
+            offer = library.plugin(name)
+        except MedrobustError as error:
+            found[name] = None, (), str(error).partition(f"'{library.prefix}:{name}': ")[2] or str(error)
+            continue
+        own = offer.name.partition(":")[2]
+        others = found[own][1] if own in found else ()
+        found[own] = offer, (*others, name) if name != own else others, ""
+    return dict(sorted(found.items()))
+
+
+def _checked(
+    name: str,
+    aliases: tuple[str, ...],
+    offer: RegisteredPlugin,
+    library: Library,
+    registry: Registry,
+    reference: Reference,
+    limit: float,
+) -> Checked:
+    settings = dict(_needed(offer))
+    spec = build(offer, settings, registry)
+    attack = spec.plugin
+    assert isinstance(attack, Attack)
+    budget = reference.budget(attack)
+    if reason := reference.bars(spec, budget):
+        return Checked(name, aliases, str(budget), settings, Outcome("excluded", reason))
+    outcome = attempt(attack, reference, budget, limit)
+    if outcome.status == "too slow" and (fewer := _fewer(attack)):
+        settings |= fewer
+        outcome = attempt(dataclasses.replace(attack, **fewer), reference, budget, limit)
+    checked = Checked(name, aliases, str(budget), settings, outcome)
+    twins = library.provider.twins.get(name.partition(":")[2])
+    return checked if twins is None else _beside(checked, twins, offer, registry, reference, limit)
+
+
+def _beside(
+    checked: Checked,
+    twins: tuple[Mapping[str, Any], Mapping[str, Any]],
+    offer: RegisteredPlugin,
+    registry: Registry,
+    reference: Reference,
+    limit: float,
+) -> Checked:
+    """The same with the bundled attack beside it, both with the settings under which they do the same."""
+    theirs, ours = twins
+    try:
+        own = registry.find("attack", str(ours["name"]))
+        native = build(own, {key: value for key, value in ours.items() if key != "name"}, registry)
+    except MedrobustError:
+        return checked
+    attack = build(offer, theirs, registry).plugin
+    assert isinstance(attack, Attack)
+    assert isinstance(native.plugin, Attack)
+    budget = reference.budget(attack)
+    both = [attempt(each, reference, budget, limit) for each in (attack, native.plugin)]
+    return dataclasses.replace(checked, twin=native.label, twinned=both[0], twin_outcome=both[1])
+
+
+def _needed(offer: RegisteredPlugin) -> Iterable[tuple[str, Any]]:
+    """Values for parameters without a default."""
+    for each in dataclasses.fields(offer.plugin):  # type: ignore[arg-type]
+        missing = each.default is dataclasses.MISSING and each.default_factory is dataclasses.MISSING
+        if each.init and missing:
+            yield each.name, NEEDED.get(each.type, "10")  # type: ignore[call-overload]
+
+
+def _fewer(attack: Attack) -> dict[str, Any]:
+    """Fewer iterations: every whole number above `FEW`, reduced to it."""
+    values = {f.name: getattr(attack, f.name) for f in dataclasses.fields(attack)}  # type: ignore[arg-type]
+    return {name: FEW for name, value in values.items() if type(value) is int and value > FEW and name != "batch"}
