@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..engine.adapters.checking import Checked
     from ..plugins.providers import Library
 
-DATA: Final[dict[str, Any]] = {"name": "phantom-fundus", "size": 32, "train": 400, "val": 40, "test": 120}
+DATA: Final[dict[str, Any]] = {"name": "phantom-natural", "size": 32, "train": 600, "val": 40, "test": 120}
 MODEL: Final[dict[str, Any]] = {"name": "small-cnn", "recipe": {"epochs": 20, "learning_rate": 0.003}}
 
 

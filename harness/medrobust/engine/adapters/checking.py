@@ -17,9 +17,9 @@ from ...plugins.specs import build
 from .reference import Reference
 from .trial import Outcome, attempt
 
-FEW: Final = 20
-"""What numbers of iterations are reduced to for an attack that does not end in time with its own."""
-NEEDED: Final = {int: 10, float: 0.1}
+FEW: Final = (20, 3)
+"""What whole numbers, such as iterations, are reduced to for an attack that does not end in time with its own."""
+NEEDED: Final[Mapping[str, Any]] = {"int": 10, "float": 0.1}
 """Values of parameters that a library gives no default."""
 
 
@@ -36,6 +36,7 @@ class Checked:
         twin: the bundled attack that does the same, with its outcome under the same settings.
         twin_outcome: what came of that.
         twinned: outcome of the library's attack under the settings in which both are the same.
+        twin_settings: these settings.
     """
 
     name: str
@@ -45,7 +46,8 @@ class Checked:
     outcome: Outcome
     twin: str = ""
     twin_outcome: Outcome | None = None
-    twinned: Outcome | None = field(default=None)
+    twinned: Outcome | None = None
+    twin_settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 def check(
@@ -109,9 +111,11 @@ def _checked(
     if reason := reference.bars(spec, budget):
         return Checked(name, aliases, str(budget), settings, Outcome("excluded", reason))
     outcome = attempt(attack, reference, budget, limit)
-    if outcome.status == "too slow" and (fewer := _fewer(attack)):
-        settings |= fewer
-        outcome = attempt(dataclasses.replace(attack, **fewer), reference, budget, limit)
+    for most in FEW:
+        if outcome.status == "too slow" and (fewer := _fewer(attack, most)):
+            settings |= fewer
+            reduced: Attack = dataclasses.replace(attack, **fewer)  # type: ignore[type-var]
+            outcome = attempt(reduced, reference, budget, limit)
     checked = Checked(name, aliases, str(budget), settings, outcome)
     twins = library.provider.twins.get(name.partition(":")[2])
     return checked if twins is None else _beside(checked, twins, offer, registry, reference, limit)
@@ -137,7 +141,7 @@ def _beside(
     assert isinstance(native.plugin, Attack)
     budget = reference.budget(attack)
     both = [attempt(each, reference, budget, limit) for each in (attack, native.plugin)]
-    return dataclasses.replace(checked, twin=native.label, twinned=both[0], twin_outcome=both[1])
+    return dataclasses.replace(checked, twin=native.label, twinned=both[0], twin_outcome=both[1], twin_settings=theirs)
 
 
 def _needed(offer: RegisteredPlugin) -> Iterable[tuple[str, Any]]:
@@ -145,10 +149,10 @@ def _needed(offer: RegisteredPlugin) -> Iterable[tuple[str, Any]]:
     for each in dataclasses.fields(offer.plugin):  # type: ignore[arg-type]
         missing = each.default is dataclasses.MISSING and each.default_factory is dataclasses.MISSING
         if each.init and missing:
-            yield each.name, NEEDED.get(each.type, "10")  # type: ignore[call-overload]
+            yield each.name, NEEDED.get(str(getattr(each.type, "__name__", each.type)), "10")
 
 
-def _fewer(attack: Attack) -> dict[str, Any]:
-    """Fewer iterations: every whole number above `FEW`, reduced to it."""
+def _fewer(attack: Attack, most: int) -> dict[str, Any]:
+    """Fewer iterations: every whole number above `most`, reduced to it."""
     values = {f.name: getattr(attack, f.name) for f in dataclasses.fields(attack)}  # type: ignore[arg-type]
-    return {name: FEW for name, value in values.items() if type(value) is int and value > FEW and name != "batch"}
+    return {name: most for name, value in values.items() if type(value) is int and value > most and name != "batch"}

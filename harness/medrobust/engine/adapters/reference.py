@@ -21,10 +21,10 @@ from ..models.loading import module_of, part_of
 from ..session import Session
 
 BUDGETS: Final[Mapping[str, str]] = {
-    "linf": "linf:4/255",
+    "linf": "linf:2/255",
     "l2": "l2:0.5",
     "l1": "l1:10",
-    "l0": "l0:60",
+    "l0": "l0:20",
     "unbounded": "unbounded",
 }
 """Radii at which attacks differ; an attack is tried with the first of them whose norm it supports."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import time
 import traceback
 from dataclasses import dataclass
@@ -69,6 +70,9 @@ def attempt(attack: Attack, reference: Reference, budget: BudgetSpec, limit: flo
 
 
 def _child(pipe: Connection, attack: Attack, reference: Reference, budget: BudgetSpec) -> None:
+    quiet = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):  # progress bars, and what compiled code prints
+        os.dup2(quiet, stream)
     try:
         with ieee_float32():
             found = run_here(attack, reference, budget)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -37,8 +38,21 @@ from medrobust import (
 
 from ..references import ART
 from .art_calls import call_of
-from .art_facts import DECISIONS, GUIDED, IMAGE_SIZE, ORDERS, PATCHES, RADIUS, TARGETED_ONLY, VIDEOS, norms_by_name
+from .art_facts import (
+    DECISIONS,
+    FLAT,
+    GUIDED,
+    IMAGE_SIZE,
+    ORDERS,
+    PATCHES,
+    RADIUS,
+    TARGETED_ONLY,
+    VIDEOS,
+    norms_by_name,
+)
 from .common import AdaptedAttack, installed, network, outputs, within
+from .twins import ART as ART_TWINS
+from .twins import Twins
 
 GIVEN = (
     *("estimator", "classifier", "norm", "eps", "targeted", "verbose", "summary_writer", "estimator_orig"),
@@ -70,10 +84,22 @@ class ARTAttack(AdaptedAttack):
         self, classifier: Classifier, images: Tensor, goal: Goal, budget: Budget
     ) -> tuple[Tensor, Tensor, None]:
         """What the library returns, and the same drawn back to the radius where it was not told one."""
-        estimator = estimator_of(classifier, images, budget, probabilities=self.name == "VirtualAdversarialMethod")
+        flat = self.name in FLAT
+        # Of two classes some attacks believe that they have one output, whatever they have.
+        classes = max(outputs(classifier), 3 if _refuses_two(self.adapts) else 2)
+        module = network(classifier, classes=classes, probabilities=_wants_probabilities(self.adapts))
+        shape = tuple(images.shape[1:])
+        estimator = estimator_of(
+            nn.Sequential(nn.Unflatten(1, shape), module) if flat else module,
+            (images[0].numel(),) if flat else shape,
+            classes,
+            budget.box,
+            "gpu" if images.is_cuda else "cpu",
+        )
+        pixels = images.cpu().numpy()
         with installed("ART"):
-            attack = self.adapts(estimator, **self._settings(images, goal, budget))
-            found = call_of(self.name)(attack, self, images.cpu().numpy(), goal, classifier)
+            attack = self.adapts(estimator, **self._settings(images, goal, budget, estimator))
+            found = call_of(self.name)(attack, self, pixels.reshape(len(pixels), -1) if flat else pixels, goal)
         raw = torch.as_tensor(np.asarray(found, dtype=np.float32), device=images.device).view_as(images)
         return raw, raw if self._told(budget) else within(images, raw, budget), None
 
@@ -81,7 +107,7 @@ class ARTAttack(AdaptedAttack):
         """Whether the library was told the radius, and so answers for it."""
         return budget.eps is not None and _radius_of(self.adapts) is not None
 
-    def _settings(self, images: Tensor, goal: Goal, budget: Budget) -> dict[str, Any]:
+    def _settings(self, images: Tensor, goal: Goal, budget: Budget, estimator: Any) -> dict[str, Any]:
         """What the attack is created with, but for the estimator."""
         taken = inspect.signature(self.adapts).parameters
         settings = arguments(self)
@@ -96,6 +122,12 @@ class ARTAttack(AdaptedAttack):
         radius = _radius_of(self.adapts)
         if radius is not None and budget.eps is not None:
             known[radius] = IMAGE_SIZE[self.name](budget.eps, images) if self.name in IMAGE_SIZE else budget.eps
+            if radius == "attacker":
+                steps = {"eps": budget.eps, "eps_step": budget.eps / 4, "max_iter": 10, "verbose": False}
+                evasion: Any = importlib.import_module("art.attacks.evasion")
+                known[radius] = evasion.ProjectedGradientDescent(
+                    estimator, **steps, targeted=isinstance(goal, Targeted)
+                )
         if "target" in taken and isinstance(goal, Targeted):
             known["target"] = int(goal.labels[0])
         return settings | {name: value for name, value in known.items() if name in taken}
@@ -109,6 +141,7 @@ class ART_(Provider):  # noqa: N801 - the class of a library whose name is an ab
     """The evasion attacks of ART."""
 
     prefix: ClassVar[str] = "art"
+    twins: ClassVar[Twins] = ART_TWINS
     kind: ClassVar[str] = "attack"
     library: ClassVar[str] = "adversarial-robustness-toolbox"
 
@@ -126,19 +159,8 @@ def __getattr__(name: str) -> type[ARTAttack]:
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
 
 
-def estimator_of(classifier: Classifier, images: Tensor, budget: Budget, *, probabilities: bool = False) -> Any:
-    """ART's classifier of a network; with probabilities in place of logits for attacks that insist on them."""
-    module = network(classifier)
-    return _estimator(
-        nn.Sequential(module, nn.Softmax(dim=1)) if probabilities else module,
-        tuple(images.shape[1:]),
-        outputs(classifier),
-        budget.box,
-        "gpu" if images.is_cuda else "cpu",
-    )
-
-
-def _estimator(module: nn.Module, shape: tuple[int, ...], classes: int, box: Any, device: str = "cpu") -> Any:
+def estimator_of(module: nn.Module, shape: tuple[int, ...], classes: int, box: Any, device: str = "cpu") -> Any:
+    """ART's classifier of a network."""
     classification: Any = importlib.import_module("art.estimators.classification")
     return classification.PyTorchClassifier(
         model=module.eval(),
@@ -148,6 +170,25 @@ def _estimator(module: nn.Module, shape: tuple[int, ...], classes: int, box: Any
         clip_values=box,
         device_type=device,
     )
+
+
+@cache
+def _source(of: Any) -> str:
+    """The code of an attack and of the library's classes that it is derived from."""
+    own = [each for each in of.__mro__ if each.__module__.startswith("art.attacks.evasion")]
+    return " ".join(inspect.getsource(each) for each in own)
+
+
+def _wants_probabilities(of: Any) -> bool:
+    """Whether an attack insists on probabilities in place of logits."""
+    return (
+        bool(re.search(r"(classifier|estimator) predicting\s+probabilities", _source(of))) and of.__name__ != "DeepFool"
+    )
+
+
+def _refuses_two(of: Any) -> bool:
+    """Whether an attack takes every network of two classes for one with a single output."""
+    return "return_one_hot=False" in _source(of) and "single output" in _source(of)
 
 
 @cache
@@ -187,6 +228,9 @@ def _made(of: Any) -> type[ARTAttack]:
         )  # by default it takes an optimiser that a grid cannot give
     if name == "FeatureAdversariesNumpy":
         fields["layer"] = (int, -1)  # its default is refused by the class itself
+    mixin: Any = importlib.import_module("art.estimators.classification.classifier").ClassGradientsMixin
+    if "batch_size" in taken and mixin in of._estimator_requirements:
+        fields["batch_size"] = (int, 32)  # its own default of 1 gives the same images, much later
     if name in PATCHES:
         fields["scale"] = (float, 0.4)
     return adapted(
@@ -217,7 +261,8 @@ def _threat(of: Any) -> ThreatModel:
     white_box = any(each in gradients for each in of._estimator_requirements) or "PyTorchClassifier" in str(taken)
     knowledge = "white-box" if white_box else "decision-based" if of.__name__ in DECISIONS else "score-based"
     norms = _norms(of)
-    goals = {"untargeted"} | ({"targeted"} if "targeted" in taken or of.__name__ in GUIDED else set())
+    also = "targeted" in taken or of.__name__ in GUIDED or "attacker" in RADIUS.get(of.__name__, "")
+    goals = {"untargeted"} | ({"targeted"} if also else set())
     return ThreatModel(
         norms=norms,
         goals={"targeted"} if of.__name__ in TARGETED_ONLY else goals,
@@ -232,7 +277,7 @@ def _norms(of: Any) -> set[Norm]:
     taken = inspect.signature(of).parameters
     if "norm" not in taken or not isinstance(taken["norm"].default, (int, float)):
         return norms_by_name(of.__name__, told=_radius_of(of) is not None)
-    estimator = _estimator(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), (3, 2, 2), 2, (0.0, 1.0))
+    estimator = estimator_of(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), (3, 2, 2), 2, (0.0, 1.0))
     found: set[Norm] = set()
     for norm, order in ORDERS.items():
         try:

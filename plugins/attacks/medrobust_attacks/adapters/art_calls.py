@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medrobust import Classifier, Goal, PluginError, Targeted
+from medrobust import Goal, PluginError, Targeted
 
 from .art_facts import GUIDED, PATCHES
 
 Images = NDArray[np.float32]
-Call = Callable[[Any, Any, Images, Goal, Classifier], Any]
-"""Attack, plugin, images (n, c, h, w), goal and classifier to adversarial images."""
+Call = Callable[[Any, Any, Images, Goal], Any]
+"""Attack, plugin, images (n, c, h, w) and goal to adversarial images."""
 
 
 def call_of(name: str) -> Call:
@@ -26,26 +26,26 @@ def _labels(goal: Goal) -> NDArray[np.int64]:
     return goal.labels.cpu().numpy()
 
 
-def _generate(attack: Any, plugin: Any, images: Images, goal: Goal, classifier: Classifier) -> Any:
+def _generate(attack: Any, plugin: Any, images: Images, goal: Goal) -> Any:
     return attack.generate(x=images, y=_labels(goal))
 
 
-def _patch(attack: Any, plugin: Any, images: Images, goal: Goal, classifier: Classifier) -> Any:
+def _patch(attack: Any, plugin: Any, images: Images, goal: Goal) -> Any:
     labels = np.eye(attack.estimator.nb_classes, dtype=np.float32)[_labels(goal)]
-    attack.generate(x=images, y=labels)
+    attack.generate(x=images, y=labels, reset_patch=True)
     return attack.apply_patch(images, scale=plugin.scale)
 
 
-def _one_by_one(attack: Any, plugin: Any, images: Images, goal: Goal, classifier: Classifier) -> Any:
+def _one_by_one(attack: Any, plugin: Any, images: Images, goal: Goal) -> Any:
     labels = _labels(goal)
     return np.concatenate([attack.generate(x=images[i : i + 1], y=labels[i : i + 1]) for i in range(len(images))])
 
 
-def _one_hot(attack: Any, plugin: Any, images: Images, goal: Goal, classifier: Classifier) -> Any:
+def _one_hot(attack: Any, plugin: Any, images: Images, goal: Goal) -> Any:
     return attack.generate(x=images, y=np.eye(attack.estimator.nb_classes, dtype=np.float32)[_labels(goal)])
 
 
-def _guided(attack: Any, plugin: Any, images: Images, goal: Goal, classifier: Classifier) -> Any:
+def _guided(attack: Any, plugin: Any, images: Images, goal: Goal) -> Any:
     return attack.generate(x=images, y=images[_guides(attack, images, goal)])
 
 
@@ -70,7 +70,24 @@ def _guides(attack: Any, images: Images, goal: Goal) -> NDArray[np.intp]:
     return np.asarray(found)
 
 
-def _towards(attack: Any, plugin: Any, images: Images, goal: Goal, classifier: Classifier) -> Any:
+def _unweighted(attack: Any, plugin: Any, images: Images, goal: Goal) -> Any:
+    attack.fit_importances(importance_array=np.ones(images.shape[1]))  # no pixel matters more than another
+    return _one_hot(attack, plugin, images, goal)
+
+
+def _with_matrix(attack: Any, plugin: Any, images: Images, goal: Goal) -> Any:
+    """It uses `np.mat`, which NumPy 2 no longer has."""
+    lacking = not hasattr(np, "mat")
+    if lacking:
+        np.asmatrix = np.asmatrix
+    try:
+        return _generate(attack, plugin, images, goal)
+    finally:
+        if lacking:
+            del np.asmatrix
+
+
+def _towards(attack: Any, plugin: Any, images: Images, goal: Goal) -> Any:
     labels = np.eye(attack.estimator.nb_classes, dtype=np.float32)[_labels(goal)]
     return attack.generate(x=images, y=labels, x_tar=images[_guides(attack, images, goal)])
 
@@ -79,7 +96,8 @@ _CALLS: Mapping[str, Call] = {
     **dict.fromkeys(sorted(PATCHES), _patch),
     **dict.fromkeys(sorted(GUIDED), _guided),
     "GRAPHITEBlackbox": _towards,
-    "LowProFool": _one_hot,
+    "GeoDA": _with_matrix,
+    "LowProFool": _unweighted,
     "ShadowAttack": _one_by_one,
     "TargetedUniversalPerturbation": _one_hot,
     "GRAPHITEWhiteboxPyTorch": _one_hot,

@@ -22,9 +22,12 @@ GUIDED: Final = frozenset({"FeatureAdversariesNumpy", "FeatureAdversariesPyTorch
 TARGETED_ONLY: Final = frozenset(
     {"GRAPHITEBlackbox", "GRAPHITEWhiteboxPyTorch", "LowProFool", "TargetedUniversalPerturbation"}
 )
+FLAT: Final = frozenset({"LowProFool"})
+"""Attacks on rows of features, to which images are given as such."""
 VIDEOS: Final = frozenset({"OverTheAirFlickeringPyTorch"})
 RADIUS: Final[Mapping[str, str]] = {
     **dict.fromkeys(sorted(GUIDED), "delta"),
+    "FrameSaliencyAttack": "attacker",
     "PixelAttack": "th",
     "ThresholdAttack": "th",
 }
@@ -45,7 +48,7 @@ _NORMS: Final[Mapping[str, Norm]] = {
     "SimBA": "l2",
     "VirtualAdversarialMethod": "l2",
     "ZooAttack": "l2",
-    **dict.fromkeys(("BasicIterativeMethod", "ThresholdAttack", *sorted(GUIDED)), "linf"),
+    **dict.fromkeys(("BasicIterativeMethod", "FrameSaliencyAttack", "ThresholdAttack", *sorted(GUIDED)), "linf"),
 }
 
 

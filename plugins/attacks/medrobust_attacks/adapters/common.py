@@ -35,16 +35,32 @@ class AdaptedAttack(Attack):
         return Passes(gradient=count) if self.threat.knowledge == "white-box" else Passes(forward=count)
 
 
-class TwoLogits(nn.Module):
-    """A network of two classes with one logit, as one with two: the same decisions, and the same cross-entropy."""
+class ForLibraries(nn.Module):
+    """A network as libraries expect it.
 
-    def __init__(self, inner: nn.Module) -> None:
+    It takes images in float64 too, as some of them pass, and has a logit for each class: of two classes with one logit
+    it puts out two, with the same decisions and the same cross-entropy.
+
+    Args:
+        inner: the network.
+        two: whether a single logit tells two classes apart, as in tasks of one class for each image.
+        classes: number of logits wanted; those that the network does not have are never the largest.
+        probabilities: put out probabilities in place of logits.
+    """
+
+    def __init__(self, inner: nn.Module, *, two: bool, classes: int = 0, probabilities: bool = False) -> None:
         super().__init__()
         self.inner = inner
+        self.two, self.classes, self.probabilities = two, classes, probabilities
 
     def forward(self, images: Tensor) -> Tensor:
-        logit = self.inner(images)
-        return torch.cat([torch.zeros_like(logit), logit], dim=1)
+        logits: Tensor = self.inner(images.float())
+        if self.two and logits.shape[1] == 1:
+            logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
+        if (lacking := self.classes - logits.shape[1]) > 0:
+            never = logits.amin(dim=1, keepdim=True) - 20
+            logits = torch.cat([logits, never.expand(-1, lacking)], dim=1)
+        return logits.softmax(dim=1) if self.probabilities else logits
 
 
 @contextmanager
@@ -58,10 +74,10 @@ def installed(library: str) -> Iterator[None]:
         ) from None
 
 
-def network(classifier: Classifier) -> nn.Module:
-    """The network that a library is given: with a logit for each class of a multi-class task; passes are counted."""
-    module = classifier.module.eval()
-    return TwoLogits(module) if classifier.task == "multiclass" and classifier.num_classes == 1 else module
+def network(classifier: Classifier, *, classes: int = 0, probabilities: bool = False) -> nn.Module:
+    """The network that a library is given, see :class:`ForLibraries`; its passes are counted."""
+    two = classifier.task == "multiclass"
+    return ForLibraries(classifier.module, two=two, classes=classes, probabilities=probabilities).eval()
 
 
 def outputs(classifier: Classifier) -> int:

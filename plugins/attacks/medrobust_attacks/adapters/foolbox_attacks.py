@@ -34,6 +34,8 @@ from medrobust import (
 
 from ..references import FOOLBOX
 from .common import AdaptedAttack, installed, network, within
+from .twins import FOOLBOX as FOOLBOX_TWINS
+from .twins import Twins
 
 NORMS: dict[float, Norm] = {float("inf"): "linf", 2: "l2", 1: "l1", 0: "l0"}
 GIVEN = ("distance", "constraint", "init_attack", "tensorboard", "channel_axis")
@@ -88,6 +90,7 @@ class Foolbox(Provider):
     """The attacks of foolbox."""
 
     prefix: ClassVar[str] = "foolbox"
+    twins: ClassVar[Twins] = FOOLBOX_TWINS
     kind: ClassVar[str] = "attack"
     library: ClassVar[str] = "foolbox"
 

@@ -37,6 +37,8 @@ from medrobust import (
 
 from ..references import TORCHATTACKS
 from .common import AdaptedAttack, network, outputs, within
+from .twins import TORCHATTACKS as TORCHATTACKS_TWINS
+from .twins import Twins
 
 GIVEN: Final = ("model", "norm", "eps", "max_epsilon", "n_classes", "verbose", "seed")
 """Parameters that follow from the cell."""
@@ -92,6 +94,7 @@ class Torchattacks(Provider):
     """The attacks of torchattacks."""
 
     prefix: ClassVar[str] = "torchattacks"
+    twins: ClassVar[Twins] = TORCHATTACKS_TWINS
     kind: ClassVar[str] = "attack"
     library: ClassVar[str] = "torchattacks"
     install: ClassVar[str] = "pip install 'medrobust[torchattacks]'"
