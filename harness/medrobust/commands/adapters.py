@@ -42,7 +42,10 @@ def check(
     ] = None,
     only: Annotated[str, typer.Option("--only", metavar="TEXT", help="Only attacks whose name contains this.")] = "",
     images: Annotated[int, typer.Option("--images", min=2, help="Number of images.")] = 16,
-    limit: Annotated[float, typer.Option("--limit", min=1, help="Seconds that each attack has.")] = 60.0,
+    limit: Annotated[
+        float, typer.Option("--limit", min=1, help="Seconds of processor time that each attack has.")
+    ] = 30.0,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Number of processes that share the work.")] = 1,
     plugin: PluginOption = None,
 ) -> None:
     """Run every attack of the libraries on one small model, and say of each whether it runs, what it breaks, what it
@@ -62,7 +65,7 @@ def check(
         grid = {"grid": [{"dataset": DATA, "model": MODEL, "attack": "none"}]}
         reference = Reference.of(session, grid, images)
         console.print(Text(f"{reference.label}: {reference.clean:.0%} of the images correct"))
-        found = check_all(libraries, session.registry, reference, limit, _tell, only)
+        found = check_all(libraries, session.registry, reference, limit, _tell, only, jobs)
     written = table(found, libraries, reference, limit)
     if out is None:
         console.print(Text(written), soft_wrap=True)

@@ -75,7 +75,7 @@ def adapted(
             default = _fitted(default, hint)
         found.append((field, hint, default))
         called[field] = parameter.name
-    found += [(field, *given_) for field, given_ in fields.items() if field not in called]
+    found += [(field, *given_) for field, given_ in fields.items() if field not in called.values()]
     space = {
         "name": name or of.__name__,
         "__doc__": _document(summary or _summary(of), {f: texts.get(called.get(f, f), "") for f, _, _ in found}),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import multiprocessing
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
 from typing import Any, Final
 
-from ...contracts import Attack
+from ...contracts import AnyAttack, Attack
 from ...errors import MedrobustError
 from ...plugins.providers import Library
 from ...plugins.registered import RegisteredPlugin
@@ -50,6 +52,10 @@ class Checked:
     twin_settings: Mapping[str, Any] = field(default_factory=dict)
 
 
+Entry = tuple[Library, str, RegisteredPlugin | None, tuple[str, ...], str]
+"""A library, one of its names, the plugin, other names of it, and why there is none."""
+
+
 def check(
     libraries: Sequence[Library],
     registry: Registry,
@@ -57,26 +63,56 @@ def check(
     limit: float,
     tell: Callable[[int, int, float, Checked], None],
     only: str = "",
+    jobs: int = 1,
 ) -> dict[str, list[Checked]]:
     """Try every attack of the libraries; `tell` is given (done, all, seconds left, the last one).
 
-    `only` limits it to names that contain this text.
+    `only` limits it to names that contain this text; `jobs` processes share the work.
     """
-    named = {each: {n: v for n, v in _plugins(each).items() if only in n} for each in libraries}
-    total, done, began = sum(map(len, named.values())), 0, time.perf_counter()
+    work = [(each, name, *entry) for each in libraries for name, entry in _plugins(each).items() if only in name]
+    began = time.perf_counter()
     found: dict[str, list[Checked]] = {}
-    for library, entries in named.items():
-        for name, (offer, aliases, reason) in entries.items():
-            whole = f"{library.prefix}:{name}"
-            checked = (
-                _checked(whole, aliases, offer, library, registry, reference, limit)
-                if offer is not None
-                else Checked(whole, aliases, "", {}, Outcome("excluded", reason))
-            )
-            found.setdefault(library.prefix, []).append(checked)
-            done += 1
-            tell(done, total, (time.perf_counter() - began) / done * (total - done), checked)
-    return found
+    for done, (prefix, checked) in enumerate(_shared(work, registry, reference, limit, jobs), 1):
+        found.setdefault(prefix, []).append(checked)
+        tell(done, len(work), (time.perf_counter() - began) / done * (len(work) - done), checked)
+    return {prefix: sorted(rows, key=lambda row: row.name.lower()) for prefix, rows in found.items()}
+
+
+def _shared(
+    work: Sequence[Entry], registry: Registry, reference: Reference, limit: float, jobs: int
+) -> Iterator[tuple[str, Checked]]:
+    """What came of each entry, as it ends."""
+    if jobs == 1:
+        yield from ((each[0].prefix, _tried(each, registry, reference, limit)) for each in work)
+        return
+    context = multiprocessing.get_context("fork")
+    pipes: list[Connection] = []
+    for number in range(jobs):
+        ours, theirs = context.Pipe(duplex=False)
+
+        def run(pipe: Connection = theirs, mine: Sequence[Entry] = work[number::jobs]) -> None:
+            for each in mine:
+                pipe.send((each[0].prefix, _tried(each, registry, reference, limit)))
+            pipe.close()
+
+        context.Process(target=run).start()
+        theirs.close()
+        pipes.append(ours)
+    while pipes:
+        for pipe in wait(pipes):
+            assert isinstance(pipe, Connection)
+            try:
+                yield pipe.recv()
+            except EOFError:
+                pipes.remove(pipe)
+
+
+def _tried(entry: Entry, registry: Registry, reference: Reference, limit: float) -> Checked:
+    library, name, offer, aliases, reason = entry
+    whole = f"{library.prefix}:{name}"
+    if offer is None:
+        return Checked(whole, aliases, "", {}, Outcome("excluded", reason))
+    return _checked(whole, aliases, offer, library, registry, reference, limit)
 
 
 def _plugins(library: Library) -> dict[str, tuple[RegisteredPlugin | None, tuple[str, ...], str]]:
@@ -138,9 +174,10 @@ def _beside(
         return checked
     attack = build(offer, theirs, registry).plugin
     assert isinstance(attack, Attack)
-    assert isinstance(native.plugin, Attack)
+    assert isinstance(native.plugin, AnyAttack)
     budget = reference.budget(attack)
-    both = [attempt(each, reference, budget, limit) for each in (attack, native.plugin)]
+    pair: tuple[AnyAttack, ...] = (attack, native.plugin)
+    both = [attempt(each, reference, budget, limit) for each in pair]
     return dataclasses.replace(checked, twin=native.label, twinned=both[0], twin_outcome=both[1], twin_settings=theirs)
 
 

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
+import resource
+import signal
 import time
 import traceback
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import torch
 from torch import Tensor
 
-from ...contracts import Attack, Budget, BudgetSpec, Goal, predictions
+from ...contracts import AnyAttack, Budget, BudgetSpec, Goal, predictions
 from ...errors import PluginError
 from ...results.verdict import InvalidImagesError, norms, verify
+from ..crafting.attack import run_attack
 from ..numerics import global_seed, ieee_float32
 from .reference import Reference
 
+PATIENCE: Final = 20
+"""How many times its limit of processor time an attack may take by the clock, on a machine that others use too."""
 Status = Literal["ok", "invalid", "failed", "too slow", "excluded"]
 
 
@@ -31,7 +37,7 @@ class Outcome:
         reason: why it is not ok, in its own words.
         accuracy: share of the images that are still classified correctly.
         passes: images passed forward and backward, for each image.
-        seconds: how long it took.
+        seconds: of processor time, on one thread: what else the machine does makes no difference.
         claims: what its own words are worth: the size of what it returned, and its flags of success.
     """
 
@@ -43,25 +49,27 @@ class Outcome:
     claims: str = ""
 
 
-def attempt(attack: Attack, reference: Reference, budget: BudgetSpec, limit: float) -> Outcome:
-    """Run an attack in a process of its own, which is ended after `limit` seconds.
+def attempt(attack: AnyAttack, reference: Reference, budget: BudgetSpec, limit: float) -> Outcome:
+    """Run an attack in a process of its own, which is ended after `limit` seconds of processor time.
 
     The process is forked, so that it starts at once with everything loaded; whatever it does to itself stays there.
     """
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_child, args=(theirs, attack, reference, budget), daemon=True)
-    began = time.perf_counter()
+    process = context.Process(target=_child, args=(theirs, attack, reference, budget, limit))
     process.start()
     theirs.close()
+    slow = Outcome("too slow", f"does not end within {limit:g} s")
     try:
-        if not ours.poll(limit):
-            return Outcome("too slow", f"does not end within {limit:g} s", seconds=time.perf_counter() - began)
+        if not ours.poll(PATIENCE * limit):
+            return slow
         found = ours.recv()
         assert isinstance(found, Outcome)
         return found
     except EOFError:
         process.join(5)
+        if process.exitcode == -signal.SIGXCPU:
+            return slow
         return Outcome("failed", f"its process ended with exit code {process.exitcode}")
     finally:
         process.kill()
@@ -69,7 +77,8 @@ def attempt(attack: Attack, reference: Reference, budget: BudgetSpec, limit: flo
         ours.close()
 
 
-def _child(pipe: Connection, attack: Attack, reference: Reference, budget: BudgetSpec) -> None:
+def _child(pipe: Connection, attack: AnyAttack, reference: Reference, budget: BudgetSpec, limit: float) -> None:
+    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(limit), math.ceil(limit) + 5))
     quiet = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):  # progress bars, and what compiled code prints
         os.dup2(quiet, stream)
@@ -85,19 +94,19 @@ def _child(pipe: Connection, attack: Attack, reference: Reference, budget: Budge
     pipe.close()
 
 
-def run_here(attack: Attack, reference: Reference, budget: BudgetSpec) -> Outcome:
+def run_here(attack: AnyAttack, reference: Reference, budget: BudgetSpec) -> Outcome:
     """Run an attack in this process and judge what it returns, as a run of a grid does."""
     classifier, images, resolved = reference.classifier(), reference.images, budget.resolve()
     goal, rng = reference.goal(attack), reference.rng()
     crafted: Any = getattr(attack, "crafted", None)
-    began = time.perf_counter()
+    began = time.process_time()
     with global_seed(rng.restarted().seed()):
         if crafted is not None:
             raw, made, success = crafted(classifier, images.clone(), goal, resolved)
         else:
-            made = raw = attack.perturb(classifier, images.clone(), goal, resolved, rng)
-            success = None
-    seconds = time.perf_counter() - began
+            ((_, made),) = run_attack(attack, {None}, "full", [classifier], images.clone(), goal, resolved, rng)
+            raw, success = made, None
+    seconds = time.process_time() - began
     passes = (classifier.forward_passes + classifier.backward_passes) / len(images)
     try:
         verified = verify(made, images, resolved).images

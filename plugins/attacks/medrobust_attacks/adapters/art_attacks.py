@@ -37,7 +37,7 @@ from medrobust import (
 )
 
 from ..references import ART
-from .art_calls import call_of
+from .art_calls import call_of, matrices
 from .art_facts import (
     DECISIONS,
     FLAT,
@@ -96,8 +96,10 @@ class ARTAttack(AdaptedAttack):
             budget.box,
             "gpu" if images.is_cuda else "cpu",
         )
+        if self.name in PATCHES:
+            estimator._clip_values = np.asarray(budget.box)  # they are checked to be floats, which float32 is not
         pixels = images.cpu().numpy()
-        with installed("ART"):
+        with installed("ART"), matrices():
             attack = self.adapts(estimator, **self._settings(images, goal, budget, estimator))
             found = call_of(self.name)(attack, self, pixels.reshape(len(pixels), -1) if flat else pixels, goal)
         raw = torch.as_tensor(np.asarray(found, dtype=np.float32), device=images.device).view_as(images)
@@ -125,9 +127,7 @@ class ARTAttack(AdaptedAttack):
             if radius == "attacker":
                 steps = {"eps": budget.eps, "eps_step": budget.eps / 4, "max_iter": 10, "verbose": False}
                 evasion: Any = importlib.import_module("art.attacks.evasion")
-                known[radius] = evasion.ProjectedGradientDescent(
-                    estimator, **steps, targeted=isinstance(goal, Targeted)
-                )
+                known[radius] = evasion.ProjectedGradientDescent(estimator, **steps, targeted=known["targeted"])
         if "target" in taken and isinstance(goal, Targeted):
             known["target"] = int(goal.labels[0])
         return settings | {name: value for name, value in known.items() if name in taken}
@@ -181,9 +181,7 @@ def _source(of: Any) -> str:
 
 def _wants_probabilities(of: Any) -> bool:
     """Whether an attack insists on probabilities in place of logits."""
-    return (
-        bool(re.search(r"(classifier|estimator) predicting\s+probabilities", _source(of))) and of.__name__ != "DeepFool"
-    )
+    return bool(re.search(r"requires an? (classifier|estimator) predicting\s+probabilities", _source(of)))
 
 
 def _refuses_two(of: Any) -> bool:

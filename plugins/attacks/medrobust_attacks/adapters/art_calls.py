@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -75,16 +76,17 @@ def _unweighted(attack: Any, plugin: Any, images: Images, goal: Goal) -> Any:
     return _one_hot(attack, plugin, images, goal)
 
 
-def _with_matrix(attack: Any, plugin: Any, images: Images, goal: Goal) -> Any:
-    """It uses `np.mat`, which NumPy 2 no longer has."""
+@contextmanager
+def matrices() -> Iterator[None]:
+    """Some attacks use `np.mat`, which NumPy 2 no longer has."""
     lacking = not hasattr(np, "mat")
     if lacking:
-        np.asmatrix = np.asmatrix
+        vars(np)["mat"] = np.asmatrix
     try:
-        return _generate(attack, plugin, images, goal)
+        yield
     finally:
         if lacking:
-            del np.asmatrix
+            del vars(np)["mat"]
 
 
 def _towards(attack: Any, plugin: Any, images: Images, goal: Goal) -> Any:
@@ -96,8 +98,8 @@ _CALLS: Mapping[str, Call] = {
     **dict.fromkeys(sorted(PATCHES), _patch),
     **dict.fromkeys(sorted(GUIDED), _guided),
     "GRAPHITEBlackbox": _towards,
-    "GeoDA": _with_matrix,
     "LowProFool": _unweighted,
+    "SimBA": _one_hot,
     "ShadowAttack": _one_by_one,
     "TargetedUniversalPerturbation": _one_hot,
     "GRAPHITEWhiteboxPyTorch": _one_hot,
