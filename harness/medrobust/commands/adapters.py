@@ -46,12 +46,17 @@ def check(
         float, typer.Option("--limit", min=1, help="Seconds of processor time that each attack has.")
     ] = 30.0,
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Number of processes that share the work.")] = 1,
+    resume: Annotated[
+        Path | None,
+        typer.Option("--resume", metavar="FILE", help="Keep results there as they come; try only what is not in it."),
+    ] = None,
     plugin: PluginOption = None,
 ) -> None:
     """Run every attack of the libraries on one small model, and say of each whether it runs, what it breaks, what it
     costs, and whether what it says of itself is true."""
     import torch
 
+    from ..engine.adapters import kept
     from ..engine.adapters.checking import check as check_all
     from ..engine.adapters.reference import Reference
     from ..engine.session import Session
@@ -65,7 +70,14 @@ def check(
         grid = {"grid": [{"dataset": DATA, "model": MODEL, "attack": "none"}]}
         reference = Reference.of(session, grid, images)
         console.print(Text(f"{reference.label}: {reference.clean:.0%} of the images correct"))
-        found = check_all(libraries, session.registry, reference, limit, _tell, only, jobs)
+        known = kept.read(resume) if resume else {}
+
+        def tell(done: int, total: int, left: float, checked: Checked) -> None:
+            if resume:
+                kept.add(resume, checked)
+            _tell(done, total, left, checked)
+
+        found = check_all(libraries, session.registry, reference, limit, tell, only, jobs, known)
     written = table(found, libraries, reference, limit)
     if out is None:
         console.print(Text(written), soft_wrap=True)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
+from types import MappingProxyType
 from typing import Any, Final
 
 from ...contracts import AnyAttack, Attack
@@ -52,8 +53,8 @@ class Checked:
     twin_settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-Entry = tuple[Library, str, RegisteredPlugin | None, tuple[str, ...], str]
-"""A library, one of its names, the plugin, other names of it, and why there is none."""
+Entry = tuple[Library, str, RegisteredPlugin | None, tuple[str, ...], str, dict[str, Any]]
+"""A library, one of its names, the plugin, other names of it, why there is none, and settings to begin with."""
 
 
 def check(
@@ -64,14 +65,23 @@ def check(
     tell: Callable[[int, int, float, Checked], None],
     only: str = "",
     jobs: int = 1,
+    known: Mapping[str, Checked] = MappingProxyType({}),
 ) -> dict[str, list[Checked]]:
     """Try every attack of the libraries; `tell` is given (done, all, seconds left, the last one).
 
-    `only` limits it to names that contain this text; `jobs` processes share the work.
+    `only` limits it to names that contain this text; `jobs` processes share the work. What is `known` by name and ran,
+    or was left out, is not tried again; what was too slow is tried with the settings that it had last.
     """
-    work = [(each, name, *entry) for each in libraries for name, entry in _plugins(each).items() if only in name]
-    began = time.perf_counter()
+    work: list[Entry] = []
     found: dict[str, list[Checked]] = {}
+    for library in libraries:
+        for name, entry in _plugins(library).items():
+            before = known.get(f"{library.prefix}:{name}")
+            if before is not None and before.outcome.status in ("ok", "excluded"):
+                found.setdefault(library.prefix, []).append(before)
+            elif only in name:
+                work.append((library, name, *entry, dict(before.settings) if before is not None else {}))
+    began = time.perf_counter()
     for done, (prefix, checked) in enumerate(_shared(work, registry, reference, limit, jobs), 1):
         found.setdefault(prefix, []).append(checked)
         tell(done, len(work), (time.perf_counter() - began) / done * (len(work) - done), checked)
@@ -108,11 +118,11 @@ def _shared(
 
 
 def _tried(entry: Entry, registry: Registry, reference: Reference, limit: float) -> Checked:
-    library, name, offer, aliases, reason = entry
+    library, name, offer, aliases, reason, settings = entry
     whole = f"{library.prefix}:{name}"
     if offer is None:
         return Checked(whole, aliases, "", {}, Outcome("excluded", reason))
-    return _checked(whole, aliases, offer, library, registry, reference, limit)
+    return _checked(whole, aliases, offer, library, registry, reference, limit, settings)
 
 
 def _plugins(library: Library) -> dict[str, tuple[RegisteredPlugin | None, tuple[str, ...], str]]:
@@ -138,8 +148,9 @@ def _checked(
     registry: Registry,
     reference: Reference,
     limit: float,
+    first: Mapping[str, Any],
 ) -> Checked:
-    settings = dict(_needed(offer))
+    settings = dict(_needed(offer)) | first
     spec = build(offer, settings, registry)
     attack = spec.plugin
     assert isinstance(attack, Attack)

@@ -97,10 +97,14 @@ class Reference:
         return BudgetSpec.parse(next(text for norm, text in norms.items() if norm in attack.threat.norms))
 
     def goal(self, attack: AnyAttack) -> Goal:
-        """Untargeted where there is such a form; else towards the class after the image's own."""
+        """Untargeted where there is such a form; else towards the class of the next image that is of another one."""
         if "untargeted" in attack.threat.goals:
             return Untargeted(self.labels)
-        return Targeted((self.labels + 1) % max(len(self.info.classes), 2))
+        later = [torch.roll(self.labels, -step) for step in range(1, len(self.labels))]
+        target = (self.labels + 1) % max(len(self.info.classes), 2)
+        for labels in reversed(later):
+            target = torch.where(labels != self.labels, labels, target)
+        return Targeted(target)
 
     def bars(self, spec: Spec, budget: BudgetSpec) -> str:
         """Why a grid would leave an attack out here; empty if it would not."""

@@ -99,6 +99,7 @@ _CALLS: Mapping[str, Call] = {
     **dict.fromkeys(sorted(GUIDED), _guided),
     "GRAPHITEBlackbox": _towards,
     "LowProFool": _unweighted,
+    "GeoDA": _one_hot,
     "SimBA": _one_hot,
     "ShadowAttack": _one_by_one,
     "TargetedUniversalPerturbation": _one_hot,
