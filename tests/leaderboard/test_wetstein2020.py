@@ -40,14 +40,11 @@ DenseNet121-imagenet = { name = "small-resnet", width = 2, init = "@pretraining"
 InceptionV3-d2       = { name = "small-cnn", width = 2, recipe = "@scratch-d2" }
 DenseNet121-d2       = { name = "small-resnet", width = 2, recipe = "@scratch-d2" }
 PGD                  = { name = "pgd", steps = 3, step_size = "0.01@[-1,1]", random_start = false }
-"""
-RELEASED = (
-    TINY.replace("profile.tiny", "profile.released")
-    + """
+"""  # noqa: E501
+RELEASED = """
 FGSM                 = { name = "rounded", of = "fgsm", mode = "down" }
 "linf:0.02@[-1,1]"   = "linf:0.02@[-1,1] slack=1/255"
 """
-)
 Numbers = dict[tuple[str, ...], dict[str, str]]
 
 
@@ -57,7 +54,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("papers") / "wetstein2020"
     shutil.copytree(FOLDER, made)
     with (made / "grid.toml").open("a", encoding="utf-8") as stream:
-        stream.write(TINY + RELEASED)
+        stream.write(TINY + TINY.replace("profile.tiny", "profile.released") + RELEASED)
     with (made / "paper.toml").open("a", encoding="utf-8") as stream:
         stream.write('\n[profiles.tiny]\ndescription = "Seconds."\n')
     return made
