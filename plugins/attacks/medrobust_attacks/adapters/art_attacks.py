@@ -255,8 +255,9 @@ def _threat(of: Any) -> ThreatModel:
     taken = inspect.signature(of).parameters
     mixins: Any = importlib.import_module("art.estimators.classification.classifier")
     loss: Any = importlib.import_module("art.estimators.estimator").LossGradientsMixin
-    gradients = {loss, mixins.ClassGradientsMixin, importlib.import_module("art.estimators").NeuralNetworkMixin}
-    white_box = any(each in gradients for each in of._estimator_requirements) or "PyTorchClassifier" in str(taken)
+    asked = {loss, mixins.ClassGradientsMixin} & set(of._estimator_requirements)
+    taken_here = re.search(r"(loss|class)_gradient|\.backward\(|autograd", _source(of))
+    white_box = bool(asked or taken_here or of.__name__ in PATCHES)
     knowledge = "white-box" if white_box else "decision-based" if of.__name__ in DECISIONS else "score-based"
     norms = _norms(of)
     also = "targeted" in taken or of.__name__ in GUIDED or "attacker" in RADIUS.get(of.__name__, "")
@@ -275,7 +276,8 @@ def _norms(of: Any) -> set[Norm]:
     taken = inspect.signature(of).parameters
     if "norm" not in taken or not isinstance(taken["norm"].default, (int, float)):
         return norms_by_name(of.__name__, told=_radius_of(of) is not None)
-    estimator = estimator_of(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), (3, 2, 2), 2, (0.0, 1.0))
+    with torch.random.fork_rng(devices=[]):
+        estimator = estimator_of(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), (3, 2, 2), 2, (0.0, 1.0))
     found: set[Norm] = set()
     for norm, order in ORDERS.items():
         try:

@@ -127,7 +127,7 @@ def _made(of: Any) -> type[FoolboxAttack]:
 def _threat(of: Any) -> ThreatModel:
     """What an attack of foolbox supports."""
     base: Any = importlib.import_module("foolbox.attacks.base")
-    white_box = "value_and_grad" in "".join(inspect.getsource(sys.modules[each.__module__]) for each in _own(of))
+    white_box = "and_grad" in "".join(inspect.getsource(sys.modules[each.__module__]) for each in _own(of))
     taken = str(inspect.signature(of.run).parameters["criterion"].annotation)
     named = [name for name in ("untargeted", "targeted") if _takes(name, taken)]
     if 'hasattr(criterion, "target_classes")' in inspect.getsource(of.run):
@@ -135,10 +135,11 @@ def _threat(of: Any) -> ThreatModel:
     any_goal = not named and not white_box
     runs = "".join(inspect.getsource(vars(each)["run"]) for each in _own(of) if "run" in vars(each))
     asks = "is_adversarial" in runs or "model(" in runs
+    scores = "softmax" in runs or "logits" in runs
     return ThreatModel(
         norms=_norms(of),
         goals={"untargeted", "targeted"} if any_goal else set(named or ["untargeted"]),
-        knowledge="white-box" if white_box else "decision-based" if asks else "none",
+        knowledge="white-box" if white_box else "none" if not asks else "score-based" if scores else "decision-based",
         tasks={"multiclass", "multilabel"} if any_goal else {"multiclass"},
         minimal=issubclass(of, base.MinimizationAttack),
     )

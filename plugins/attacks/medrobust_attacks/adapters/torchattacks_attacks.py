@@ -144,7 +144,8 @@ def _threat(of: Any) -> ThreatModel:
     norms: set[Norm] = {n for n in ALL if told and n in told[1].lower()}
     if not norms:
         norms = {"unbounded"} if "std" in inspect.signature(of).parameters else set(ALL)
-    modes = of(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)).eval()).supported_mode
+    with torch.random.fork_rng(devices=[]):
+        modes = of(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)).eval()).supported_mode
     # An ensemble has its gradients in other modules.
     gradients = "autograd.grad" in source or ".backward(" in source or "MultiAttack" in source
     return ThreatModel(

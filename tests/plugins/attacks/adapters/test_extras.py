@@ -25,8 +25,8 @@ def test_images_equal_those_of_torchattacks(network, images, draws, targeted) ->
     torch.manual_seed(0)
     torch.randint(2**31, (1,))  # the adapter draws the seed that some attacks take
     expected = theirs(x, labels)
-    torch.manual_seed(0)
     attack = Torchattacks().plugin("PGD")(steps=5)
+    torch.manual_seed(0)
     found = attack.perturb(net, x, (Targeted if targeted else Untargeted)(labels), BUDGET, draws(6))
     assert torch.equal(found, expected)
 
