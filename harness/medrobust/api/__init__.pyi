@@ -33,7 +33,7 @@ from ..results.filters import parse_where
 from ..results.inventory import Inventory
 from ..results.losses import Losses, check_files, losses
 from ..results.lost import NO_RECORD
-from ..results.metrics import CONFIDENCE_BINS, METRICS, compare, measure, metric
+from ..results.metrics import CONFIDENCE_BINS, METRICS, compare, measure, metric, radii
 from ..results.outcomes import correct
 from ..results.publication import Publication
 from ..results.record import Record
@@ -102,6 +102,7 @@ __all__ = [
     "paired_rates",
     "parse_grid",
     "parse_where",
+    "radii",
     "rank_intervals",
     "ranks",
     "rate",
