@@ -24,6 +24,8 @@ from ..grid.differences import distinguish
 from ..grid.plan import Entry, Plan
 from ..grid.reader import parse_grid, read_grid
 from ..grid.written import grid_text
+from ..judging.judge import judge
+from ..judging.judgement import Fault, Judgement, Picture, Result, Share
 from ..plugins.description import PluginDescription, describe_plugin
 from ..plugins.in_memory import image_data
 from ..plugins.recorded import recorded_plugins
@@ -64,17 +66,22 @@ __all__ = [
     "Cell",
     "Comparison",
     "Entry",
+    "Fault",
     "Grid",
     "Inventory",
+    "Judgement",
     "Losses",
     "Outcome",
+    "Picture",
     "Plan",
     "PluginDescription",
     "Publication",
     "Record",
     "RegisteredPlugin",
     "Registry",
+    "Result",
     "Session",
+    "Share",
     "Store",
     "Terminal",
     "Value",
@@ -93,6 +100,7 @@ __all__ = [
     "holm",
     "human_time",
     "image_data",
+    "judge",
     "losses",
     "mean_of",
     "measure",

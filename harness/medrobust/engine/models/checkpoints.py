@@ -118,7 +118,9 @@ def _is_torchscript(file: Path) -> bool:
 
 def _is_exported(file: Path) -> bool:
     names = _names_in(file)
-    return any(name.endswith(("serialized_exported_program.json", "models/model.json", "archive_format")) for name in names)
+    return any(
+        name.endswith(("serialized_exported_program.json", "models/model.json", "archive_format")) for name in names
+    )
 
 
 def _names_in(file: Path) -> list[str]:

@@ -1,0 +1,69 @@
+"""What is put around a network so that it takes images in [0, 1] and its outputs follow the classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class Scaled(nn.Module):
+    """(x - mean) / deviation per channel, for a network that is given normalised images."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, module: nn.Module, mean: Sequence[float], deviation: Sequence[float]) -> None:
+        super().__init__()
+        self.module = module
+        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
+        self.register_buffer("deviation", torch.tensor(deviation).view(1, -1, 1, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.module((images - self.mean) / self.deviation)
+        return logits
+
+
+class Repeated(nn.Module):
+    """Grey images for a network of three channels."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.module(images.expand(-1, 3, -1, -1))
+        return logits
+
+
+class Reordered(nn.Module):
+    """Outputs in the order of the classes: class c is the network's output `order[c]`.
+
+    A single output, which speaks for the second of two classes, is turned round.
+    """
+
+    def __init__(self, module: nn.Module, order: Sequence[int]) -> None:
+        super().__init__()
+        self.module = module
+        self.order = tuple(order)
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.module(images)
+        return -logits if logits.shape[1] == 1 else logits[:, list(self.order)]
+
+
+class Steady(nn.Module):
+    """A program whose mode cannot be changed, such as an exported one."""
+
+    def __init__(self, program: nn.Module) -> None:
+        super().__init__()
+        self.program = program
+
+    def train(self, mode: bool = True) -> Steady:
+        self.training = mode
+        return self
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.program(images)
+        return logits
