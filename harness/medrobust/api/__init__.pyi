@@ -26,6 +26,7 @@ from ..grid.reader import parse_grid, read_grid
 from ..grid.written import grid_text
 from ..judging.judge import judge
 from ..judging.judgement import Fault, Judgement, Picture, Result, Share
+from ..judging.named import judge_named
 from ..plugins.description import PluginDescription, describe_plugin
 from ..plugins.in_memory import image_data
 from ..plugins.recorded import recorded_plugins
@@ -69,6 +70,7 @@ __all__ = [
     "Fault",
     "Grid",
     "Inventory",
+    "JudgeOptions",
     "Judgement",
     "Losses",
     "Outcome",
@@ -101,6 +103,7 @@ __all__ = [
     "human_time",
     "image_data",
     "judge",
+    "judge_named",
     "losses",
     "mean_of",
     "measure",

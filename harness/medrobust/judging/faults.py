@@ -1,4 +1,4 @@
-"""What is wrong with a model or with how it is used, from its layers, its clean decisions and the checks of evidence."""
+"""What is wrong with a model or with how it is used: from its layers, its clean decisions and the checks of evidence."""
 
 from __future__ import annotations
 
@@ -26,8 +26,12 @@ WORDS: Final = {
     checks.NOISE: "the attacks do no more than noise",
 }
 """What a flagged check means, causes before symptoms."""
+DECLARED: Final = "the network takes another input scale than was declared"
+OTHER_ORDER: Final = WORDS[ORDER]
 BATCH_NORM: Final = "batch norm is in training mode"
 CHANCE: Final = "clean decisions are hardly better than always naming one class"
+GRAVITY: Final = (DECLARED, BATCH_NORM, *list(WORDS.values())[:6], CHANCE, *list(WORDS.values())[6:])
+"""Faults in the order in which they are told: causes before what follows from them."""
 HARDLY: Final = 0.05
 """Share of images above the largest class that a model must have right to know anything."""
 Norms = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)

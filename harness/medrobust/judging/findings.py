@@ -32,16 +32,16 @@ def breaks(
         (before, after), count = next(iter(moves.items()))
         yield f"Most of the decisions that change go from {before} to {after}: {count} of {total}."
     for kind, words in (
-        ("black-box", "Without its gradients, by asking it for outputs alone ({title})"),
-        ("transfer", "With images crafted on another network, without asking it at all"),
-        ("universal", "One perturbation that is added to every image"),
-        ("control", "Random noise"),
+        ("black-box", "{title}, which sees outputs alone, turns"),
+        ("transfer", "Images crafted on another network, without asking this one at all, turn"),
+        ("universal", "One perturbation that is added to every image turns"),
+        ("control", "Random noise turns"),
     ):
         found = [r for r in results if r.kind == kind]
         if found:
-            strongest = max(found, key=lambda r: (1 - r.kept.value, -r.eps))
+            strongest = min(found, key=lambda r: (r.kept.value, r.eps if r.kept.value < 1 else -r.eps))
             lost = Share(1 - strongest.kept.value, *_turned(strongest.kept), strongest.kept.n)
-            yield f"{words.format(title=strongest.title)} turns {percent(lost)} of the {of} at {radius(strongest)}."
+            yield f"{words.format(title=strongest.title)} {percent(lost)} of the {of} at {radius(strongest)}."
 
 
 def _turned(kept: Share) -> tuple[float | None, float | None]:
@@ -57,8 +57,8 @@ def _white_box(results: Sequence[Result], of: str) -> Iterator[str]:
     if broken is None:
         eps, kept, here = radii[-1]
         yield (
-            f"No attack broke it: at {radius(here[0])}, the largest change tried, {percent(kept)} of the {of} stay under "
-            f"all of {_names(here)}."
+            f"No attack broke it: at {radius(here[0])}, the largest change tried, {percent(kept)} of the {of} stay "
+            f"under all of {_names(here)}."
         )
         return
     eps, kept, here = broken
@@ -66,7 +66,8 @@ def _white_box(results: Sequence[Result], of: str) -> Iterator[str]:
     amount = f"{levels:.3g} grey level{'' if levels == 1 else 's'} of 255"
     beside = f" Noise of the same size turns {percent(1 - noise[eps].kept.value)}." if eps in noise else ""
     yield (
-        f"Changing each pixel by at most {amount} suffices: {percent(kept)} of the {of} stay under {_names(here)}.{beside}"
+        f"Changing each pixel by at most {amount} suffices: {percent(kept)} of the {of} stay under "
+        f"{_names(here)}.{beside}"
     )
     if broken[0] == radii[0][0]:
         yield "That is the smallest change that was tried; smaller ones may suffice."
@@ -85,8 +86,8 @@ def _smallest(smallest: Smallest, of: str) -> str:
     if median == float("inf"):
         return f"{smallest.title}: a change was found for {percent(smallest.found)} of the {of} only."
     return (
-        f"For half of the {of}, an {smallest.norm} change of {median:.3g} suffices, {smallest.grey_levels:.2g} grey levels a "
-        f"pixel in the root mean square ({smallest.title.partition(',')[0]} found one for {percent(smallest.found)})."
+        f"For half of the {of}, an {smallest.norm} change of {median:.3g} suffices, {smallest.grey_levels:.2g} grey levels "
+        f"a pixel in the root mean square ({smallest.title.partition(',')[0]} found one for {percent(smallest.found)})."
     )
 
 
@@ -103,9 +104,13 @@ def thin_places(
     counted = max((r.kept.n for r in results), default=0)
     widest = max(((r.kept.high or 1) - (r.kept.low or 0) for r in results if r.kept.low is not None), default=0.0) / 2
     if widest >= WIDE or counted < FEW:
-        yield f"Rates rest on {counted} of {images} images; 95 % intervals reach up to {100 * widest:.0f} points to each side."
+        reach = f"95 % intervals reach up to {100 * widest:.0f} points to each side"
+        yield f"Rates rest on {counted} of {images} images; {reach}."
     if grouped is None:
-        yield "Patients are not known, so each image counts as a patient of its own; intervals are too narrow if several are of one."
+        yield (
+            "Patients are not known, so each image counts as a patient of its own; intervals are too narrow if several "
+            "are of one."
+        )
     else:
         yield f"The images are of {grouped} patients, which the intervals of single attacks account for."
     for name, outcome in checks:
@@ -122,18 +127,30 @@ def next_steps(
 ) -> Iterator[str]:
     """What to try next."""
     if any(not fault.corrected for fault in faults):
-        yield "Remedy the faults first and judge again: numbers of a model that is not used as it was trained mean little."
+        yield "Remedy the faults first and judge again: of a model that is not used as it was trained, numbers say little."
     elif faults:
         yield "Put right in use what was put right here."
     radii = worst(results, ("white-box",))
     if radii and any(kept.value < BROKEN for _, kept, _ in radii):
-        yield "Adversarial training makes small changes less harmful: 'medrobust plugins adversarial-training'; compare both models in one grid."
-        yield "Detectors tell some adversarial images from clean ones: 'medrobust plugins dfeat'; try them with an attack that knows them."
+        yield (
+            "Adversarial training makes small changes less harmful ('medrobust plugins adversarial-training'); compare "
+            "both models in one grid."
+        )
+        yield (
+            "Detectors tell some adversarial images from clean ones ('medrobust plugins dfeat'); try them with an attack "
+            "that knows them."
+        )
     elif radii:
-        yield "It withstood what was tried: try attacks with more steps and restarts, and one adapted to what is special about it."
+        yield (
+            "It withstood what was tried: try attacks with more steps and restarts, and one adapted to what is special "
+            "about it."
+        )
     if left_out:
         yield "More time runs what was left out: --time 1h, or --time all."
     if images < FEW:
         yield "More images make the intervals narrower."
     if clean is None:
-        yield "With labels, rates would count right decisions only, and the order of the outputs and the input scale could be checked."
+        yield (
+            "With labels, rates would count right decisions only, and the order of the outputs and the input scale could "
+            "be checked."
+        )

@@ -142,12 +142,10 @@ def find_scale(
 
 
 def logits_of(module: nn.Module, images: Tensor) -> NDArray[np.float32]:
-    """What a network puts out for images, a few at a time; not a number where it raises."""
-    found = []
+    """What a network puts out for images, a few at a time (n, outputs)."""
     with torch.no_grad():
-        for batch in images.split(BATCH):
-            found.append(module(batch).float())
-    return np.asarray(torch.cat(found).numpy(), dtype=np.float32)
+        found = torch.cat([module(batch).float() for batch in images.split(BATCH)])
+    return np.asarray(found.numpy(), dtype=np.float32)
 
 
 def _right(logits: NDArray[np.float32], labels: NDArray[np.int64], classes: int) -> NDArray[np.bool_]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import re
 import tempfile
 import time
@@ -12,43 +11,33 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..contracts import decide
-from ..engine.data import convert
 from ..engine.running.progress import Watcher
 from ..engine.session import Session
-from ..errors import ModelError
-from ..results.evidence.order import other_order
 from ..results.evidence.seen import SCALE
 from ..results.statistics.rates import group_count
 from . import faults as wrong
 from .findings import breaks, next_steps, thin_places
-from .inputs import UNIT, FoundScale, InputScale, find_scale, logits_of, parse_input
-from .judgement import Fault, Judgement
+from .judgement import Judgement, Share
 from .pictures import telling
 from .results import chance_of, clean_share, moves_of, worst
 from .running import Course, Ran
 from .subject import Subject, from_arrays
+from .taking import Taken
 from .timing import parse_time
 from .trials import Trials, read_trials
 from .words import percent
-from .wrapping import Reordered, Repeated
 
 IMAGES: Final = 500
 """Images that are judged, at most, unless more are asked for."""
-LOOKED_AT: Final = 128
-"""Images by which input scale and order of outputs are found out."""
 SLACK: Final = 5.0
 """Seconds that the report takes."""
-FOUND: Final = "found out"
 
 
 @dataclass(frozen=True)
-class Options:
+class JudgeOptions:
     """How a model is judged.
 
     Attributes:
@@ -68,9 +57,19 @@ class Options:
     trials: Trials | None = None
     with_images: bool = False
     stochastic: bool = False
-    live: bool = True
+    live: bool = False
     watcher: Watcher | None = None
     say: Callable[[str], None] = lambda line: None
+
+    @classmethod
+    def of(cls, *, time: str = "10m", trials: Path | None = None, **others: Any) -> JudgeOptions:
+        """With the time as `--time` spells it, and the list of trials in a file.
+
+        Raises:
+            MedrobustError: if the time is none.
+            GridError: if the file is no list of trials.
+        """
+        return cls(time=parse_time(time), trials=read_trials(trials), **others)
 
 
 def judge(
@@ -125,8 +124,15 @@ def judge(
         DataError: if these are no images, or the labels do not fit them.
     """
     subject = from_arrays(images, labels, classes=classes, groups=groups, crafting=crafting, label=data, limit=limit)
-    options = Options(
-        input, tuple(outputs), parse_time(time), read_trials(trials), with_images, stochastic, watcher=watcher
+    options = JudgeOptions.of(
+        input=input,
+        outputs=tuple(outputs),
+        time=time,
+        trials=trials,
+        with_images=with_images,
+        stochastic=stochastic,
+        live=True,
+        watcher=watcher,
     )
     with ExitStack() as stack:
         folder = store or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="medrobust-judge-")))
@@ -135,13 +141,13 @@ def judge(
 
 
 def judge_on(
-    session: Session, module: nn.Module, subject: Subject, options: Options, name: str, notes: Sequence[str] = ()
+    session: Session, module: nn.Module, subject: Subject, options: JudgeOptions, name: str, notes: Sequence[str] = ()
 ) -> Judgement:
     """Judge a network on images in a session; arguments and errors as of `judge`."""
     begun, processor = time.monotonic(), time.process_time()
     deadline = None if options.time is None else begun + options.time - min(SLACK, options.time / 10)
     faults = [fault] if options.live and (fault := wrong.training_mode(module)) else []
-    taken = _Taken.of(module, subject, options)
+    taken = Taken.of(module, subject, options.input, options.outputs)
     faults += taken.faults
     model, dataset = _slug(name, "judged"), _slug(subject.label, "images")
     dataset = dataset if dataset != model else f"{dataset}-images"
@@ -156,7 +162,7 @@ def judge_on(
     if guessing := wrong.guessing(clean, chance):
         faults.append(guessing)
     # A scale that was declared and does not fit has been named with better numbers.
-    declared = any(fault.name == DECLARED for fault in faults)
+    declared = any(fault.name == wrong.DECLARED for fault in faults)
     faults += wrong.flagged(rows, but=(SCALE,) if declared else ())
     faults.sort(key=_gravity)
     checks = wrong.outcomes(rows)
@@ -197,158 +203,9 @@ def judge_on(
     )
 
 
-DECLARED: Final = "the network takes another input scale than was declared"
-ORDER: Final = "outputs are in another order than the classes"
-
-
 def _gravity(fault: Fault) -> int:
     """Causes before what follows from them."""
-    causes = (DECLARED, ORDER, wrong.BATCH_NORM, *wrong.WORDS.values())
-    if fault.name == wrong.CHANCE:
-        return len(list(wrong.WORDS)) // 2
-    return causes.index(fault.name) if fault.name in causes else len(causes)
-
-
-@dataclass(frozen=True)
-class _Taken:
-    """A network as it is judged, and how that was known."""
-
-    module: nn.Module
-    classes: tuple[str, ...]
-    input_in_words: str
-    classes_in_words: str
-    faults: tuple[Fault, ...]
-
-    @classmethod
-    def of(cls, module: nn.Module, subject: Subject, options: Options) -> _Taken:
-        """Put around a network what it needs.
-
-        Raises:
-            ModelError: if it does not take the images, or its outputs are not as many as the classes.
-        """
-        try:
-            module = copy.deepcopy(module).cpu().float().eval().requires_grad_(False)
-        except Exception as error:
-            raise ModelError(f"the network cannot be copied ({error}); hand in one without open files") from error
-        images = convert(np.asarray(subject.judged.images[:LOOKED_AT]), subject.shape)
-        scale = UNIT if options.input == "auto" else parse_input(options.input)
-        module, note = _fitting_channels(module, images, scale)
-        outputs = _outputs(scale.around(module, images.shape[1]), images)
-        classes = subject.classes or tuple(f"output {i}" for i in range(max(outputs, 2)))
-        if outputs != len(classes) and (outputs, len(classes), subject.task) != (1, 2, "multiclass"):
-            raise ModelError(
-                f"the network gives {outputs} outputs, and the images have {len(classes)} "
-                f"{'labels' if subject.task == 'multilabel' else 'classes'} ({', '.join(classes[:5])}"
-                f"{', ...' if len(classes) > 5 else ''}); name the images or the network that belong together"
-            )
-        faults: list[Fault] = []
-        labels = None if subject.judged.labels is None else subject.judged.labels[:LOOKED_AT]
-        ordered, told, fault = _declared_order(module, classes, options.outputs)
-        module = ordered
-        if labels is None:
-            how = "declared" if options.input != "auto" else "taken for granted, as there are no labels to find out by"
-            scaled = scale.around(module, images.shape[1])
-            order = told or "in the order of the outputs"
-            return cls(scaled, classes, f"{scale.words} ({how}){note}", f"{', '.join(classes)} ({order})", ())
-        found = find_scale(module, images, labels, subject.task, len(classes), scale)
-        words, chosen, fault = _scale_in_words(found, scale, len(images), options.input != "auto")
-        faults += [fault] if fault else []
-        scaled = chosen.around(module, images.shape[1])
-        if subject.task == "multiclass" and not options.outputs:
-            scaled, told, fault = _found_order(scaled, images, labels, classes)
-            faults += [fault] if fault else []
-        return cls(
-            scaled,
-            classes,
-            words + note,
-            f"{', '.join(classes)} ({told or 'in the order of the outputs'})",
-            tuple(faults),
-        )
-
-
-def _fitting_channels(module: nn.Module, images: Tensor, scale: InputScale) -> tuple[nn.Module, str]:
-    """The network, with grey images repeated where it takes three channels only."""
-    try:
-        logits_of(scale.around(module, images.shape[1]), images[:2])
-    except Exception as error:
-        if images.shape[1] == 1:
-            repeated = Repeated(module)
-            try:
-                logits_of(repeated, images[:2])
-            except Exception:  # noqa: BLE001 - the first error is the one to tell
-                pass
-            else:
-                return repeated, "; grey images are repeated for its three channels"
-        size = "x".join(map(str, images.shape[1:]))
-        cause = " ".join(str(error).split())[:300]
-        raise ModelError(f"the network does not take float32 images (n, {size}): {cause}") from error
-    return module, ""
-
-
-def _outputs(module: nn.Module, images: Tensor) -> int:
-    with torch.no_grad():
-        logits = module(images[:2])
-    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != 2:
-        given = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
-        raise ModelError(f"the network must give logits (n, outputs) for images (n, c, h, w); it gives {given}")
-    return int(logits.shape[1])
-
-
-def _scale_in_words(
-    found: FoundScale, scale: InputScale, images: int, declared: bool
-) -> tuple[str, InputScale, Fault | None]:
-    """What is said of the input scale, which one is taken, and the fault if another was declared."""
-    best = found.scale
-    told = f"{found.score(best):.0%} of {images} clean images"
-    if declared:
-        if not found.better:
-            return f"{scale.words} (declared; {told} are right so)", scale, None
-        fault = Fault(
-            DECLARED,
-            f"{found.score(scale):.0%} of {images} clean images are right with '{scale.name}', {found.score(best):.0%} "
-            f"with '{best.name}'",
-            f"It seems to take {best.words}: try --input '{best.name}'.",
-        )
-        return f"{scale.words} (declared)", scale, fault
-    if found.better:
-        beside = ", ".join(f"'{s.name}' {v:.0%}" for s, v in found.scores if s != best)
-        return f"{best.words} ('{best.name}', {FOUND}: {told} are right so; {beside})", best, None
-    if found.alike:
-        names = ", ".join(f"'{s.name}'" for s in found.alike)
-        return f"{best.words} ({told} are right so; no different from {names}; --input declares one)", best, None
-    return f"{best.words} ({FOUND}: {told} are right so, fewer otherwise)", best, None
-
-
-def _declared_order(
-    module: nn.Module, classes: Sequence[str], outputs: Sequence[str]
-) -> tuple[nn.Module, str, Fault | None]:
-    if not outputs:
-        return module, "", None
-    if sorted(outputs) != sorted(classes):
-        raise ModelError(f"--outputs: {', '.join(outputs)} are not the classes of the images, {', '.join(classes)}")
-    if tuple(outputs) == tuple(classes):
-        return module, "declared", None
-    order = [list(outputs).index(name) for name in classes]
-    return Reordered(module, order), f"declared: outputs are {', '.join(outputs)}", None
-
-
-def _found_order(
-    module: nn.Module, images: Tensor, labels: NDArray[np.int64], classes: Sequence[str]
-) -> tuple[nn.Module, str, Fault | None]:
-    """The outputs in the order of the classes, where clean images show another one."""
-    decided = np.asarray(decide(logits_of(module, images), multilabel=False))
-    found = other_order(decided, labels, len(classes))
-    if found is None:
-        return module, "", None
-    order = [found.meaning.index(i) for i in range(len(classes))]
-    named = ", ".join(classes[i] for i in found.meaning)
-    fault = Fault(
-        ORDER,
-        f"{found.now:.0%} of clean images are right as it is, {found.then:.0%} if the outputs are {named}",
-        f"It is judged in that order; declare it with --outputs '{','.join(classes[i] for i in found.meaning)}'.",
-        corrected=True,
-    )
-    return Reordered(module, order), f"{FOUND}: outputs are {named}", fault
+    return wrong.GRAVITY.index(fault.name) if fault.name in wrong.GRAVITY else len(wrong.GRAVITY)
 
 
 def _moves(ran: Ran, classes: Sequence[str]) -> dict[tuple[str, str], int]:
@@ -369,6 +226,12 @@ def _images_in_words(subject: Subject, count: int, groups: int | None) -> str:
     colour = "grey" if channels == 1 else "colour"
     others = len(subject.crafting) if subject.crafting is not None else 0
     return f"{count}{of}, {subject.notes['images']}, {colour}, {kind}, {size}; {others} others to craft on"
+
+
+def _clean_in_words(clean: Share | None, chance: float | None) -> dict[str, str]:
+    if clean is None or chance is None:
+        return {}
+    return {"clean": f"{percent(clean)} right; {percent(chance)} are of the most frequent class"}
 
 
 def _slug(text: str, otherwise: str) -> str:

@@ -189,7 +189,8 @@ def from_file(file: Path, *, trust_code: bool = False) -> Built:
         raise ModelError(f"--model: there is no file {file}")
     if not code_in(file):
         raise ModelError(
-            f"{file} holds weights and no network; name what builds it: --model my_package.nets:build --weights {file.name}"
+            f"{file} holds weights and no network; name what builds it: --model my_package.nets:build --weights "
+            f"{file.name}"
         )
     if not trust_code:
         raise _refused(file)

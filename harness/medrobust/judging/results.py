@@ -72,7 +72,7 @@ def smallest_of(trial: Trial, cell: Cell, record: Record) -> Smallest | None:
 
 
 def worst(results: Sequence[Result], kinds: Sequence[str]) -> list[tuple[float, Share, list[Result]]]:
-    """By radius in linf, the share of images that stay under every attack of some kinds, and which attacks these are."""
+    """By radius in linf, the share of images that stay under every attack of some kinds, and these attacks."""
     found = []
     for eps in sorted({r.eps for r in results if r.kind in kinds and r.norm == "linf" and r.eps > 0}):
         here = [r for r in results if r.kind in kinds and r.norm == "linf" and r.eps == eps]

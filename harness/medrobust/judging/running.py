@@ -31,6 +31,12 @@ MEASURED: Final = 0.5
 """Seconds for which each kind of pass is timed."""
 
 
+OVERHEAD: Final = 1.0
+"""Seconds that a unit takes at least: planning, writing, reading."""
+SETTLING: Final = 10.0
+"""Seconds of units before what they took counts as much as what was expected."""
+
+
 @dataclass
 class Ran:
     """What was run.
@@ -84,8 +90,8 @@ class Course:
         self.deadline, self.watcher, self.say = deadline, watcher or Silent(), say
         self.left_out: list[str] = []
         self.trials = replace(trials, trials=tuple(self._possible(trials.trials)))
-        self.pace = 1.0
-        """Seconds that units took, over those expected."""
+        self.expected = self.taken = SETTLING
+        """Seconds that the units run so far were expected to take, and took."""
         self.shares: dict[tuple[str, float], float] = {}
         """By norm and radius, the share of images that the strongest attack so far leaves."""
 
@@ -180,7 +186,7 @@ class Course:
         if part is None or not part.cells:
             return
         # The measured radius decides how many images stay: what broke at a smaller one leaves at once.
-        expected = unit.expected(ran.images, self._share(unit.budget)) * self.pace
+        expected = unit.expected(ran.images, self._share(unit.budget)) * self.taken / self.expected
         if self.deadline is not None:
             left = self.deadline - time.monotonic()
             if expected > left:
@@ -191,9 +197,9 @@ class Course:
         begun = time.monotonic()
         self.say(self._title(unit))
         self._compute(part)
-        taken = time.monotonic() - begun
-        if unit.cost.each and expected > 0:
-            self.pace = (self.pace + min(max(taken / expected, 0.2), 5.0) * self.pace) / 2
+        if self.deadline is not None:
+            self.expected += max(unit.expected(ran.images, self._share(unit.budget)), OVERHEAD)
+            self.taken += time.monotonic() - begun
         self._keep(unit, part, ran)
 
     def _keep(self, unit: Unit, part: Plan, ran: Ran) -> None:
