@@ -24,7 +24,7 @@ from ..grid.differences import distinguish
 from ..grid.plan import Entry, Plan
 from ..grid.reader import parse_grid, read_grid
 from ..grid.written import grid_text
-from ..judging.judge import judge
+from ..judging.judge import JudgeOptions, judge
 from ..judging.judgement import Fault, Judgement, Picture, Result, Share
 from ..judging.named import judge_named
 from ..plugins.description import PluginDescription, describe_plugin

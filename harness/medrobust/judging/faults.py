@@ -1,4 +1,4 @@
-"""What is wrong with a model or with how it is used: from its layers, its clean decisions and the checks of evidence."""
+"""What is wrong with a model or with how it is used: its layers, clean decisions, and the checks of evidence."""
 
 from __future__ import annotations
 

@@ -85,9 +85,10 @@ def _smallest(smallest: Smallest, of: str) -> str:
     median = smallest.quartiles[1]
     if median == float("inf"):
         return f"{smallest.title}: a change was found for {percent(smallest.found)} of the {of} only."
+    attack = smallest.title.partition(",")[0]
     return (
-        f"For half of the {of}, an {smallest.norm} change of {median:.3g} suffices, {smallest.grey_levels:.2g} grey levels "
-        f"a pixel in the root mean square ({smallest.title.partition(',')[0]} found one for {percent(smallest.found)})."
+        f"For half of the {of}, an {smallest.norm} change of {median:.3g} suffices, {smallest.grey_levels:.2g} grey "
+        f"levels a pixel in the root mean square ({attack} found one for {percent(smallest.found)})."
     )
 
 
@@ -127,7 +128,7 @@ def next_steps(
 ) -> Iterator[str]:
     """What to try next."""
     if any(not fault.corrected for fault in faults):
-        yield "Remedy the faults first and judge again: of a model that is not used as it was trained, numbers say little."
+        yield "Remedy the faults first and judge again: numbers of a model that is used wrongly say little."
     elif faults:
         yield "Put right in use what was put right here."
     radii = worst(results, ("white-box",))
@@ -137,8 +138,8 @@ def next_steps(
             "both models in one grid."
         )
         yield (
-            "Detectors tell some adversarial images from clean ones ('medrobust plugins dfeat'); try them with an attack "
-            "that knows them."
+            "Detectors tell some adversarial images from clean ones ('medrobust plugins dfeat'); try them with an "
+            "attack that knows them."
         )
     elif radii:
         yield (
@@ -151,6 +152,6 @@ def next_steps(
         yield "More images make the intervals narrower."
     if clean is None:
         yield (
-            "With labels, rates would count right decisions only, and the order of the outputs and the input scale could "
-            "be checked."
+            "With labels, rates would count right decisions only, and the order of the outputs and the input scale "
+            "could be checked."
         )

@@ -20,7 +20,7 @@ from ..results.evidence.seen import SCALE
 from ..results.statistics.rates import group_count
 from . import faults as wrong
 from .findings import breaks, next_steps, thin_places
-from .judgement import Judgement, Share
+from .judgement import Fault, Judgement, Share
 from .pictures import telling
 from .results import chance_of, clean_share, moves_of, worst
 from .running import Course, Ran

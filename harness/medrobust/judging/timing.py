@@ -13,9 +13,9 @@ from ..engine.throughput import Architecture, Throughput
 from ..errors import MedrobustError
 
 UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "": 60.0}
-LEAST: Final = 50
+LEAST: Final = 100
 """Images below which budgets are left out rather than images."""
-EXPECTED: Final = 0.5
+EXPECTED: Final = 0.25
 """Share of its passes that an attack makes whose broken images leave, before anything is known of the model."""
 FLOOR: Final = 0.1
 """The same where every image breaks at once."""

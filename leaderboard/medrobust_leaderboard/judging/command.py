@@ -19,8 +19,8 @@ def judge(
         typer.Option(
             "--model",
             metavar="MODEL",
-            help="What gives the network: package.module:name or file.py:name, a model plugin (a name, or a table as in a "
-            "grid), or a file of a whole model (with --trust-code).",
+            help="What gives the network: package.module:name or file.py:name, a model plugin (a name, or a table as "
+            "in a grid), or a file of a whole model (with --trust-code).",
         ),
     ],
     data: Annotated[
@@ -28,8 +28,8 @@ def judge(
         typer.Option(
             "--data",
             metavar="DATA",
-            help="A folder of images (class folders, with train and test above them or not; or images alone), or a data "
-            "set plugin (a name, or a table as in a grid).",
+            help="A folder of images (class folders, with train and test above them or not; or images alone), or a "
+            "data set plugin (a name, or a table as in a grid).",
         ),
     ],
     weights: Annotated[
@@ -67,7 +67,7 @@ def judge(
     ] = None,
     trials: Annotated[
         Path | None,
-        typer.Option("--trials", metavar="FILE", help="A list of what is tried, in place of the bundled one."),
+        typer.Option("--trials", metavar="FILE", help="A list of what is tried, not the bundled one."),
     ] = None,
     stochastic: Annotated[
         bool, typer.Option("--stochastic", help="Declare that equal images may get different outputs.")

@@ -60,15 +60,15 @@ def figures_of(judgement: Judgement) -> list[PageFigure]:
         drawn: list[PageFigure] = []
         if any(r.norm == "linf" for r in judgement.results):
             saved = curves_of(judgement, Path(folder) / "curves")
-            caption = "Bands are 95 % intervals. A dashed line is a control. An attack that is tried at one size only is a point."
+            caption = "Bands are 95 % intervals; a dashed line is a control; an attack at one size only is a point."
             drawn.append(
                 page_figure(saved, id="curves", title="How much stays, by the size of the change.", caption=caption)
             )
         if judgement.pictures:
             saved = pictures_of(judgement, Path(folder) / "pictures")
             caption = (
-                "Images that the smallest sufficient change breaks, the surest decisions first. The perturbation is scaled to "
-                "be seen: black is its least value and white its greatest."
+                "Images that the smallest sufficient change breaks, the surest decisions first. The perturbation is "
+                "scaled to be seen: black is its least value and white its greatest."
             )
             drawn.append(page_figure(saved, id="pictures", title="Telling images.", caption=caption))
         return drawn
