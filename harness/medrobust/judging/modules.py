@@ -167,6 +167,7 @@ def _weighted(module: nn.Module, file: Path, *, trust_code: bool, label: str) ->
         raise _refused(file)
     whole = open_trusted(file)
     own = module.state_dict()
+    whole = whole.program if isinstance(whole, Steady) else whole
     state = whole.state_dict() if isinstance(whole, nn.Module) else whole
     try:
         module.load_state_dict(state if isinstance(state, Mapping) else {})
@@ -176,7 +177,7 @@ def _weighted(module: nn.Module, file: Path, *, trust_code: bool, label: str) ->
             f"{file}: {common} of the {len(own)} weights of the network are in it under the same name; save "
             "model.state_dict() alone"
         ) from None
-    return module, label, (f"weights taken from {type(whole).__name__} in the file, whose code was run",)
+    return module, label, ("taken from a file whose code was run",)
 
 
 def from_file(file: Path, *, trust_code: bool = False) -> Built:
@@ -197,7 +198,7 @@ def from_file(file: Path, *, trust_code: bool = False) -> Built:
     whole = open_trusted(file)
     if not isinstance(whole, nn.Module):
         raise ModelError(f"{file} holds {type(whole).__name__}, not a network")
-    return Built(whole, file.stem, (f"loaded whole from the file, whose code was run ({type(whole).__name__})",))
+    return Built(whole, file.stem, ("loaded whole from the file, whose code was run",))
 
 
 def _refused(file: Path) -> ModelError:
@@ -219,7 +220,7 @@ def open_trusted(file: Path) -> Any:
         if "exported program" in why:
             return Steady(torch.export.load(file).module())
         if "TorchScript" in why:
-            return torch.jit.load(str(file), map_location="cpu")
+            return Steady(torch.jit.load(str(file), map_location="cpu").eval())
         return torch.load(file, map_location="cpu", weights_only=False)
     except Exception as error:
         raise ModelError(f"{file} cannot be opened: {' '.join(str(error).split())[:300]}") from error

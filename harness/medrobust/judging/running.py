@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+import torch
 from torch import nn
 
 from ..contracts import BudgetSpec
 from ..engine.calibration import crafting_rates, measure
-from ..engine.context import cores
 from ..engine.running.progress import Silent, Watcher, human_time
 from ..engine.session import Session
 from ..engine.sizes import Sizes
@@ -114,8 +114,7 @@ class Course:
             self.left_out.append(f"{count - fitted.images} of {count} images, to keep to the time")
             plan = self._planned(fitted.images)
         self._note_impossible(plan)
-        for unit in fitted.dropped:
-            self.left_out.append(f"{self._title(unit)}: no room in the time")
+        self.left_out += self._no_room(fitted.dropped)
         parts = {(trial, budget): replace(plan, entries=tuple(e)) for trial, budget, e in groups_of(plan.entries)}
         self.say(f"checks of the model and its clean accuracy, {fitted.images} images")
         self._compute(parts[CHECKS, ""])
@@ -131,7 +130,7 @@ class Course:
         return ran
 
     def _planned(self, images: int | None) -> Plan:
-        common: dict[str, Any] = {"threads": cores()}
+        common: dict[str, Any] = {"threads": torch.get_num_threads()}
         if not self.subject.labelled:
             common["goal"] = "predicted"
         table = grid_of(self.trials.trials, self.trials.define, *self.names, **common)
@@ -221,6 +220,13 @@ class Course:
                 if trial.kind == "white-box":
                     at = (result.norm, result.eps)
                     self.shares[at] = min(result.kept.value, self.shares.get(at, 1.0))
+
+    def _no_room(self, dropped: Sequence[Unit]) -> list[str]:
+        """A line for each trial of which budgets are left out."""
+        budgets: dict[str, list[str]] = {}
+        for unit in sorted(dropped, key=lambda u: (u.order, u.rank)):
+            budgets.setdefault(self.trials.of(unit.trial).title, []).append(unit.budget.removeprefix("linf:"))
+        return [f"{title}, {', '.join(found)}: no room in the time" for title, found in budgets.items()]
 
     def _share(self, budget: str) -> float:
         """The share of images that an attack is expected not to break at a budget."""

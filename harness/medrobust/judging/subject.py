@@ -136,6 +136,12 @@ def _set_aside(data: ImageData) -> tuple[ImageData, ImageData | None]:
 def _at_most(data: ImageData, limit: int) -> ImageData:
     if len(data) > limit:
         data = data.take(cut(data, Slice("test", limit=limit), 0))
+    return _mixed(data)
+
+
+def _mixed(data: ImageData) -> ImageData:
+    """Images in memory, in an order that has nothing to do with their classes: of some only the first are looked at."""
+    data = data.take(np.random.default_rng(0).permutation(len(data)))
     return replace(data, images=np.ascontiguousarray(data.images[:]))
 
 
@@ -157,7 +163,7 @@ def dataset_of(text: str, session: Session, *, size: int | None, channels: int |
             size, why = _side(folder)
             notes["size"] = f"{size}x{size} pixels, {why}"
         table |= {"size": size, "channels": channels or 3}
-    elif "=" not in text and (folder.suffix or len(folder.parts) > 1) and not folder.exists():
+    elif "=" not in text and (folder.suffix or "/" in text or "\\" in text) and not folder.exists():
         raise DataError(f"--data: there is no folder {text}")
     else:
         table = table_from(text, "--data")
@@ -201,8 +207,7 @@ def from_dataset(dataset: Spec, session: Session, *, limit: int, label: str, not
     others = next((s for s in ("train", "val") if s in info.splits and s != split), None)
 
     def load(name: str, most: int) -> ImageData:
-        found = load_part(Part(dataset, fields, Slice(name, limit=most), 0), session.context).data
-        return replace(found, images=np.ascontiguousarray(found.images[:]))
+        return _mixed(load_part(Part(dataset, fields, Slice(name, limit=most), 0), session.context).data)
 
     judged = load(split, limit)
     crafting = load(others, CRAFTING) if others else None

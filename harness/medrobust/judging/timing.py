@@ -19,6 +19,8 @@ EXPECTED: Final = 0.25
 """Share of its passes that an attack makes whose broken images leave, before anything is known of the model."""
 FLOOR: Final = 0.1
 """The same where every image breaks at once."""
+APART: Final = 3
+"""A further budget of a trial is as important as a trial so many places further down."""
 MARGIN: Final = 0.85
 """Share of the time that is planned for."""
 
@@ -129,12 +131,5 @@ def fit(units: Sequence[Unit], images: int, seconds: float | None, checks: Cost)
 
 
 def _next_to_drop(kept: Sequence[Unit]) -> Unit | None:
-    """The least important budget of the trial with the most, then the last trials; the first white-box one stays."""
-    if len(kept) <= 2:
-        return None
-    counts = {unit.trial: sum(u.trial == unit.trial for u in kept) for unit in kept}
-    most = max(counts.values())
-    if most > 1:
-        crowded = [u for u in kept if counts[u.trial] == most]
-        return max(crowded, key=lambda u: (u.order, u.rank))
-    return max(kept, key=lambda u: u.order)
+    """The least important one: a place in the list weighs less than a place among the budgets; two stay."""
+    return max(kept, key=lambda u: (u.order + APART * u.rank, u.order)) if len(kept) > 2 else None

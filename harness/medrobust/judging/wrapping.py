@@ -54,7 +54,7 @@ class Reordered(nn.Module):
 
 
 class Steady(nn.Module):
-    """A program whose mode cannot be changed, such as an exported one."""
+    """A program whose mode cannot be changed: an exported one, or TorchScript."""
 
     def __init__(self, program: nn.Module) -> None:
         super().__init__()
