@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -20,7 +19,7 @@ from .faults import DECLARED, OTHER_ORDER
 from .inputs import UNIT, FoundScale, InputScale, find_scale, logits_of, parse_input
 from .judgement import Fault
 from .subject import Subject
-from .wrapping import Reordered, Repeated
+from .wrapping import Reordered, Repeated, copy_of
 
 LOOKED_AT: Final = 128
 """Images by which input scale and order of outputs are found out."""
@@ -51,7 +50,7 @@ class Taken:
             ModelError: if it does not take the images, or its outputs are not as many as the classes.
         """
         try:
-            module = copy.deepcopy(module).cpu().float().eval().requires_grad_(False)
+            module = copy_of(module)
         except Exception as error:
             raise ModelError(f"the network cannot be copied ({error}); hand in one without open files") from error
         images = convert(np.asarray(subject.judged.images[:LOOKED_AT]), subject.shape)

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import copy
+import io
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+
+
+def copy_of(module: nn.Module) -> nn.Module:
+    """A copy on the CPU, frozen, in evaluation mode and float32; the network itself is left as it is."""
+    if isinstance(module, torch.jit.ScriptModule):
+        written = io.BytesIO()
+        torch.jit.save(module, written)
+        written.seek(0)
+        return Steady(torch.jit.load(written, map_location="cpu").eval()).float()
+    return copy.deepcopy(module).requires_grad_(False).cpu().float().eval()
 
 
 class Scaled(nn.Module):
@@ -58,6 +70,9 @@ class Steady(nn.Module):
 
     def __init__(self, program: nn.Module) -> None:
         super().__init__()
+        for parameter in program.parameters():
+            # A copy of a program whose weights want gradients cannot be frozen any more.
+            parameter.requires_grad_(False)
         self.program = program
 
     def train(self, mode: bool = True) -> Steady:

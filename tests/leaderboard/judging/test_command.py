@@ -197,7 +197,7 @@ def test_a_model_plugin_with_weights(run: Callable[..., Any], ward: Path) -> Non
         (
             ("--weights", "w.safetensors", "--model-args", "width = 3"),
             "nets.py:wide",
-            "does not fit the model: it lacks",
+            "does not fit the model",
         ),
         (("--model-args", "width = 3, outputs = 5"), "nets.py:wide", "gives 5 outputs, and the images have 2 classes"),
         (("--weights", "nowhere.pt"), "nets.py:build", "--weights: there is no file nowhere.pt"),
