@@ -26,7 +26,6 @@ from .layers import layer_names, output_of, watched
 from .prepare import Prepared, prepare
 from .random_models import AttackNumbers, RandomInput, drawing
 
-
 SCRIPTED = 100
 """Images that the layers of a TorchScript program put out for one, about as those of ResNet-50."""
 
