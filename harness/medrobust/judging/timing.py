@@ -59,8 +59,14 @@ def cost_of(steps: Sequence[Step], sizes: Sizes, rates: Mapping[str, Throughput]
     for step in steps:
         for work in step.work(sizes) or ():
             seconds = rates[Architecture.of(work.target).key].seconds(work.passes)
-            total += Cost(each=seconds / images) if isinstance(step, CraftStep) else Cost(fixed=seconds)
+            total += Cost(each=seconds / images) if _on_all(step, sizes, images) else Cost(fixed=seconds)
     return total
+
+
+def _on_all(step: Step, sizes: Sizes, images: int) -> bool:
+    """Whether a step is about the judged images, and not about a few of them or others."""
+    size = sizes.of(step.makes[0].part) if isinstance(step, CraftStep) else None
+    return size is not None and size.images > 0.9 * images
 
 
 @dataclass(frozen=True)
