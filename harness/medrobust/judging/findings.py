@@ -103,7 +103,8 @@ def thin_places(
     if clean is None:
         yield "The images have no labels: what is counted are decisions that change, right or wrong ones."
     counted = max((r.kept.n for r in results), default=0)
-    widest = max(((r.kept.high or 1) - (r.kept.low or 0) for r in results if r.kept.low is not None), default=0.0) / 2
+    intervals = [(r.kept.low, r.kept.high) for r in results]
+    widest = max((high - low for low, high in intervals if low is not None and high is not None), default=0.0) / 2
     if widest >= WIDE or counted < FEW:
         reach = f"95 % intervals reach up to {100 * widest:.0f} points to each side"
         yield f"Rates rest on {counted} of {images} images; {reach}."

@@ -128,14 +128,16 @@ def find_scale(
         against: what is taken unless another is significantly better.
     """
     candidates = list(dict.fromkeys((against, *KNOWN, own_scale(images))))
-    right = {}
-    for scale in candidates:
-        logits = logits_of(scale.around(module, images.shape[1]), images)
-        right[scale] = _areas(logits, labels) if task == "multilabel" else _right(logits, labels, classes)
-    scores = {scale: float(np.nan_to_num(found.mean())) for scale, found in right.items()}
+    logits = {scale: logits_of(scale.around(module, images.shape[1]), images) for scale in candidates}
+    if task == "multilabel":
+        scores = {scale: _area(found, labels) for scale, found in logits.items()}
+        sure = dict.fromkeys(candidates, True)
+    else:
+        right = {scale: _right(found, labels, classes) for scale, found in logits.items()}
+        scores = {scale: float(found.mean()) for scale, found in right.items()}
+        sure = {scale: fewer(right[against], right[scale]) < LEVEL / len(candidates) for scale in candidates}
     best = max(candidates, key=lambda scale: scores[scale])
-    gain = scores[best] - scores[against]
-    better = gain >= GAIN and (task == "multilabel" or fewer(right[against], right[best]) < LEVEL / len(candidates))
+    better = sure[best] and scores[best] - scores[against] >= GAIN
     taken = best if better else against
     alike = tuple(s for s in candidates if s != taken and abs(scores[s] - scores[taken]) < ALIKE)
     return FoundScale(taken, tuple(scores.items()), better, alike)
@@ -161,8 +163,8 @@ def _right(logits: NDArray[np.float32], labels: NDArray[np.int64], classes: int)
     return right
 
 
-def _areas(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The area under the curve of each label that some images have and others lack."""
+def _area(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    """The area under the curve, mean over the labels that some images have and others lack."""
     areas = []
     for index in range(labels.shape[1]):
         positive = labels[:, index] == 1
@@ -170,4 +172,4 @@ def _areas(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np
             ranks = rankdata(np.nan_to_num(logits[:, index]))
             count = int(positive.sum())
             areas.append((ranks[positive].sum() - count * (count + 1) / 2) / (count * (len(labels) - count)))
-    return np.array(areas or [0.5])
+    return float(np.mean(areas)) if areas else 0.5

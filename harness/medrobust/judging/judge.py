@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from time import monotonic, process_time
 from typing import Any, Final
 
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ from .pictures import telling
 from .results import chance_of, clean_share, moves_of, worst
 from .running import Course, Ran
 from .subject import Subject, from_arrays
-from .taking import Taken
+from .taking import take
 from .timing import parse_time
 from .trials import Trials, read_trials
 from .words import percent
@@ -49,6 +49,7 @@ class JudgeOptions:
         stochastic: whether equal images may get different outputs.
         live: whether the network was handed in as it is in use.
         watcher, say: receive progress.
+        begun: `time.monotonic()` from which the time counts.
     """
 
     input: str = "auto"
@@ -60,6 +61,7 @@ class JudgeOptions:
     live: bool = False
     watcher: Watcher | None = None
     say: Callable[[str], None] = lambda line: None
+    begun: float = field(default_factory=monotonic)
 
     @classmethod
     def of(cls, *, time: str = "10m", trials: Path | None = None, **others: Any) -> JudgeOptions:
@@ -144,10 +146,10 @@ def judge_on(
     session: Session, module: nn.Module, subject: Subject, options: JudgeOptions, name: str, notes: Sequence[str] = ()
 ) -> Judgement:
     """Judge a network on images in a session; arguments and errors as of `judge`."""
-    begun, processor = time.monotonic(), time.process_time()
-    deadline = None if options.time is None else begun + options.time - min(SLACK, options.time / 10)
+    processor = process_time()
+    deadline = None if options.time is None else options.begun + options.time - min(SLACK, options.time / 10)
     faults = [fault] if options.live and (fault := wrong.training_mode(module)) else []
-    taken = Taken.of(module, subject, options.input, options.outputs)
+    taken = take(module, subject, options.input, options.outputs)
     faults += taken.faults
     model, dataset = _slug(name, "judged"), _slug(subject.label, "images")
     dataset = dataset if dataset != model else f"{dataset}-images"
@@ -155,7 +157,18 @@ def judge_on(
     session.add_dataset(dataset, splits, classes=taken.classes, task=subject.task, shared_groups=subject.shared_groups)
     session.add_model(model, taken.module, shape=subject.shape, stochastic=options.stochastic)
     trials = options.trials or read_trials()
-    course = Course(session, trials, model, dataset, taken.module, subject, deadline, options.watcher, options.say)
+    course = Course(
+        session,
+        trials,
+        model,
+        dataset,
+        taken.module,
+        subject,
+        deadline,
+        options.watcher,
+        options.say,
+        stochastic=options.stochastic,
+    )
     ran = course.run()
     rows = session.evidence(ran.plan)
     clean, chance = clean_share(ran.clean), chance_of(ran.clean)
@@ -197,8 +210,8 @@ def judge_on(
         advice=tuple(next_steps(ran.results, faults, clean, ran.left_out, ran.images)),
         left_out=tuple(ran.left_out),
         pictures=pictures,
-        seconds=time.monotonic() - begun,
-        cpu_seconds=time.process_time() - processor,
+        seconds=monotonic() - options.begun,
+        cpu_seconds=process_time() - processor,
         store=session.store.path,
     )
 

@@ -76,6 +76,7 @@ def worst(results: Sequence[Result], kinds: Sequence[str]) -> list[tuple[float, 
     found = []
     for eps in sorted({r.eps for r in results if r.kind in kinds and r.norm == "linf" and r.eps > 0}):
         here = [r for r in results if r.kind in kinds and r.norm == "linf" and r.eps == eps]
+        here = [r for r in here if r.counted.shape == here[0].counted.shape]
         counted = here[0].counted
         stays = np.all([r.stays for r in here], axis=0)[counted]
         found.append((eps, share_of(stays, None), here))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,7 @@ from torch import nn
 
 from ..contracts import BudgetSpec
 from ..engine.calibration import crafting_rates, measure
+from ..engine.numerics import ieee_float32
 from ..engine.running.progress import Silent, Watcher, human_time
 from ..engine.session import Session
 from ..engine.sizes import Sizes
@@ -72,6 +74,7 @@ class Course:
         deadline: `time.monotonic()` at which everything should be done; None for as long as it takes.
         watcher: receives progress.
         say: takes a line that tells what comes next.
+        stochastic: whether equal images may get different outputs.
     """
 
     def __init__(
@@ -85,9 +88,12 @@ class Course:
         deadline: float | None,
         watcher: Watcher | None = None,
         say: Callable[[str], None] = lambda line: None,
+        *,
+        stochastic: bool = False,
     ) -> None:
         self.session, self.names, self.module, self.subject = session, (dataset, model), module, subject
         self.deadline, self.watcher, self.say = deadline, watcher or Silent(), say
+        self.stochastic = stochastic
         self.left_out: list[str] = []
         self.trials = replace(trials, trials=tuple(self._possible(trials.trials)))
         self.expected = self.taken = SETTLING
@@ -133,6 +139,8 @@ class Course:
         common: dict[str, Any] = {"threads": torch.get_num_threads()}
         if not self.subject.labelled:
             common["goal"] = "predicted"
+        if self.stochastic:
+            common["stop"] = "full"  # one wrong draw does not make an image broken
         table = grid_of(self.trials.trials, self.trials.define, *self.names, **common)
         return self.session.plan(table, images=images, evidence=True)
 
@@ -171,9 +179,11 @@ class Course:
                 if architecture.key in rates:
                     continue
                 if isinstance(architecture.model, InMemoryModel):
-                    forward, gradient = crafting_rates(
-                        self.module, architecture.shape, architecture.outputs, self.session.context, MEASURED
-                    )
+                    module = copy.deepcopy(self.module).to(self.session.device)
+                    with ieee_float32():
+                        forward, gradient = crafting_rates(
+                            module, architecture.shape, architecture.outputs, self.session.context, MEASURED
+                        )
                     rates[architecture.key] = Throughput(forward, gradient, training=gradient)
                 else:
                     rates[architecture.key] = measure(architecture, self.session.context, MEASURED)

@@ -94,6 +94,7 @@ def from_arrays(
     task: Task = "multilabel" if data.labels is not None and data.labels.ndim == 2 else "multiclass"
     names = tuple(classes) or _numbered(data.labels)
     _check_labels(data.labels, names, task)
+    others: ImageData | None
     if crafting is not None:
         others = image_data(crafting[0], crafting[1])
         others = replace(others, ids=np.array([f"crafting-{i}" for i in others.ids], dtype=str))

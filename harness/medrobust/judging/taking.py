@@ -28,92 +28,110 @@ FOUND: Final = "found out"
 
 @dataclass(frozen=True)
 class Taken:
-    """A network as it is judged, and how that was known."""
+    """A network as it is judged, and how that was known.
+
+    Attributes:
+        module: takes images in [0, 1], with outputs in the order of the classes.
+        classes: their names.
+        input_in_words, classes_in_words: what is said of input and outputs.
+        faults: what is wrong with either.
+    """
 
     module: nn.Module
     classes: tuple[str, ...]
     input_in_words: str
     classes_in_words: str
-    faults: tuple[Fault, ...]
-
-    @classmethod
-    def of(cls, module: nn.Module, subject: Subject, declared_input: str, declared_outputs: tuple[str, ...]) -> Taken:
-        """Put around a network what it needs.
-
-        Args:
-            module: as it was handed in; it is left as it is.
-            subject: the images.
-            declared_input: the input scale as `--input` spells it; `auto` to find it out.
-            declared_outputs: names of the classes in the order of the outputs; empty to find it out.
-
-        Raises:
-            ModelError: if it does not take the images, or its outputs are not as many as the classes.
-        """
-        try:
-            module = copy_of(module)
-        except Exception as error:
-            raise ModelError(f"the network cannot be copied ({error}); hand in one without open files") from error
-        images = convert(np.asarray(subject.judged.images[:LOOKED_AT]), subject.shape)
-        scale = UNIT if declared_input == "auto" else parse_input(declared_input)
-        module, note = _fitting_channels(module, images, scale)
-        outputs = _outputs(scale.around(module, images.shape[1]), images)
-        classes = subject.classes or tuple(f"output {i}" for i in range(max(outputs, 2)))
-        if outputs != len(classes) and (outputs, len(classes), subject.task) != (1, 2, "multiclass"):
-            raise ModelError(
-                f"the network gives {outputs} outputs, and the images have {len(classes)} "
-                f"{'labels' if subject.task == 'multilabel' else 'classes'} ({', '.join(classes[:5])}"
-                f"{', ...' if len(classes) > 5 else ''}); name the images or the network that belong together"
-            )
-        faults: list[Fault] = []
-        labels = None if subject.judged.labels is None else subject.judged.labels[:LOOKED_AT]
-        module, told = _declared_order(module, classes, declared_outputs)
-        if labels is None:
-            how = "declared" if declared_input != "auto" else "taken for granted, as there are no labels to find out by"
-            scaled = scale.around(module, images.shape[1])
-            return cls(scaled, classes, f"{scale.words} ({how}){note}", _classes_in_words(classes, told), ())
-        found = find_scale(module, images, labels, subject.task, len(classes), scale)
-        words, chosen, fault = _scale_in_words(found, scale, len(images), declared_input != "auto")
-        faults += [fault] if fault else []
-        scaled = chosen.around(module, images.shape[1])
-        if subject.task == "multiclass" and not declared_outputs:
-            scaled, told, fault = _found_order(scaled, images, labels, classes)
-            faults += [fault] if fault else []
-        return cls(
-            scaled,
-            classes,
-            words + note,
-            f"{', '.join(classes)} ({told or 'in the order of the outputs'})",
-            tuple(faults),
-        )
+    faults: tuple[Fault, ...] = ()
 
 
-def _classes_in_words(classes: Sequence[str], told: str) -> str:
-    return f"{', '.join(classes)} ({told or 'in the order of the outputs'})"
+def take(module: nn.Module, subject: Subject, declared_input: str, declared_outputs: tuple[str, ...]) -> Taken:
+    """Put around a network what it needs.
 
+    Args:
+        module: as it was handed in; it is left as it is.
+        subject: the images.
+        declared_input: the input scale as `--input` spells it; `auto` to find it out.
+        declared_outputs: names of the classes in the order of the outputs; empty to find it out.
 
-def _fitting_channels(module: nn.Module, images: Tensor, scale: InputScale) -> tuple[nn.Module, str]:
-    """The network, with grey images repeated where it takes three channels only."""
+    Raises:
+        ModelError: if it does not take the images, or its outputs are not as many as the classes.
+    """
     try:
-        logits_of(scale.around(module, images.shape[1]), images[:2])
+        module = copy_of(module)
     except Exception as error:
-        if images.shape[1] == 1:
-            repeated = Repeated(module)
-            try:
-                logits_of(repeated, images[:2])
-            except Exception:  # noqa: BLE001 - the first error is the one to tell
-                pass
-            else:
-                return repeated, "; grey images are repeated for its three channels"
-        size = "x".join(map(str, images.shape[1:]))
-        cause = " ".join(str(error).split())[:300]
-        raise ModelError(f"the network does not take float32 images (n, {size}): {cause}") from error
-    return module, ""
+        raise ModelError(f"the network cannot be copied ({error}); hand in one without open files") from error
+    declared = declared_input != "auto"
+    scale = parse_input(declared_input) if declared else UNIT
+    images = convert(np.asarray(subject.judged.images[:LOOKED_AT]), subject.shape)
+    repeated = _needs_three_channels(module, images, scale)
+    images = images.expand(-1, 3, -1, -1) if repeated else images
+    classes = _named(subject, _outputs(scale.around(module, images.shape[1]), images))
+    module, order = _declared_order(module, classes, declared_outputs)
+    labels = None if subject.judged.labels is None else subject.judged.labels[:LOOKED_AT]
+    faults: list[Fault | None] = []
+    if labels is None:
+        how = "declared" if declared else "taken for granted, as there are no labels to find out by"
+        module, words = scale.around(module, images.shape[1]), f"{scale.words} ({how})"
+    else:
+        found = find_scale(module, images, labels, subject.task, len(classes), scale)
+        words, scale, fault = _scale_in_words(found, scale, len(images), declared)
+        module = scale.around(module, images.shape[1])
+        faults.append(fault)
+        if subject.task == "multiclass" and not declared_outputs:
+            module, order, fault = _found_order(module, images, labels, classes)
+            faults.append(fault)
+    if repeated:
+        module, words = Repeated(module), f"{words}; grey images are repeated for its three channels"
+    told = f"{', '.join(classes)} ({order or 'in the order of the outputs'})"
+    return Taken(module, classes, words, told, tuple(fault for fault in faults if fault is not None))
+
+
+def _named(subject: Subject, outputs: int) -> tuple[str, ...]:
+    """Names of the classes; of images without labels, those of the outputs.
+
+    Raises:
+        ModelError: if there are not as many as outputs.
+    """
+    classes = subject.classes or tuple(f"output {i}" for i in range(max(outputs, 2)))
+    if outputs == len(classes) or (outputs, len(classes), subject.task) == (1, 2, "multiclass"):
+        return classes
+    what = "labels" if subject.task == "multilabel" else "classes"
+    listed = ", ".join(classes[:5]) + (", ..." if len(classes) > 5 else "")
+    raise ModelError(
+        f"the network gives {outputs} outputs, and the images have {len(classes)} {what} ({listed}); name the images "
+        "or the network that belong together"
+    )
+
+
+def _needs_three_channels(module: nn.Module, images: Tensor, scale: InputScale) -> bool:
+    """Whether grey images have to be repeated for it.
+
+    Raises:
+        ModelError: if it does not take the images at all.
+    """
+    error = _raised(scale.around(module, images.shape[1]), images)
+    if error is None:
+        return False
+    if images.shape[1] == 1 and _raised(scale.around(module, 3), images.expand(-1, 3, -1, -1)) is None:
+        return True
+    size = "x".join(map(str, images.shape[1:]))
+    cause = " ".join(str(error).split())[:300]
+    raise ModelError(f"the network does not take float32 images (n, {size}): {cause}") from error
+
+
+def _raised(module: nn.Module, images: Tensor) -> Exception | None:
+    try:
+        with torch.no_grad():
+            module(images[:2])
+    except Exception as error:  # noqa: BLE001 - whatever somebody's network raises
+        return error
+    return None
 
 
 def _outputs(module: nn.Module, images: Tensor) -> int:
     with torch.no_grad():
         logits = module(images[:2])
-    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != 2:
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(images[:2]):
         given = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
         raise ModelError(f"the network must give logits (n, outputs) for images (n, c, h, w); it gives {given}")
     return int(logits.shape[1])

@@ -161,6 +161,12 @@ def test_each_planted_fault_is_named_in_the_first_lines(healthy: nn.Module, quic
     assert line in first, first
 
 
+def test_a_network_that_is_declared_random_is_no_fault(healthy: nn.Module, quick: Path) -> None:
+    judgement = judged(Behind(healthy, "noisy"), quick, stochastic=True)
+    assert judgement.healthy, judgement.faults
+    assert {r.trial for r in judgement.results} == {"noise", "fgsm", "pgd"}
+
+
 def test_batch_norm_left_in_training_mode_is_named(quick: Path) -> None:
     awake = two_classes().train()
     judgement = judged(awake, quick)
