@@ -12,10 +12,10 @@ from ..results.evidence.order import ORDER
 from .judgement import Fault, Share
 
 WORDS: Final = {
+    seen.LOGITS: "outputs are probabilities, not logits",
     seen.SCALE: "inputs are on another scale than the network was trained with (normalised twice, or not at all)",
     ORDER: "outputs are in another order than the classes",
     seen.BATCH: "an image's outputs depend on the other images of its batch, as of batch norm in training mode",
-    seen.LOGITS: "outputs are probabilities, not logits",
     seen.DETERMINISTIC: "equal images get different outputs",
     seen.GRADIENTS: "gradients are zero or not finite, so that gradient attacks see nothing",
     checks.ZERO: "outputs change at a radius of zero",

@@ -26,7 +26,7 @@ from ..results.record import Record
 from .judgement import Result, Smallest
 from .results import result_of, smallest_of
 from .subject import Subject
-from .timing import EXPECTED, Cost, Fitted, Unit, cost_of, fit
+from .timing import BLIND, EXPECTED, FLOOR, Cost, Fitted, Unit, cost_of, fit
 from .trials import CHECKS, Trial, Trials, cannot, grid_of, groups_of
 
 MEASURED: Final = 0.5
@@ -166,7 +166,8 @@ class Course:
                 continue
             found = self.trials.of(trial)
             rank = found.budgets.index(budget) if budget in found.budgets else len(found.budgets)
-            units.append(Unit(trial, budget, rank, order[trial], cost, found.early))
+            floor = BLIND if found.kind == "black-box" else FLOOR
+            units.append(Unit(trial, budget, rank, order[trial], cost, found.early, floor))
         left = None if self.deadline is None else max(self.deadline - time.monotonic(), 1.0)
         return fit(units, count, left, checks)
 

@@ -15,11 +15,12 @@ from ..contracts import decide
 from ..engine.data import convert
 from ..errors import ModelError
 from ..results.evidence.order import other_order
-from .faults import DECLARED, OTHER_ORDER
+from ..results.evidence.seen import LOGITS
+from .faults import DECLARED, OTHER_ORDER, WORDS
 from .inputs import UNIT, FoundScale, InputScale, find_scale, logits_of, parse_input
 from .judgement import Fault
 from .subject import Subject
-from .wrapping import Reordered, Repeated, copy_of
+from .wrapping import Paired, Reordered, Repeated, copy_of
 
 LOOKED_AT: Final = 128
 """Images by which input scale and order of outputs are found out."""
@@ -65,7 +66,10 @@ def take(module: nn.Module, subject: Subject, declared_input: str, declared_outp
     images = convert(np.asarray(subject.judged.images[:LOOKED_AT]), subject.shape)
     repeated = _needs_three_channels(module, images, scale)
     images = images.expand(-1, 3, -1, -1) if repeated else images
-    classes = _named(subject, _outputs(scale.around(module, images.shape[1]), images))
+    outputs = _outputs(scale.around(module, images.shape[1]), images)
+    classes = _named(subject, outputs)
+    if outputs == 1 and subject.task == "multiclass":
+        module = Paired(module)
     module, order = _declared_order(module, classes, declared_outputs)
     labels = None if subject.judged.labels is None else subject.judged.labels[:LOOKED_AT]
     faults: list[Fault | None] = []
@@ -80,6 +84,8 @@ def take(module: nn.Module, subject: Subject, declared_input: str, declared_outp
         if subject.task == "multiclass" and not declared_outputs:
             module, order, fault = _found_order(module, images, labels, classes)
             faults.append(fault)
+    if outputs == 1:
+        faults.append(_probability(module, images))
     if repeated:
         module, words = Repeated(module), f"{words}; grey images are repeated for its three channels"
     told = f"{', '.join(classes)} ({order or 'in the order of the outputs'})"
@@ -135,6 +141,18 @@ def _outputs(module: nn.Module, images: Tensor) -> int:
         given = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
         raise ModelError(f"the network must give logits (n, outputs) for images (n, c, h, w); it gives {given}")
     return int(logits.shape[1])
+
+
+def _probability(module: nn.Module, images: Tensor) -> Fault | None:
+    """Whether the single output of a network looks like a probability."""
+    output = logits_of(module, images)[:, -1]
+    if not ((output >= 0) & (output <= 1)).all():
+        return None
+    return Fault(
+        WORDS[LOGITS],
+        "the only output lies in [0, 1] for every image",
+        "Return the logit before the sigmoid, positive for the second class; otherwise every image is of that class.",
+    )
 
 
 def _scale_in_words(

@@ -19,6 +19,8 @@ EXPECTED: Final = 0.25
 """Share of its passes that an attack makes whose broken images leave, before anything is known of the model."""
 FLOOR: Final = 0.1
 """The same where every image breaks at once."""
+BLIND: Final = 0.4
+"""The same of an attack without gradients: what takes one gradient takes it many queries."""
 APART: Final = 3
 """A further budget of a trial is as important as a trial so many places further down."""
 MARGIN: Final = 0.85
@@ -79,6 +81,7 @@ class Unit:
         order: place of the trial in the list.
         cost: seconds at most.
         early: whether broken images leave.
+        floor: share of its passes that it makes where every image breaks at once.
     """
 
     trial: str
@@ -87,10 +90,11 @@ class Unit:
     order: int
     cost: Cost
     early: bool = False
+    floor: float = FLOOR
 
     def expected(self, images: int, share: float = EXPECTED) -> float:
         """Seconds on so many images, if so large a share of them stays to the end."""
-        return self.cost.of(images) * (FLOOR + (1 - FLOOR) * share if self.early else 1.0)
+        return self.cost.of(images) * (self.floor + (1 - self.floor) * share if self.early else 1.0)
 
 
 @dataclass(frozen=True)

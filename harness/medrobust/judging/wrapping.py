@@ -49,11 +49,20 @@ class Repeated(nn.Module):
         return logits
 
 
-class Reordered(nn.Module):
-    """Outputs in the order of the classes: class c is the network's output `order[c]`.
+class Paired(nn.Module):
+    """Two outputs for a network with one, which speaks for the second of two classes: the first class has 0."""
 
-    A single output, which speaks for the second of two classes, is turned round.
-    """
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, images: Tensor) -> Tensor:
+        logit: Tensor = self.module(images)
+        return torch.cat([torch.zeros_like(logit), logit], dim=1)
+
+
+class Reordered(nn.Module):
+    """Outputs in the order of the classes: class c is the network's output `order[c]`."""
 
     def __init__(self, module: nn.Module, order: Sequence[int]) -> None:
         super().__init__()
@@ -62,7 +71,7 @@ class Reordered(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.module(images)
-        return -logits if logits.shape[1] == 1 else logits[:, list(self.order)]
+        return logits[:, list(self.order)]
 
 
 class Steady(nn.Module):
