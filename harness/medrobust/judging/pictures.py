@@ -51,7 +51,8 @@ def telling(ran: Ran, trials: Trials, subject: Subject, session: Session, model:
         for row, place in enumerate(np.asarray(arrays["positions"]).tolist()):
             clean, adversarial = (np.asarray(arrays[key][row]).transpose(1, 2, 0) for key in ("clean", "adversarial"))
             before, after = (_said(found, logits, place, names) for logits in (found.clean, found.adversarial))
-            change = f"at most {255 * float(found.linf[place]):.2g} grey levels"
+            levels = 255 * float(found.linf[place])
+            change = f"at most {levels:.2g} grey level{'' if round(levels, 2) == 1 else 's'}"
             pictures.append(Picture(clean, adversarial, before, after, change))
     return tuple(pictures)
 

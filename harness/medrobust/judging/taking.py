@@ -145,7 +145,7 @@ def _outputs(module: nn.Module, images: Tensor) -> int:
 
 def _probability(module: nn.Module, images: Tensor) -> Fault | None:
     """Whether the single output of a network looks like a probability."""
-    output = logits_of(module, images)[:, -1]
+    output = logits_of(module, images).sum(axis=1)  # the other one is 0, in whichever order
     if not ((output >= 0) & (output <= 1)).all():
         return None
     return Fault(
