@@ -131,11 +131,20 @@ def _steps(table: Mapping[str, Any]) -> int:
 
 
 def groups_of(entries: Sequence[Entry]) -> Iterator[tuple[str, str, list[Entry]]]:
-    """Entries by trial and budget; those of the checks under the name `CHECKS`."""
+    """Entries by trial and budget; those of the checks under the name `CHECKS`.
+
+    A trial on fewer images has a clean record of its own, which each of its budgets needs.
+    """
     groups: dict[tuple[str, str], list[Entry]] = {}
+    clean: dict[str, list[Entry]] = {}
     budget = AXES.index("budget")
     for entry in entries:
         trial = CHECKS if TAG in entry.tags else entry.tags[OF_TRIAL]
-        groups.setdefault((trial, "" if trial == CHECKS else entry.labels[budget]), []).append(entry)
+        if trial == CHECKS:
+            groups.setdefault((trial, ""), []).append(entry)
+        elif entry.labels[budget]:
+            groups.setdefault((trial, entry.labels[budget]), []).append(entry)
+        else:
+            clean.setdefault(trial, []).append(entry)
     for (trial, label), found in groups.items():
-        yield trial, label, found
+        yield trial, label, [*clean.get(trial, ()), *found]
