@@ -159,6 +159,7 @@ def flipped(data: bytes, start: int, rng: np.random.Generator) -> bytes:
     return bytes(changed)
 
 
+@pytest.mark.long
 def test_flipped_bytes_at_any_place_are_found_and_change_no_number(whole: Whole) -> None:
     rng = np.random.default_rng(0)
     files = list(whole.files)

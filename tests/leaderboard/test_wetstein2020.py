@@ -41,6 +41,10 @@ InceptionV3-d2       = { name = "small-cnn", width = 2, recipe = "@scratch-d2" }
 DenseNet121-d2       = { name = "small-resnet", width = 2, recipe = "@scratch-d2" }
 PGD                  = { name = "pgd", steps = 3, step_size = "0.01@[-1,1]", random_start = false }
 """  # noqa: E501
+RELEASED = """
+FGSM                 = { name = "rounded", of = "fgsm", mode = "down" }
+"linf:0.02@[-1,1]"   = "linf:0.02@[-1,1] slack=1/255"
+"""
 Numbers = dict[tuple[str, ...], dict[str, str]]
 
 
@@ -50,7 +54,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("papers") / "wetstein2020"
     shutil.copytree(FOLDER, made)
     with (made / "grid.toml").open("a", encoding="utf-8") as stream:
-        stream.write(TINY)
+        stream.write(TINY + TINY.replace("profile.tiny", "profile.released") + RELEASED)
     with (made / "paper.toml").open("a", encoding="utf-8") as stream:
         stream.write('\n[profiles.tiny]\ndescription = "Seconds."\n')
     return made
@@ -224,6 +228,20 @@ def test_surrogates_are_what_their_tags_say(plan: Plan) -> None:
             assert shared == ({(0, 0)} if both_tuned else set())
         checked += 1
     assert checked > 200
+
+
+def test_what_the_released_code_does_stands_where_the_paper_s_text_does(
+    session: Session, folder: Path, plan: Plan
+) -> None:
+    released = session.plan(folder / "grid.toml", profile="released", evidence=False)
+    assert [e.row() for e in released.entries] == [e.row() for e in plan.entries]
+    changed = {
+        (e.row()["attack"], e.row()["budget"])
+        for e, other in zip(released.entries, plan.entries, strict=True)
+        if e.cell is not None and other.cell is not None and e.cell.id != other.cell.id
+    }
+    assert {attack for attack, _ in changed} == {"FGSM", "shuffled-FGSM", "PGD", "shuffled-PGD"}
+    assert {budget for attack, budget in changed if "PGD" in attack} == {"linf:0.02@[-1,1]"}
 
 
 # The figure -----------------------------------------------------------------------------------------------------------

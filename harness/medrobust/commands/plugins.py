@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +18,7 @@ from .options import JsonOption, PluginOption, StrictOption
 from .printing import console
 
 if TYPE_CHECKING:
+    from ..plugins.providers import Library
     from ..plugins.registered import RegisteredPlugin
     from ..plugins.registry import Registry
 
@@ -31,6 +33,9 @@ def plugins(
     kind: Annotated[
         str | None, typer.Option("--kind", help="Only this kind: dataset, model, attack, defense, detector, probe.")
     ] = None,
+    provider: Annotated[
+        str | None, typer.Option("--provider", help="List what a library offers, such as foolbox; imports it.")
+    ] = None,
     plugin: PluginOption = None,
     strict: StrictOption = False,
     as_json: JsonOption = False,
@@ -39,7 +44,7 @@ def plugins(
     from ..plugins.registry import Registry
 
     registry = Registry.discover(plugin or (), strict=strict)
-    found = _wanted(registry, name, kind)
+    found = _wanted(registry, name, kind) if provider is None else _provided(registry, provider, name, kind)
     if as_json:
         from .plugin_page import facts
 
@@ -47,6 +52,8 @@ def plugins(
         return
     if name is None:
         _print_list(found)
+        if provider is None:
+            _print_libraries([each for each in registry.libraries() if kind in (None, each.kind)])
         console.print(Text("'medrobust plugins NAME' shows parameters, what to cite and an example."), soft_wrap=True)
     else:
         from .plugin_page import page
@@ -71,10 +78,64 @@ def _wanted(registry: Registry, name: str | None, kind: str | None) -> list[Regi
     if kind is not None and kind not in KINDS:
         raise MedrobustError(f"no kind is called '{kind}'{did_you_mean(kind, KINDS)}")
     found = [o for o in registry.offers(kind) if name in (None, o.name, o.qualified)]
+    if name is not None and ":" in name:
+        libraries = registry.libraries(name.partition(":")[0])
+        if mine := [each for each in libraries if kind in (None, each.kind)]:
+            return _of_libraries(mine, name.partition(":")[2])
     if not found and name is not None:
         near = did_you_mean(name, (o.name for o in registry.offers(kind)))
         raise MedrobustError(f"no {kind or 'plugin'} is called '{name}'{near}. 'medrobust plugins' lists all")
     return found
+
+
+def _provided(registry: Registry, provider: str, name: str | None, kind: str | None) -> list[RegisteredPlugin]:
+    """What a library offers: all of it, or one name.
+
+    Raises:
+        MedrobustError: if there is no such provider or name, or the library is not installed.
+    """
+    libraries = registry.libraries(provider)
+    if not libraries:
+        near = did_you_mean(provider, (each.prefix for each in registry.libraries()))
+        raise MedrobustError(f"there is no provider '{provider}'{near}")
+    libraries = [each for each in libraries if kind in (None, each.kind)]
+    if name is not None:
+        return _of_libraries(libraries, name.removeprefix(f"{provider}:"))
+    found = {each.name: each for library in libraries for each in _usable(library)}
+    return list(found.values())
+
+
+def _usable(library: Library) -> Iterator[RegisteredPlugin]:
+    """The plugins of a library, each once; those that cannot be used are left out."""
+    for name in library.names():
+        with contextlib.suppress(MedrobustError):
+            yield library.plugin(name)
+
+
+def _of_libraries(libraries: Sequence[Library], name: str) -> list[RegisteredPlugin]:
+    """The plugins of one name; there may be one of each kind."""
+    found, errors = [], []
+    for library in libraries:
+        try:
+            found.append(library.plugin(name))
+        except MedrobustError as error:
+            errors.append(error)
+    if not found and errors:
+        raise errors[0]
+    return found
+
+
+def _print_libraries(libraries: Sequence[Library]) -> None:
+    """A line for each library whose members are plugins; none is imported for it."""
+    if not libraries:
+        return
+    _print(Text("libraries, whose members are called PREFIX:NAME", style="bold"))
+    table = Table.grid(padding=(0, 2))
+    for each in libraries:
+        state = each.version or f"not installed: {each.install}"
+        table.add_row(Text(f"{each.prefix}:"), Text(f"{each.kind}s of {each.provider.library} ({state})"))
+    _print(Padding(table, (0, 0, 0, 2), expand=False))
+    _print(Text("'medrobust plugins --provider PREFIX' lists them."), Text())
 
 
 def _print_list(found: Sequence[RegisteredPlugin]) -> None:
@@ -95,7 +156,7 @@ def _singles(found: Sequence[RegisteredPlugin]) -> Iterator[RenderableType]:
     """A line for each name; a summary that is longer continues below itself."""
     if not found:
         return
-    names = [_name(each) for each in found]
+    names = [each.usual for each in found]
     table = Table.grid(padding=(0, 2))
     table.add_column(min_width=min(NAMES, max(map(len, names))), max_width=2 * NAMES, overflow="fold")
     table.add_column(ratio=1, overflow="fold")
@@ -110,12 +171,7 @@ def _family(family: Sequence[RegisteredPlugin]) -> Iterator[RenderableType]:
 
     paragraphs = read(family[0].plugin).paragraphs
     yield Padding(Text(paragraphs[0] if paragraphs else family[0].summary), (0, 0, 0, 2), expand=False)
-    yield Padding(Text(", ".join(map(_name, family))), (0, 0, 0, 4), expand=False)
-
-
-def _name(plugin: RegisteredPlugin) -> str:
-    """The name; of a plugin that is not bundled, the one that says where it comes from."""
-    return plugin.name if plugin.bundled else plugin.qualified
+    yield Padding(Text(", ".join(each.usual for each in family)), (0, 0, 0, 4), expand=False)
 
 
 def _print(*parts: Any) -> None:

@@ -38,6 +38,7 @@ from .pixels import Chosen, CraftingImages, OnDemand, Pixels
 from .plugin import Plugin, Preset, cumulative, cumulative_field
 from .precision import Arithmetic, Precision
 from .probe import Probe
+from .provider import Provider
 from .ranges import Count, NonNegative, Positive, Share, Whole
 from .reference import Reference
 from .rng import SampleRNG
@@ -93,6 +94,7 @@ __all__ = [
     "Preset",
     "Pretraining",
     "Probe",
+    "Provider",
     "RandomPreprocessing",
     "Recipe",
     "Reference",

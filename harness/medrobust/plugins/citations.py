@@ -13,6 +13,7 @@ from typing import Final
 
 from ..contracts import Reference
 from .hookspecs import KINDS
+from .libraries import libraries_of
 from .recorded import recorded_plugins
 from .registered import RegisteredPlugin
 from .registry import Registry
@@ -92,7 +93,8 @@ class Used:
 
     def _software(self) -> Iterator[str]:
         """Each distribution behind the plugins, with its version and licence."""
-        for name in dict.fromkeys(("medrobust", *(each.distribution for each in self.plugins))):
+        libraries = (name for each in self.plugins for name in libraries_of(each.plugin))
+        for name in dict.fromkeys(("medrobust", *(each.distribution for each in self.plugins), *libraries)):
             try:
                 facts = importlib.metadata.metadata(name).json
             except importlib.metadata.PackageNotFoundError:

@@ -99,8 +99,7 @@ def example(plugin: RegisteredPlugin, parameters: list[Parameter]) -> list[str]:
     required = [p for p in parameters if p.default is None]
     optional = [p for p in parameters if p.default not in (None, "none", "{}", '""', "[]")]
     fields = ", ".join(f"{p.name} = {p.example}" for p in [*required, *optional][: max(2, len(required))])
-    name = plugin.name if plugin.bundled else plugin.qualified
-    value = f'{{ name = "{name}", {fields} }}' if fields else f'"{name}"'
+    value = f'{{ name = "{plugin.usual}", {fields} }}' if fields else f'"{plugin.usual}"'
     lines = [f"{plugin.kind} = {value}"]
     if issubclass(plugin.plugin, AnyAttack) and plugin.name != "none":
         norms = plugin.plugin.threat.norms

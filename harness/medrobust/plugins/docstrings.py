@@ -34,6 +34,11 @@ def read(cls: type) -> Documentation:
     return Documentation(tuple(p for p in paragraphs if p), parameters)
 
 
+def first_line(cls: type) -> str:
+    """What a class is, in one line; empty without a docstring."""
+    return _own_text(cls).strip().partition("\n")[0]
+
+
 def _own_text(cls: type) -> str:
     """The docstring that a class was written with, not the signature that `dataclass` gives to one without."""
     text = vars(cls).get("__doc__") or ""

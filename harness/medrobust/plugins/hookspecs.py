@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from ..contracts import AnyAttack, Dataset, Defense, Detector, Model, Preset, Probe
+    from ..contracts import AnyAttack, Dataset, Defense, Detector, Model, Preset, Probe, Provider
 
 GROUP = "medrobust"
 KINDS = ("dataset", "model", "attack", "defense", "detector", "probe")
@@ -52,6 +52,11 @@ def medrobust_defenses() -> Iterable[type[Defense] | type[Detector] | Preset]:  
 @hookspec
 def medrobust_probes() -> Iterable[type[Probe] | Preset]:  # type: ignore[empty-body]
     """Probes."""
+
+
+@hookspec
+def medrobust_providers() -> Iterable[type[Provider]]:  # type: ignore[empty-body]
+    """Providers: libraries whose members are plugins by name, such as `foolbox:LinfPGD`."""
 
 
 @hookspec

@@ -12,18 +12,22 @@ from typing import Any, Final
 
 import pluggy
 
-from ..contracts import Plugin, Preset
+from ..contracts import Plugin, Preset, Provider
 from ..errors import PluginError, did_you_mean
 from . import hookspecs
 from .checks import preset_problem, problems_of
+from .docstrings import first_line
 from .hookspecs import GROUP
 from .libraries import missing_libraries
+from .providers import Library, provider_problem
 from .registered import LoadError, Origin, RegisteredPlugin
 
 PAPERS: Final = "medrobust_papers"
+PROVIDERS: Final = "medrobust_providers"
 HOOKS: Final = (
     *("medrobust_datasets", "medrobust_models", "medrobust_attacks", "medrobust_defenses", "medrobust_probes"),
     PAPERS,
+    PROVIDERS,
 )
 _PREFIX: Final = "medrobust_"
 REPORT: Final = "Report it to its authors."
@@ -37,12 +41,14 @@ class Offers:
     Attributes:
         plugins: its plugins, each under a name.
         papers: folders of papers.
+        libraries: providers, which offer plugins of a library by name.
         errors: what cannot be used.
         silent: whether it has neither a hook nor a plugin class.
     """
 
     plugins: list[RegisteredPlugin] = field(default_factory=list)
     papers: list[Path] = field(default_factory=list)
+    libraries: list[Library] = field(default_factory=list)
     errors: list[LoadError] = field(default_factory=list)
     silent: bool = False
 
@@ -67,12 +73,15 @@ def offers_of(module: ModuleType | object, origin: Origin) -> Offers:
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's hook may raise anything
             found.errors.append(LoadError.of(origin, f"hook '{name}'", error, REPORT))
             continue
-        if name != PAPERS:
+        if name == PROVIDERS:
+            _take_providers(offered, origin, found)
+        elif name != PAPERS:
             _take(offered, origin, found)
     if not hooks and isinstance(module, ModuleType):
-        classes = _classes_of(module)
+        classes, providers = _classes_of(module, Plugin, "name"), _classes_of(module, Provider, "prefix")
         _take(classes, origin, found)
-        found.silent = not classes and not found.errors
+        _take_providers(providers, origin, found)
+        found.silent = not classes and not providers and not found.errors
     return found
 
 
@@ -113,7 +122,7 @@ def _list_of(offered: Any, hook: str) -> list[Any]:
         PluginError: if it is neither a list nor another iterable.
     """
     if isinstance(offered, type) or not isinstance(offered, Iterable):
-        what = "paths" if hook == PAPERS else "plugin classes"
+        what = {PAPERS: "paths", PROVIDERS: "classes of providers"}.get(hook, "plugin classes")
         raise PluginError(f"returned {offered!r}; it must return a list of {what}")
     return list(offered)
 
@@ -125,6 +134,18 @@ def _take(offered: Iterable[Any], origin: Origin, found: Offers) -> None:
             found.plugins.append(taken)
         else:
             found.errors += taken
+
+
+def _take_providers(offered: Iterable[Any], origin: Origin, found: Offers) -> None:
+    for each in offered:
+        where = f"provider {getattr(each, '__name__', each)}"
+        if wrong := provider_problem(each):
+            found.errors.append(LoadError(origin, where, wrong, SEE))
+            continue
+        try:
+            found.libraries.append(Library(each(), origin))
+        except Exception as error:  # noqa: BLE001 - a stranger's constructor may raise anything
+            found.errors.append(LoadError.of(origin, where, error, REPORT))
 
 
 def _offer(offer: Any, origin: Origin) -> RegisteredPlugin | list[LoadError]:
@@ -148,18 +169,12 @@ def _offer(offer: Any, origin: Origin) -> RegisteredPlugin | list[LoadError]:
         plugin,
         origin,
         tuple(preset.fields.items()) if preset else (),
-        (preset.summary if preset else "") or _first_line(plugin),
+        (preset.summary if preset else "") or first_line(plugin),
         (*(preset.references if preset else ()), *plugin.references),
     )
 
 
-def _classes_of(module: ModuleType) -> list[type[Plugin]]:
-    """Plugin classes that a module without hooks defines itself."""
+def _classes_of(module: ModuleType, contract: type, marked: str) -> list[type[Any]]:
+    """Classes of a contract that a module without hooks defines itself, marked by the class variable they need."""
     own = (value for value in vars(module).values() if isinstance(value, type) and value.__module__ == module.__name__)
-    return [c for c in own if issubclass(c, Plugin) and "name" in vars(c)]
-
-
-def _first_line(plugin: type[Plugin]) -> str:
-    documentation = plugin.__doc__ or ""
-    generated = documentation.startswith(f"{plugin.__name__}(")
-    return "" if generated else documentation.strip().partition("\n")[0]
+    return [c for c in own if issubclass(c, contract) and marked in vars(c)]

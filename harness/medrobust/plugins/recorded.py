@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..errors import PluginError
 from .registered import RegisteredPlugin
 from .registry import Registry
 from .specs import class_name, plain
@@ -36,8 +38,22 @@ def recorded_with(fields: Any, registry: Registry) -> Iterator[tuple[Mapping[str
 
 def _registered(fields: Mapping[str, Any], registry: Registry) -> RegisteredPlugin | None:
     """The plugin that was recorded: by its qualified name, or inside another one by its class and what it fixes."""
-    mine = [o for o in registry.offers() if class_name(o.plugin) == fields["class"]]
+    mine = [o for o in (*registry.offers(), *_provided(fields, registry)) if class_name(o.plugin) == fields["class"]]
     if "plugin" in fields:
         return next((o for o in mine if o.qualified == fields["plugin"]), None)
     fitting = [o for o in mine if all(fields.get(name) == plain(value) for name, value in o.preset)]
     return max(fitting, key=lambda o: len(o.preset), default=None)
+
+
+def _provided(fields: Mapping[str, Any], registry: Registry) -> Iterator[RegisteredPlugin]:
+    """Plugins of libraries that a record may mean; libraries that it does not name are not imported."""
+    prefix, _, name = str(fields.get("plugin", "")).partition(":")
+    for library in registry.libraries():
+        if "plugin" in fields:
+            wanted = name if prefix == library.prefix else ""
+        else:
+            named = library.provider.library in (fields.get("libraries") or ())
+            wanted = str(fields["class"]).rpartition(".")[2] if named else ""
+        if wanted:
+            with contextlib.suppress(PluginError):
+                yield library.plugin(wanted)

@@ -33,7 +33,7 @@ class RegisteredPlugin:
     """A plugin under one name, with where it comes from.
 
     Attributes:
-        name: the name used in grids.
+        name: the name used in grids; of what a provider offers, with the prefix: `foolbox:LinfPGD`.
         plugin: the class.
         origin: where it comes from.
         preset: fields fixed by the registration.
@@ -65,9 +65,14 @@ class RegisteredPlugin:
         return self.origin.bundled
 
     @property
+    def usual(self) -> str:
+        """The name to write: the bare one of what comes with medrobust, else the qualified one."""
+        return self.name if self.bundled else self.qualified
+
+    @property
     def qualified(self) -> str:
-        """The name that always works: `distribution:name`."""
-        return f"{self.distribution}:{self.name}"
+        """The name that always works: `distribution:name`, or the name itself of what a provider offers."""
+        return self.name if ":" in self.name else f"{self.distribution}:{self.name}"
 
 
 @dataclass(frozen=True)

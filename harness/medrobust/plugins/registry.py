@@ -16,6 +16,7 @@ from ..errors import PluginError, did_you_mean
 from ..plugins import builtin, local
 from .hookspecs import GROUP, KINDS
 from .offers import SEE, offers_of
+from .providers import Library
 from .registered import LoadError, Origin, RegisteredPlugin, cause_of
 
 FILE: Final = "local file"
@@ -33,6 +34,7 @@ class Registry:
         self.faults: list[LoadError] = []
         self._strict = strict
         self._offers: dict[str, list[RegisteredPlugin]] = {kind: [] for kind in KINDS}
+        self._libraries: dict[tuple[str, str], Library] = {}
         self._papers: dict[str, tuple[Origin, Path]] = {}
         self._files: set[str] = set()
         self._folders: set[Path] = set()
@@ -56,7 +58,9 @@ class Registry:
     def load_entry_points(self) -> None:
         """Load the entry-point group `medrobust` of every installed distribution."""
         own_only = os.environ.get("MEDROBUST_DISABLE_PLUGINS", "") not in ("", "0")
-        for point in sorted(importlib.metadata.entry_points(group=GROUP), key=lambda p: (_owner(p)[0], p.name)):
+        # Bundled ones first: of two that claim one prefix, the later one is left out.
+        points = importlib.metadata.entry_points(group=GROUP)
+        for point in sorted(points, key=lambda p: (_owner(p)[0] != "medrobust", _owner(p)[0], p.name)):
             distribution, version = _owner(point)
             if own_only and distribution != "medrobust":
                 continue
@@ -88,6 +92,9 @@ class Registry:
             raise PluginError(f"--plugin {file}: another file of this name is loaded already; rename one of them")
         if any(o.distribution == file.stem and o.version != FILE for o in self.offers()):
             raise PluginError(f"--plugin {file}: has the name of the distribution '{file.stem}'; rename the file")
+        if library := next(iter(self.libraries(file.stem)), None):
+            told = f"is the prefix of the plugins of {library.provider.library}"
+            raise PluginError(f"--plugin {file}: '{file.stem}' {told}; rename the file")
         self._files.add(local.module_name(file))
         if file.parent not in self._folders:
             self._folders.add(file.parent)
@@ -116,6 +123,8 @@ class Registry:
             self._fail(fault)
         for offer in found.plugins:
             self._take(offer)
+        for library in found.libraries:
+            self._take_library(library)
         for folder in found.papers:
             owner, _ = self._papers.setdefault(folder.name, (origin, folder))
             if owner != origin:
@@ -123,8 +132,28 @@ class Registry:
                 self._fail(LoadError(origin, f"paper {folder}", cause, "Rename the folder."))
         return not found.silent
 
+    def _take_library(self, library: Library) -> None:
+        """Register a provider, whose prefix must not stand for anything else."""
+        prefix, origin = library.prefix, library.origin
+        others = [each for each in self.libraries(prefix) if each.origin != origin or each.kind == library.kind]
+        cause = ""
+        if others:
+            cause = f"the prefix '{prefix}' is that of a provider of {others[0].origin.distribution}"
+        elif any(o.distribution == prefix for o in self.offers()):
+            cause = f"the prefix '{prefix}' is the name of a distribution that offers plugins"
+        if cause:
+            self._fail(
+                LoadError(origin, f"provider {type(library.provider).__name__}", cause, "Choose another prefix.")
+            )
+        else:
+            self._libraries[prefix, library.kind] = library
+
     def _take(self, offer: RegisteredPlugin) -> None:
-        if any(o.name == offer.name and o.distribution == offer.distribution for o in self._offers[offer.kind]):
+        if library := next(iter(self.libraries(offer.distribution)), None):
+            cause = f"'{offer.distribution}:' stands for what {library.origin.distribution} offers of a library"
+            remedy = "Offer it from a distribution of another name."
+            self._fail(LoadError(offer.origin, f"plugin {offer.name}", cause, remedy))
+        elif any(o.name == offer.name and o.distribution == offer.distribution for o in self._offers[offer.kind]):
             cause = f"offers {offer.kind} '{offer.name}' twice"
             self._fail(LoadError(offer.origin, f"plugin {offer.name}", cause, "Rename one of the two."))
         else:
@@ -147,6 +176,11 @@ class Registry:
         for each in KINDS if kind is None else (kind,):
             yield from sorted(self._offers[each], key=lambda o: (not o.bundled, o.distribution, o.name))
 
+    def libraries(self, prefix: str | None = None) -> list[Library]:
+        """The providers, of one prefix or all; asking for them imports no library."""
+        found = (library for library in self._libraries.values() if prefix in (None, library.prefix))
+        return sorted(found, key=lambda each: (each.prefix, KINDS.index(each.kind)))
+
     def papers(self) -> dict[str, Path]:
         """Paper folders by name."""
         return {name: folder for name, (_, folder) in self._papers.items()}
@@ -154,9 +188,16 @@ class Registry:
     def find(self, kind: str, name: str) -> RegisteredPlugin:
         """The offer of that name; `distribution:name` always works, a bundled bare name is never shadowed.
 
+        `prefix:name` is asked of the provider with that prefix, which imports its library.
+
         Raises:
-            PluginError: unknown name (with the nearest valid one) or a bare name that several strangers offer.
+            PluginError: unknown name (with the nearest valid one), a bare name that several strangers offer, or a
+                library that is not installed.
         """
+        prefix, _, inner = name.partition(":")
+        library = self._libraries.get((prefix, kind))
+        if library and inner:
+            return library.plugin(inner)
         found = self._matching(kind, name)
         if len(found) == 1:
             if ":" not in name and len(self._named(kind, name)) > 1:
@@ -166,6 +207,10 @@ class Registry:
             choices = " or ".join(f"'{o.qualified}'" for o in found)
             raise PluginError(f"{kind} '{name}' is offered by several distributions; write {choices}")
         broken = "".join(f" Not loaded: {fault}" for fault in self.faults)
+        if (name, kind) in self._libraries:
+            raise PluginError(
+                f"'{name}' is a library: write '{name}:NAME'; 'medrobust plugins --provider {name}' lists them"
+            )
         known = (o.name for o in self._offers[kind])
         raise PluginError(f"no {kind} is called '{name}'{did_you_mean(name, known)}.{broken}")
 
@@ -203,7 +248,9 @@ class Registry:
         Raises:
             PluginError: if nobody offers its class.
         """
-        mine = [o for o in self._offers.get(plugin.kind, ()) if o.plugin is type(plugin)]
+        used = (offer for library in self._libraries.values() for offer in library.used)
+        known: list[RegisteredPlugin] = [*self._offers.get(plugin.kind, ()), *used]
+        mine = [o for o in known if o.plugin is type(plugin)]
         fitting = [o for o in mine if all(getattr(plugin, k) == v for k, v in o.preset)]
         if not fitting:
             raise PluginError(f"{plugin.kind} '{plugin.title}' is offered by no plugin")

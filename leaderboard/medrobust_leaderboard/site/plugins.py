@@ -66,7 +66,8 @@ def used_plugins(contents: Contents) -> list[UsedPlugin]:
         known = found.setdefault(used.id, used)
         known.cells += count
         known.codes.add(str(fields.get("source", "")))
-        known.versions.add(str(json.loads(versions).get(known.qualified.partition(":")[0], "")))
+        libraries = ", ".join(f"{name} {version}" for name, version in (fields.get("libraries") or {}).items())
+        known.versions.add(str(json.loads(versions).get(known.qualified.partition(":")[0], libraries)))
     kinds = ("dataset", "model", "defense", "attack")
     order = {kind: place for place, kind in enumerate(kinds)}
     return sorted(found.values(), key=lambda p: (order.get(p.kind, len(order)), p.name, p.qualified))
@@ -95,7 +96,7 @@ def _tables(fields: Any) -> Iterator[str]:
         return
     if "class" in fields:
         if "plugin" in fields:
-            told = {key: fields.get(key) for key in ("class", "plugin", "source")}
+            told = {key: fields.get(key) for key in ("class", "libraries", "plugin", "source")}
         else:
             told = {key: value for key, value in fields.items() if not isinstance(value, dict | list)}
         yield json.dumps(told, sort_keys=True)

@@ -10,7 +10,7 @@ import pytest
 
 from medrobust.api import Session, measure
 
-pytestmark = pytest.mark.numerical
+pytestmark = [pytest.mark.numerical, pytest.mark.long]
 
 GRID = """
 [[grid]]

@@ -17,7 +17,10 @@ sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not 
 CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""
 )
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium here: 'apt-get install chromium' installs one")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(not CHROMIUM, reason="no Chromium here: 'apt-get install chromium' installs one"),
+]
 
 AXE = Path(__file__).parent / "axe" / "axe.min.js"
 DESKTOP, PHONE = (1280, 900), (390, 844)
@@ -90,7 +93,7 @@ def percents(texts: list[str]) -> list[float]:
     ("scheme", "size"),
     [
         pytest.param("light", DESKTOP, id="desktop"),
-        pytest.param("dark", PHONE, id="phone in the dark", marks=pytest.mark.long),
+        pytest.param("dark", PHONE, id="phone in the dark"),
     ],
 )
 def test_every_kind_of_page_is_accessible_and_fits_its_screen(open_page: Open, scheme: str, size: Any) -> None:

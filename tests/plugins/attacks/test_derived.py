@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 
 from medrobust import Budget, Untargeted
+from medrobust.api import Session
 from medrobust_attacks import FGSM, BatchClipped, BatchShuffled, Noise, Rounded, Shuffled
 
 pytestmark = pytest.mark.numerical
@@ -94,3 +98,28 @@ def test_images_are_clipped_to_the_range_of_their_batch(images, draws) -> None:
 def test_attacks_on_whole_batches_ask_for_batches() -> None:
     assert (BatchShuffled(of=FGSM()).batch_size, BatchClipped(of=FGSM()).batch_size) == (32, 32)
     assert Shuffled(of=FGSM()).batch_size is None
+
+
+@pytest.mark.parametrize(
+    ("attack", "budget"),
+    [
+        ('{ name = "batch-shuffled", of = "fgsm" }', "linf:0.02@[-1,1] box=none"),
+        ('{ name = "batch-clipped", of = "fgsm" }', "linf:0.02@[-1,1] box=none"),
+        ('{ name = "rounded", of = "fgsm", mode = "down" }', "linf:0.02@[-1,1] slack=1/255"),
+    ],
+)
+def test_what_released_code_does_runs_and_keeps_its_budget(tiny: Path, tmp_path: Path, attack, budget) -> None:
+    def logits(attack: str) -> np.ndarray:
+        (tmp_path / "grid.toml").write_text(
+            f'[[grid]]\ndataset = "textures"\nmodel = "tiny-net"\nattack = {attack}\nbudget = "{budget}"\n'
+        )
+        session = Session(tmp_path / "store", (tiny,), workers=1)
+        plan = session.plan(tmp_path / "grid.toml", evidence=False)
+        outcome = session.run(plan)
+        assert outcome.complete, outcome.problems
+        records = dict(session.store.records([key for key, cell in plan.cells.items() if cell.attack]))
+        (record,) = records.values()
+        return record.adversarial
+
+    # Not what the attack alone gives: the switch does something.
+    assert not np.array_equal(logits(attack), logits('"fgsm"'))

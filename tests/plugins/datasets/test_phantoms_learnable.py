@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -56,14 +56,26 @@ BALANCED = FAINT | STRONG
 IMBALANCED = {"phantom-derm-7": PhantomDerm(classes=7)}
 MULTILABEL = {"phantom-cxr-14": PhantomCXR(task="multilabel")}
 PHANTOMS: dict[str, Any] = BALANCED | MORE_CLASSES | IMBALANCED | MULTILABEL
-SHORT = ("phantom-fundus", "phantom-oct", "phantom-fundus-strong")
+DRAWN = [
+    *BALANCED,
+    *(pytest.param(name, marks=pytest.mark.long) for name in MORE_CLASSES | IMBALANCED | MULTILABEL),
+]
+SHORT = ("phantom-fundus-strong",)
 """Those of which every run of the tests trains a network."""
+FEWER_INSTRUCTIONS = (*SHORT, "phantom-fundus", "phantom-oct")
+"""Those that learn with any processor's arithmetic: repeated with fewer instructions."""
 
 
 def each(names: Iterable[str]) -> list[Any]:
     """Names as parameters; those whose network takes long are marked."""
-    marks = {True: pytest.mark.numerical, False: pytest.mark.long}
-    return [pytest.param(name, marks=marks[name in SHORT]) for name in names]
+
+    def marks(name: str) -> Iterator[pytest.MarkDecorator]:
+        if name in FEWER_INSTRUCTIONS:
+            yield pytest.mark.numerical
+        if name not in SHORT:
+            yield pytest.mark.long
+
+    return [pytest.param(name, marks=list(marks(name))) for name in names]
 
 
 @dataclass(frozen=True)
@@ -159,12 +171,12 @@ def linear_predictions(name: str) -> list[np.ndarray[Any, Any]]:
         return [model.fit(train, data.train.labels[: len(few)]).predict(test) for model in models]
 
 
-@pytest.mark.parametrize("name", PHANTOMS)
+@pytest.mark.parametrize("name", DRAWN)
 def test_is_drawn_in_four_seconds(name: str) -> None:
     assert splits(name).seconds < 4 * 2, "twice that, for machines that are busy"
 
 
-@pytest.mark.parametrize("name", PHANTOMS)
+@pytest.mark.parametrize("name", DRAWN)
 def test_brightness_does_not_tell_the_classes_apart(name: str) -> None:
     data = splits(name)
     mean = np.concatenate([part.images.reshape(len(part), -1).mean(axis=1) for part in (data.train, data.test)])

@@ -27,7 +27,8 @@ class LocalIntrinsicDimension(Detector):
 
     Attributes:
         layers: whose outputs are looked at; ma2020 says every layer, its released code takes the last only.
-        neighbours: how many of the nearest count.
+        neighbours: how many of the nearest count; with `sample_of = "self"`, all of a minibatch that has fewer, as in
+            the released code.
         sample: clean images of which they are the nearest; a minibatch, in the paper.
         sample_of: `train`, a draw from the images that the model was trained on; or `self`, minibatches of the clean
             images themselves, fitted on or scored, as in the released code, which leaves out the nearest neighbour of
@@ -72,12 +73,14 @@ class LocalIntrinsicDimension(Detector):
         """The clean images among which neighbours are.
 
         Raises:
-            PluginError: if they are fewer than the neighbours.
+            PluginError: if they are fewer than the neighbours, or none but the image itself.
         """
-        needed, count = self.neighbours + self._left_out, min(len(source), self.sample)
-        if count < needed:
+        count = min(len(source), self.sample)
+        if self.sample_of == "self" and count < 2:
+            raise PluginError(f"lid: an image has no neighbour among {count} clean images of the same slice")
+        if self.sample_of == "train" and count < self.neighbours:
             raise PluginError(
-                f"lid: {needed} neighbours are asked for among {count} clean images; lower `neighbours`"
+                f"lid: {self.neighbours} neighbours are asked for among {count} clean images; lower `neighbours`"
                 + (" or raise `sample`" if len(source) > self.sample else "")
             )
         rows = np.arange(len(source))
@@ -108,7 +111,8 @@ class LocalIntrinsicDimension(Detector):
         each = []
         for name in self.layers:
             sample = torch.as_tensor(state[f"sample {name}"], device=layers[name].device).to(layers[name].dtype)
-            each.append(local_dimension(layers[name], sample, self.neighbours, self._left_out))
+            neighbours = min(self.neighbours, len(sample) - self._left_out)
+            each.append(local_dimension(layers[name], sample, neighbours, self._left_out))
         return torch.stack(each, dim=1)
 
     def differentiable(self, state: State) -> TensorScore:
@@ -128,7 +132,7 @@ def local_dimension(points: Tensor, sample: Tensor, neighbours: int, left_out: i
 
     Args:
         points: where it is estimated (n, width).
-        sample: the points among which neighbours are (m, width), more than `neighbours` + `left_out`.
+        sample: the points among which neighbours are (m, width), at least `neighbours` + `left_out`.
         neighbours: k.
         left_out: how many of the nearest do not count.
     """

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from safetensors.torch import save_file
 
@@ -35,6 +36,7 @@ def test_every_record_comes_out_equal(ran: Store, verify: Verify) -> None:
     assert sorted((f, f.stat().st_mtime_ns) for f in ran.path.rglob("*")) == before
 
 
+@pytest.mark.long
 def test_trained_anew_every_record_comes_out_equal_on_one_machine(ran: Store, verify: Verify) -> None:
     found = verify(ran, refit=True)
     assert {e.what: e.detail for e in found.values() if e.outcome != "equal"} == {}

@@ -92,8 +92,17 @@ def test_fewer_images_than_neighbours_are_refused(seen: Seen, learning: Known) -
         PluginError, match=r"20 neighbours .* among 10 clean images; lower `neighbours` or raise `sample`"
     ):
         LocalIntrinsicDimension(sample=10).fit(learning())
-    with pytest.raises(PluginError, match="21 neighbours"):
-        LocalIntrinsicDimension(sample_of="self", sample=20).fit(learning(judged=seen(60, 3)))
+    with pytest.raises(PluginError, match="no neighbour among 1 clean"):
+        LocalIntrinsicDimension(sample_of="self").fit(learning(judged=seen(1, 3)))
+
+
+def test_the_released_code_takes_all_others_of_a_minibatch_with_fewer_images(seen: Seen, learning: Known) -> None:
+    clean = seen(9, 3)
+    detector = LocalIntrinsicDimension(sample_of="self")
+    state = detector.fit(learning(judged=clean))
+    points = torch.as_tensor(clean.layers[LAYER]).double()
+    expected = local_dimension(points, points, 8, 1)
+    np.testing.assert_allclose(detector._dimensions(state, clean)[:, 0], expected.numpy(), rtol=1e-9)
 
 
 def test_minibatches_of_the_released_code_hold_each_image_against_its_own(seen: Seen, learning: Known) -> None:
