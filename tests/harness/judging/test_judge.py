@@ -161,6 +161,7 @@ def test_each_planted_fault_is_named_in_the_first_lines(healthy: nn.Module, quic
     assert line in first, first
 
 
+@pytest.mark.long
 def test_a_network_that_is_declared_random_is_no_fault(healthy: nn.Module, quick: Path) -> None:
     judgement = judged(Behind(healthy, "noisy"), quick, stochastic=True)
     assert judgement.healthy, judgement.faults
@@ -175,6 +176,7 @@ def test_batch_norm_left_in_training_mode_is_named(quick: Path) -> None:
     assert awake.training, "the network itself is left as it is"
 
 
+@pytest.mark.long
 def test_batch_norm_that_always_takes_its_statistics_from_the_batch_is_named(quick: Path) -> None:
     net = two_classes()
     assert isinstance(net, Net)
@@ -209,6 +211,7 @@ def test_a_declared_scale_that_does_not_fit_is_named(quick: Path) -> None:
     assert "with 'bytes'" in judgement.faults[0].detail
 
 
+@pytest.mark.long
 def test_a_network_that_knows_nothing_is_named(quick: Path) -> None:
     torch.manual_seed(3)
     judgement = judged(Net().eval(), quick)
@@ -307,6 +310,7 @@ def test_grey_images_for_a_network_of_three_channels(quick: Path) -> None:
     assert judgement.facts["input"].endswith("grey images are repeated for its three channels")
 
 
+@pytest.mark.long
 def test_images_of_sixteen_bits(healthy: nn.Module, quick: Path) -> None:
     data = shades()
     deep = data.images.astype(np.uint16) * 257

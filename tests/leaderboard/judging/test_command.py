@@ -116,6 +116,7 @@ def findings(text: str) -> str:
     return text.partition("What breaks it")[2].partition("Took")[0]
 
 
+@pytest.mark.long
 def test_telling_images_are_shown_when_asked(run: Callable[..., Any], ward: Path) -> None:
     ended = run("--weights", "w.safetensors", "--out", "report", "--with-images")
     assert ended.status == 0, ended.err
@@ -148,6 +149,7 @@ def test_a_whole_model_is_opened_only_where_its_code_is_trusted(run: Callable[..
     assert run("--weights", "whole.pt", "--trust-code").status == 0
 
 
+@pytest.mark.long
 def test_torchscript_is_opened_only_where_its_code_is_trusted(run: Callable[..., Any], ward: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
