@@ -65,7 +65,7 @@ def other_order(decided: NDArray[np.int64], truth: NDArray[np.int64], classes: i
 
 def halves(images: int, classes: int) -> NDArray[np.bool_]:
     """One half of the images (n,), with each class in it where classes take turns."""
-    return np.arange(images) // classes % 2 == 0
+    return np.asarray(np.arange(images) // classes % 2 == 0, dtype=np.bool_)
 
 
 def best_order(decided: NDArray[np.int64], truth: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
