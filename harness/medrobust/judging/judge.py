@@ -151,8 +151,8 @@ def judge_on(
     faults = [fault] if options.live and (fault := wrong.training_mode(module)) else []
     taken = take(module, subject, options.input, options.outputs)
     faults += taken.faults
-    model, dataset = _slug(name, "judged"), _slug(subject.label, "images")
-    dataset = dataset if dataset != model else f"{dataset}-images"
+    # No name of a plugin: those of the bundled ones cannot be taken.
+    model, dataset = f"judged-{_slug(name)}", f"{_slug(subject.label)}-images"
     splits = {"test": subject.judged} | ({"train": subject.crafting} if subject.crafting is not None else {})
     session.add_dataset(dataset, splits, classes=taken.classes, task=subject.task, shared_groups=subject.shared_groups)
     session.add_model(model, taken.module, shape=subject.shape, stochastic=options.stochastic)
@@ -185,19 +185,17 @@ def judge_on(
     groups = group_count(ran.clean.groups)
     facts = {
         "images": _images_in_words(subject, ran.images, groups),
-        **(
-            {"clean": f"{percent(clean)} right; the most frequent class is {percent(chance)}"}
-            if clean and chance
-            else {}
-        ),
+        "clean": f"{percent(clean)} right; {percent(chance)} are of the most frequent class"
+        if clean and chance
+        else "",
         "classes": taken.classes_in_words,
         "input": taken.input_in_words,
-        **({"weights": "; ".join(notes)} if notes else {}),
+        "weights": "; ".join(notes),
     }
     return Judgement(
         model=name,
         data=subject.label,
-        facts=facts,
+        facts={topic: text for topic, text in facts.items() if text},
         faults=tuple(faults),
         checks=checks,
         clean=clean,
@@ -247,6 +245,6 @@ def _clean_in_words(clean: Share | None, chance: float | None) -> dict[str, str]
     return {"clean": f"{percent(clean)} right; {percent(chance)} are of the most frequent class"}
 
 
-def _slug(text: str, otherwise: str) -> str:
-    """A name that grids can give."""
-    return re.sub(r"[^A-Za-z0-9._]+", "-", text).strip("-.") or otherwise
+def _slug(text: str) -> str:
+    """A text as part of a name that grids can give."""
+    return re.sub(r"[^A-Za-z0-9._]+", "-", text).strip("-.")

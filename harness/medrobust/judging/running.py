@@ -19,7 +19,6 @@ from ..engine.session import Session
 from ..engine.sizes import Sizes
 from ..engine.throughput import Architecture, Throughput
 from ..errors import ModelError
-from ..grid.cells import Cell
 from ..grid.plan import Plan
 from ..plugins.in_memory import InMemoryModel
 from ..results.record import Record
@@ -31,8 +30,6 @@ from .trials import CHECKS, Trial, Trials, cannot, grid_of, groups_of
 
 MEASURED: Final = 0.5
 """Seconds for which each kind of pass is timed."""
-
-
 OVERHEAD: Final = 1.0
 """Seconds that a unit takes at least: planning, writing, reading."""
 SETTLING: Final = 10.0
@@ -47,7 +44,7 @@ class Ran:
         plan: everything that was asked for.
         clean: the clean record.
         results, smallest: by trial and budget.
-        cells: of each result, its cell.
+        records: of each result, its record.
         left_out: what was not, and why.
         images: how many were judged.
     """
@@ -57,7 +54,6 @@ class Ran:
     images: int
     results: list[Result] = field(default_factory=list)
     smallest: Smallest | None = None
-    cells: dict[tuple[str, str], Cell] = field(default_factory=dict)
     records: dict[tuple[str, str], Record] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
 
@@ -226,7 +222,6 @@ class Course:
             else:
                 result = result_of(trial, unit.budget, cell, record)
                 ran.results.append(result)
-                ran.cells[unit.trial, unit.budget] = cell
                 ran.records[unit.trial, unit.budget] = record
                 if trial.kind == "white-box":
                     at = (result.norm, result.eps)

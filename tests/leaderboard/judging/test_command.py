@@ -15,6 +15,9 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
+from medrobust import Shape
+from medrobust.api import Registry, Store
+
 QUICK = Path(__file__).parents[2] / "harness" / "judging" / "quick.toml"
 PATIENT = "anna-smith"
 """Is in the names of the files."""
@@ -183,6 +186,12 @@ def test_a_model_plugin_with_weights(run: Callable[..., Any], ward: Path) -> Non
     assert "model 'small-cnn' has random weights; name a file of weights with --weights" in words(ended.err)
     ended = run("--weights", "w.safetensors", model="small-cnn")
     assert "does not fit the model" in words(ended.err)
+    small = Registry.discover(()).find("model", "small-cnn").plugin().build(Shape(1, 8, 8, 2))
+    save_file(small.state_dict(), ward / "small.safetensors")
+    ended = run("--weights", "small.safetensors", model="small-cnn")
+    assert ended.status == 0, ended.err
+    # Not the bundled plugin of that name, which would be trained.
+    assert set(Store(ward / "medrobust-judged").cells(["model"])["model"]) == {"judged-small-cnn"}
     ended = run(model="smal-cnn")
     assert "no model is called 'smal-cnn'; did you mean 'small-cnn'?" in words(ended.err)
 
