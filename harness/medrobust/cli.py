@@ -9,6 +9,7 @@ import typer
 from rich.text import Text
 
 from .commands.calibrate import calibrate
+from .commands.check import check
 from .commands.cite import cite
 from .commands.data import data_commands
 from .commands.debug import add_debug
@@ -16,6 +17,7 @@ from .commands.env import env
 from .commands.export import export
 from .commands.extensions import add_commands
 from .commands.merge import merge
+from .commands.new import new
 from .commands.plan import plan
 from .commands.plugins import plugins
 from .commands.printing import errors
@@ -38,7 +40,7 @@ def build() -> tuple[typer.Typer, list[str]]:
         pretty_exceptions_enable=False,
         rich_markup_mode="rich",
     )
-    for command in (run, plan, calibrate, plugins, why, verify, submit, merge, export, env, cite):
+    for command in (run, plan, calibrate, plugins, new, check, why, verify, submit, merge, export, env, cite):
         app.command()(command)
     app.add_typer(data_commands(), name="data")
     app.add_typer(store_commands(), name="store")

@@ -44,7 +44,7 @@ def plugins(
     from ..plugins.registry import Registry
 
     registry = Registry.discover(plugin or (), strict=strict)
-    found = _wanted(registry, name, kind) if provider is None else _provided(registry, provider, name, kind)
+    found = wanted_plugins(registry, name, kind) if provider is None else _provided(registry, provider, name, kind)
     if as_json:
         from .plugin_page import facts
 
@@ -67,7 +67,7 @@ def plugins(
         console.print(Text(f"not loaded: {fault}", style="red"), soft_wrap=True)
 
 
-def _wanted(registry: Registry, name: str | None, kind: str | None) -> list[RegisteredPlugin]:
+def wanted_plugins(registry: Registry, name: str | None, kind: str | None) -> list[RegisteredPlugin]:
     """The plugins of that name and kind.
 
     Raises:

@@ -103,12 +103,16 @@ def _folder(cache: Path, identity: str, *what: object) -> Path:
 def _loaded(dataset: Dataset, split: str, source: DataSource) -> ImageData:
     """What a data set gives, checked."""
     data = dataset.load(split, source)
-    _check(data, dataset.describe(source), split, f"data set '{dataset.title}', split '{split}'")
+    check_arrays(data, dataset.describe(source), split, f"data set '{dataset.title}', split '{split}'")
     return data
 
 
-def _check(data: ImageData, info: DataInfo, split: str, where: str) -> None:
-    """A data set's author hears at once what is wrong with its arrays."""
+def check_arrays(data: ImageData, info: DataInfo, split: str, where: str) -> None:
+    """A data set's author hears at once what is wrong with the arrays of a split.
+
+    Raises:
+        DataError: naming what is wrong, and what would be right.
+    """
     given, said = tuple(data.images.shape), (*info.size, info.channels)
     if data.images.dtype not in (np.uint8, np.uint16) or len(given) != 4:
         hint = _hint(data.images)

@@ -110,8 +110,6 @@ def driven_to(goal: Goal, logits: Tensor) -> Tensor:
     """The class that each image is driven to: the one asked for, else the most probable one to be left alone."""
     if isinstance(goal, Targeted):
         return goal.labels
-    if logits.shape[1] == 1:
-        return 1 - goal.labels
     others = logits.detach().clone()
     others.scatter_(1, goal.labels[:, None], -torch.inf)
     return predictions(others)

@@ -35,10 +35,13 @@ class TorchClassifier(Classifier):
 
     Freezing the parameters lets a backward pass compute the input gradient only, which is all an attack needs.
 
+    A network of two classes with a single output is shown as one with two logits, 0 and that output: decisions and
+    cross-entropy are the same, and attacks that compare the logits of classes need not know of such networks.
+
     Args:
         module: the original module, on its device; the host judges by it, adapters of other libraries use it.
         task: what its outputs mean.
-        num_classes: number of outputs.
+        num_classes: number of classes, or of labels.
         acceleration: what of the fast path to use.
         sample: a few images by which the prepared module is checked; needed unless `acceleration` is plain.
         arithmetic: in which passes of attacks are computed.
@@ -98,10 +101,15 @@ class TorchClassifier(Classifier):
         self.forward_passes += len(images)
         with self.numbers(prepared.module, images):
             if prepared.autocast is None:
-                logits: Tensor = prepared.module(images)
-                return logits
+                return self.shown(prepared.module(images))
             with torch.autocast(images.device.type, prepared.autocast):
-                return prepared.module(images).float()  # type: ignore[no-any-return]
+                return self.shown(prepared.module(images).float())
+
+    def shown(self, logits: Tensor) -> Tensor:
+        """Logits (n, outputs) as attacks see them: two of a network that decides between two classes with one."""
+        if self.task == "multiclass" and logits.shape[1] == 1:
+            return torch.cat([torch.zeros_like(logits), logits], dim=1)
+        return logits
 
     def logits(self, images: Tensor) -> Tensor:
         with torch.no_grad():
@@ -146,7 +154,7 @@ class TorchClassifier(Classifier):
         self.forward_passes += len(images)
         self.backward_passes += len(images)
         with torch.enable_grad(), watched(self.original, [layer]) as kept, self.numbers(self.original, images):
-            logits = self.original(leaf)
+            logits = self.shown(self.original(leaf))
             features = output_of(kept, layer, self.original)
             values = loss(logits, features)
             found = torch.autograd.grad(values.sum(), (leaf, features), allow_unused=True)
@@ -190,7 +198,7 @@ class _Counted(nn.Module):
         counter, n = self._counter[0], len(images)
         counter.forward_passes += n
         with counter.numbers(self.inner, images):
-            logits: Tensor = self.inner(images)
+            logits = counter.shown(self.inner(images))
         if logits.requires_grad:
 
             def count(gradient: Any) -> None:

@@ -63,9 +63,11 @@ def diagnose(
     noise = float((first - second).abs().max() / size)
     goal = Untargeted(decide(first, multilabel=task == "multilabel"))
     gradient = classifier.gradient(images, goal.loss).gradient.flatten(1)
-    shares = bool(((first >= 0) & (first <= 1)).all())
-    if task == "multiclass" and first.shape[1] > 1:
-        shares = shares and bool(((first.sum(dim=1) - 1).abs() < 1e-4).all())
+    with torch.no_grad():
+        outputs: Tensor = module(images)
+    shares = bool(((outputs >= 0) & (outputs <= 1)).all())
+    if task == "multiclass" and outputs.shape[1] > 1:
+        shares = shares and bool(((outputs.sum(dim=1) - 1).abs() < 1e-4).all())
     known = labels[:IMAGES] if labels is not None and task == "multiclass" else None
     return {
         "images": len(images),

@@ -1,0 +1,1 @@
+"""A complete distribution with one plugin, as a beginning."""
