@@ -13,6 +13,7 @@ from .commands.check import check
 from .commands.cite import cite
 from .commands.data import data_commands
 from .commands.debug import add_debug
+from .commands.doctor import doctor
 from .commands.env import env
 from .commands.export import export
 from .commands.extensions import add_commands
@@ -40,7 +41,7 @@ def build() -> tuple[typer.Typer, list[str]]:
         pretty_exceptions_enable=False,
         rich_markup_mode="rich",
     )
-    for command in (run, plan, calibrate, plugins, new, check, why, verify, submit, merge, export, env, cite):
+    for command in (run, plan, calibrate, plugins, new, check, why, verify, submit, merge, export, env, cite, doctor):
         app.command()(command)
     app.add_typer(data_commands(), name="data")
     app.add_typer(store_commands(), name="store")
