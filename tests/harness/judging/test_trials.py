@@ -25,7 +25,7 @@ def test_the_bundled_list_asks_what_the_report_tells() -> None:
     trials = read_trials()
     kinds = [trial.kind for trial in trials.trials]
     assert set(kinds) == {"control", "white-box", "smallest", "black-box", "universal", "transfer"}
-    assert kinds[:3] == ["control", "white-box", "white-box"], "the most telling come first"
+    assert kinds[0] == "white-box", "the most telling comes first"
     assert all(trial.title and trial.budgets for trial in trials.trials)
 
 
