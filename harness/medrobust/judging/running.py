@@ -14,7 +14,7 @@ from torch import nn
 from ..contracts import BudgetSpec
 from ..engine.calibration import crafting_rates, measure
 from ..engine.numerics import ieee_float32
-from ..engine.running.progress import Silent, Watcher, human_time
+from ..engine.running.progress import Silent, Watcher
 from ..engine.session import Session
 from ..engine.sizes import Sizes
 from ..engine.throughput import Architecture, Throughput
@@ -116,7 +116,6 @@ class Course:
             self.left_out.append(f"{count - fitted.images} of {count} images, to keep to the time")
             plan = self._planned(fitted.images)
         self._note_impossible(plan)
-        self.left_out += self._no_room(fitted.dropped)
         parts = {(trial, budget): replace(plan, entries=tuple(e)) for trial, budget, e in groups_of(plan.entries)}
         self.say(f"checks of the model and its clean accuracy, {fitted.images} images")
         self._compute(parts[CHECKS, ""])
@@ -126,9 +125,9 @@ class Course:
             reason = self.session.store.cells(["reason"])["reason"].get(clean_cell, "not computed")
             raise ModelError(f"the model cannot be evaluated on the images: {reason}")
         ran = Ran(plan, clean, fitted.images)
-        for unit in fitted.units:
-            self._one(unit, parts, ran)
-        ran.left_out = self.left_out
+        # A model that breaks easily leaves time: what was dropped comes last, and is run where it fits after all.
+        unrun = [u for u in (*fitted.units, *reversed(fitted.dropped)) if not self._one(u, parts, ran)]
+        ran.left_out = [*self.left_out, *self._no_room(unrun)]
         return ran
 
     def _planned(self, images: int | None) -> Plan:
@@ -186,20 +185,15 @@ class Course:
                     rates[architecture.key] = measure(architecture, self.session.context, MEASURED)
         return rates
 
-    def _one(self, unit: Unit, parts: Mapping[tuple[str, str], Plan], ran: Ran) -> None:
-        """Run one unit, unless the time does not suffice for it."""
+    def _one(self, unit: Unit, parts: Mapping[tuple[str, str], Plan], ran: Ran) -> bool:
+        """Run one unit, unless the time does not suffice for it; whether it does."""
         part = parts.get((unit.trial, unit.budget))
         if part is None or not part.cells:
-            return
+            return True
         # The measured radius decides how many images stay: what broke at a smaller one leaves at once.
         expected = unit.expected(ran.images, self._share(unit.budget)) * self.taken / self.expected
-        if self.deadline is not None:
-            left = self.deadline - time.monotonic()
-            if expected > left:
-                self.left_out.append(
-                    f"{self._title(unit)}: about {human_time(expected)}, with {human_time(max(left, 0))} left"
-                )
-                return
+        if self.deadline is not None and expected > self.deadline - time.monotonic():
+            return False
         begun = time.monotonic()
         self.say(self._title(unit))
         self._compute(part)
@@ -207,6 +201,7 @@ class Course:
             self.expected += max(unit.expected(ran.images, self._share(unit.budget)), OVERHEAD)
             self.taken += time.monotonic() - begun
         self._keep(unit, part, ran)
+        return True
 
     def _keep(self, unit: Unit, part: Plan, ran: Ran) -> None:
         trial = self.trials.of(unit.trial)
@@ -227,10 +222,10 @@ class Course:
                     at = (result.norm, result.eps)
                     self.shares[at] = min(result.kept.value, self.shares.get(at, 1.0))
 
-    def _no_room(self, dropped: Sequence[Unit]) -> list[str]:
+    def _no_room(self, unrun: Sequence[Unit]) -> list[str]:
         """A line for each trial of which budgets are left out."""
         budgets: dict[str, list[str]] = {}
-        for unit in sorted(dropped, key=lambda u: (u.order, u.rank)):
+        for unit in sorted(unrun, key=lambda u: (u.order, u.rank)):
             budgets.setdefault(self.trials.of(unit.trial).title, []).append(unit.budget.removeprefix("linf:"))
         return [f"{title}, {', '.join(found)}: no room in the time" for title, found in budgets.items()]
 

@@ -184,6 +184,17 @@ def test_batch_norm_that_always_takes_its_statistics_from_the_batch_is_named(qui
     assert judged(net, quick).verdict.startswith("1 fault found: an image's outputs depend on the other images")
 
 
+def test_what_the_time_does_not_suffice_for_is_told(healthy: nn.Module, quick: Path) -> None:
+    judgement = judged(healthy, quick, time="0.1s")
+    assert not judgement.results
+    assert judgement.left_out[-3:] == (
+        "random noise, 64/255: no room in the time",
+        "FGSM, 64/255: no room in the time",
+        "PGD, 64/255, 8/255: no room in the time",
+    )
+    assert judgement.clean is not None, "the checks and the clean images are always looked at"
+
+
 def test_outputs_in_another_order_are_put_right(healthy: nn.Module, quick: Path) -> None:
     judgement = judged(Behind(healthy, "permuted"), quick)
     (fault,) = judgement.faults
