@@ -150,7 +150,7 @@ def _checked(
     limit: float,
     first: Mapping[str, Any],
 ) -> Checked:
-    settings = dict(_needed(offer)) | first
+    settings = {**dict(_needed(offer)), **first}
     spec = build(offer, settings, registry)
     attack = spec.plugin
     assert isinstance(attack, Attack)
