@@ -55,7 +55,7 @@ def test_the_example_is_green_and_red_after_its_model_is_swapped_for_a_weaker_on
     monkeypatch.setenv("MODEL", "v2")
     result = run_pytest()
     told = result.stdout.str()
-    assert result.parseoutcomes()["failed"] >= 4
-    assert "robust_accuracy>=0.7 does not hold" in told
+    assert result.parseoutcomes()["failed"] >= 2
+    assert "robust_accuracy>=0.6 does not hold" in told
     assert "robust_accuracy is worse than in the baseline by" in told
     assert "clean_accuracy is worse" not in told
