@@ -147,9 +147,11 @@ def cases(steps: int) -> dict[str, dict[str, Run]]:
         "fmn": (FMN(steps=steps, schedule=steps), {"foolbox": foolbox("L2FMNAttack", steps=steps)}),
         "ddn": (DDN(steps=steps, schedule=steps), {"foolbox": foolbox("DDNAttack", steps=steps)}),
         "cw-l2": (
-            CWL2(searches=5, steps=steps, first_weight=1.0),
+            CWL2(searches=5, steps=steps, first_weight=1.0, abort=False),
             {
-                "foolbox": foolbox("L2CarliniWagnerAttack", steps=steps, initial_const=1.0, **search),
+                "foolbox": foolbox(
+                    "L2CarliniWagnerAttack", steps=steps, initial_const=1.0, abort_early=False, **search
+                ),
                 "ART": art("CarliniL2Method", max_iter=steps, initial_const=1.0, learning_rate=0.01, **search),
             },
         ),

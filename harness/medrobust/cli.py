@@ -8,6 +8,7 @@ import sys
 import typer
 from rich.text import Text
 
+from .commands.adapters import adapters_commands
 from .commands.calibrate import calibrate
 from .commands.check import check
 from .commands.cite import cite
@@ -45,6 +46,7 @@ def build() -> tuple[typer.Typer, list[str]]:
         app.command()(command)
     app.add_typer(data_commands(), name="data")
     app.add_typer(store_commands(), name="store")
+    app.add_typer(adapters_commands(), name="adapters")
     return app, add_commands(app)
 
 

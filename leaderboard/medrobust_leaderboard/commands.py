@@ -31,6 +31,7 @@ from medrobust.commands import (
     this_command,
 )
 
+from .judging.command import judge
 from .leaderboard_command import PaperProfile, leaderboard
 from .site.command import site
 
@@ -47,6 +48,7 @@ def add_commands(cli: typer.Typer) -> None:
     cli.command()(reproduce)
     cli.command()(leaderboard)
     cli.command()(site)
+    cli.command()(judge)
 
 
 def reproduce(

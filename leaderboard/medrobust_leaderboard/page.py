@@ -117,9 +117,9 @@ def paper_context(
         "summary": summarize(tables),
         "counts": [(state, n, STATES[state]) for state, n in counts.items() if n],
         "states": [(state, meaning, counts[state]) for state, meaning in STATES.items() if meaning.meaning],
-        "tables": [(table, Markup(to_html(table, link)), _data_url("text/csv", to_csv(table))) for table in tables],
+        "tables": [(table, Markup(to_html(table, link)), data_url("text/csv", to_csv(table))) for table in tables],
         "figures": [
-            (figure, _data_url("image/svg+xml", figure.svg), figure.csv and _data_url("text/csv", figure.csv))
+            (figure, data_url("image/svg+xml", figure.svg), figure.csv and data_url("text/csv", figure.csv))
             for figure in figures
         ],
         "substitutions": substitutions,
@@ -173,5 +173,6 @@ def _format_interval(value: object) -> str:
     return str(value)
 
 
-def _data_url(media_type: str, text: str) -> str:
+def data_url(media_type: str, text: str) -> str:
+    """A text as a link that holds it."""
     return f"data:{media_type};base64,{base64.b64encode(text.encode()).decode('ascii')}"

@@ -201,6 +201,6 @@ def _budget_order(label: str) -> tuple[Any, ...]:
         budget = BudgetSpec.parse(label)
     except ValueError:
         return (2, natural(label), 0.0, "")
-    norms = ("linf", "l2", "l1", "l0")
+    norms = ("linf", "l2", "l1", "l0", "unbounded")
     radius = (2, 0.0) if budget.eps is None else (int(budget.eps.unit != "pixel01"), float(budget.eps.value))
     return (0, ((norms.index(budget.norm), 0.0, ""),), radius, label)

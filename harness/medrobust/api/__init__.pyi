@@ -24,6 +24,9 @@ from ..grid.differences import distinguish
 from ..grid.plan import Entry, Plan
 from ..grid.reader import parse_grid, read_grid
 from ..grid.written import grid_text
+from ..judging.judge import JudgeOptions, judge
+from ..judging.judgement import Fault, Judgement, Picture, Result, Share
+from ..judging.named import judge_named
 from ..plugins.description import PluginDescription, describe_plugin
 from ..plugins.in_memory import image_data
 from ..plugins.recorded import recorded_plugins
@@ -33,7 +36,7 @@ from ..results.filters import parse_where
 from ..results.inventory import Inventory
 from ..results.losses import Losses, check_files, losses
 from ..results.lost import NO_RECORD
-from ..results.metrics import CONFIDENCE_BINS, METRICS, compare, measure, metric
+from ..results.metrics import CONFIDENCE_BINS, METRICS, compare, measure, metric, radii
 from ..results.outcomes import correct
 from ..results.publication import Publication
 from ..results.record import Record
@@ -64,17 +67,23 @@ __all__ = [
     "Cell",
     "Comparison",
     "Entry",
+    "Fault",
     "Grid",
     "Inventory",
+    "JudgeOptions",
+    "Judgement",
     "Losses",
     "Outcome",
+    "Picture",
     "Plan",
     "PluginDescription",
     "Publication",
     "Record",
     "RegisteredPlugin",
     "Registry",
+    "Result",
     "Session",
+    "Share",
     "Store",
     "Terminal",
     "Value",
@@ -93,6 +102,8 @@ __all__ = [
     "holm",
     "human_time",
     "image_data",
+    "judge",
+    "judge_named",
     "losses",
     "mean_of",
     "measure",
@@ -102,6 +113,7 @@ __all__ = [
     "paired_rates",
     "parse_grid",
     "parse_where",
+    "radii",
     "rank_intervals",
     "ranks",
     "rate",

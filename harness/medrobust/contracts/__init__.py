@@ -1,5 +1,6 @@
 """The contracts: everything a plugin author implements or is given."""
 
+from .adapted import adapted, arguments
 from .attack import (
     AnyAttack,
     Attack,
@@ -114,6 +115,8 @@ __all__ = [
     "UniversalAttack",
     "Untargeted",
     "Whole",
+    "adapted",
+    "arguments",
     "batch_of",
     "batch_sizes",
     "cross_entropy",

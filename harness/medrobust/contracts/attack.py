@@ -11,9 +11,10 @@ from typing import ClassVar, Final, Literal
 import torch
 from torch import Tensor
 
-from .budget import Budget, Norm
+from .budget import Budget, BudgetSpec, Norm
 from .classifier import Classifier, Task
 from .cost import Passes
+from .dataset import DataInfo
 from .goal import Goal
 from .pixels import CraftingImages
 from .plugin import Plugin, cumulative_field
@@ -28,7 +29,7 @@ class ThreatModel:
     """What an attack assumes and supports; combinations of a grid that it does not support are excluded.
 
     Attributes:
-        norms: norms of the budgets it supports.
+        norms: norms of the budgets it supports; `unbounded` where it observes no radius, as patches and corruptions do.
         goals: goals it supports.
         knowledge: what it uses of the model it attacks.
         tasks: label types it supports.
@@ -73,6 +74,14 @@ class AnyAttack(Plugin):
     def made_of(self) -> tuple[AnyAttack, ...]:
         """The attacks in its fields; what one of them does not support, it does not support either."""
         return ()
+
+    def unsuited(self, budget: BudgetSpec, info: DataInfo) -> str:
+        """Why it cannot run with a budget on images of a data set, beyond what `threat` says; empty if it can.
+
+        The grid then leaves the combination out and tells the reason, which continues the attack's name: "needs images
+        of three channels".
+        """
+        return ""
 
     def cost(self, images: int, classes: int) -> Passes:
         """About what it asks of a model of so many classes where it runs on so many images; for estimates of time.

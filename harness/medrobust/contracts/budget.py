@@ -15,7 +15,11 @@ from typing import Any, Literal, get_args
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-Norm = Literal["linf", "l2", "l1", "l0"]
+Norm = Literal["linf", "l2", "l1", "l0", "unbounded"]
+"""What a budget bounds: the largest change of a value, the Euclidean length of all changes, their sum, the number of
+values that change (each channel of a pixel is one), or nothing but the box."""
+BOUNDED: tuple[Norm, ...] = ("linf", "l2", "l1", "l0")
+"""The norms that have a radius."""
 Unit = Literal["pixel01", "zeta", "eps"]
 
 SCALES: dict[str, Fraction] = {
@@ -128,8 +132,8 @@ class Budget:
     """How far an adversarial image may be from its original, in pixel units of [0, 1].
 
     Attributes:
-        norm: the norm that is bounded.
-        eps: the radius; None asks for the smallest perturbation that succeeds (minimal-norm attacks).
+        norm: the norm that is bounded; `unbounded` where only the box is, as for patches and corruptions.
+        eps: the radius; None where there is none. See `minimal`.
         box: the valid pixel range, or None for no limit, as in papers that do not clip (hirano2021).
         slack: what the verdict tolerates beyond eps in linf per pixel, such as 1/255 for images rounded to 8 bits.
     """
@@ -139,13 +143,18 @@ class Budget:
     box: tuple[float, float] | None = (0.0, 1.0)
     slack: float = 0.0
 
+    @property
+    def minimal(self) -> bool:
+        """Whether the smallest perturbation that succeeds is asked for (`l2:min`)."""
+        return self.eps is None and self.norm != "unbounded"
+
 
 @dataclass(frozen=True)
 class BudgetSpec:
     """A budget as a grid states it; `resolve` turns it into a :class:`Budget`.
 
-    Text forms: `linf:1/255`, `linf:0.02@[-1,1]`, `l2:zeta=4%`, `l2:min`, each optionally followed by `box=none` and
-    `slack=1/255`, separated by spaces.
+    Text forms: `linf:1/255`, `linf:0.02@[-1,1]`, `l2:zeta=4%`, `l1:10`, `l0:20`, `l2:min`, `unbounded`, each optionally
+    followed by `box=none` and `slack=1/255`, separated by spaces. The radius of `l0` is a number of values.
     """
 
     norm: Norm
@@ -163,15 +172,23 @@ class BudgetSpec:
         if isinstance(raw, BudgetSpec):
             return raw
         if not isinstance(raw, str) or not raw.strip():
-            raise ValueError(f"{raw!r} is not a valid budget; write 'linf:1/255', 'l2:zeta=4%' or 'l2:min'")
+            raise ValueError(
+                f"{raw!r} is not a valid budget; write 'linf:1/255', 'l2:zeta=4%', 'l2:min' or 'unbounded'"
+            )
         head, *options = raw.split()
         norm, colon, radius = head.partition(":")
         norm = {"inf": "linf", "2": "l2", "1": "l1", "0": "l0"}.get(norm.lower(), norm.lower())
-        if not colon or norm not in get_args(Norm):
-            raise ValueError(f"{raw!r} must begin with a norm and a colon: one of {', '.join(get_args(Norm))}")
-        eps = None if radius == "min" else Length.parse(radius)
+        if norm == "unbounded" and colon:
+            raise ValueError(f"{raw!r}: 'unbounded' has no radius; write 'unbounded' alone")
+        if (not colon and norm != "unbounded") or norm not in get_args(Norm):
+            raise ValueError(
+                f"{raw!r} must begin with a norm and a colon: one of {', '.join(BOUNDED)}; or be 'unbounded'"
+            )
+        eps = None if radius == "min" or norm == "unbounded" else Length.parse(radius)
         if eps is not None and eps.unit == "eps":
             raise ValueError(f"the radius of {raw!r} cannot be given as a multiple of eps")
+        if eps is not None and norm == "l0" and (eps.unit != "pixel01" or not str(eps).isdigit()):
+            raise ValueError(f"the radius of {raw!r} is a number of values that may change: write a whole number")
         bounded, slack = True, Length(Fraction(0))
         for option in options:
             key, _, value = option.partition("=")
@@ -187,6 +204,11 @@ class BudgetSpec:
         return cls(norm, eps, bounded, slack)  # type: ignore[arg-type]
 
     @property
+    def minimal(self) -> bool:
+        """Whether it asks for the smallest perturbation that succeeds."""
+        return self.eps is None and self.norm != "unbounded"
+
+    @property
     def needs_training_set(self) -> bool:
         """Whether the radius is a percentage of the mean norm of the target's training images."""
         return self.eps is not None and self.eps.unit == "zeta"
@@ -197,9 +219,9 @@ class BudgetSpec:
         return Budget(self.norm, eps, (0.0, 1.0) if self.bounded else None, self.slack.resolve(eps=eps))
 
     def __str__(self) -> str:
-        radius = "min" if self.eps is None else str(self.eps)
+        radius = "" if self.norm == "unbounded" else ":min" if self.eps is None else f":{self.eps}"
         box = "" if self.bounded else " box=none"
-        return f"{self.norm}:{radius}{box}" + ("" if self.slack == Length(Fraction(0)) else f" slack={self.slack}")
+        return f"{self.norm}{radius}{box}" + ("" if self.slack == Length(Fraction(0)) else f" slack={self.slack}")
 
     @property
     def canonical(self) -> str:

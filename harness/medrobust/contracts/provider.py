@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from typing import ClassVar
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 from .plugin import Plugin, Preset
 
@@ -25,6 +26,10 @@ class Provider(ABC):
     belongs to the identity of results."""
     install: ClassVar[str] = ""
     """What to type where it is not installed; by default `pip install` with the name of the library."""
+
+    twins: ClassVar[Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]]] = MappingProxyType({})
+    """Of attacks, those that a bundled attack does too: by name, the fields of the library's and the table of ours with
+    which both are the same. `medrobust adapters check` shows them side by side."""
 
     @abstractmethod
     def names(self) -> Iterable[str]:

@@ -68,21 +68,21 @@ def measure(architecture: Architecture, context: RunContext, seconds: float) -> 
         with ieee_float32(), torch.random.fork_rng(devices=[]):
             module = architecture.model.build(Shape(*architecture.shape, architecture.outputs)).to(device)
             trained = _training_rate(module, architecture, device, seconds)
-            forward, gradient = _crafting_rates(module, architecture, context, seconds)
+            forward, gradient = crafting_rates(module, architecture.shape, architecture.outputs, context, seconds)
             return Throughput(forward, gradient, trained)
     finally:
         torch.set_num_threads(before)
 
 
-def _crafting_rates(
-    module: torch.nn.Module, architecture: Architecture, context: RunContext, seconds: float
+def crafting_rates(
+    module: torch.nn.Module, shape: tuple[int, int, int], outputs: int, context: RunContext, seconds: float
 ) -> tuple[float, float]:
-    sample = torch.rand(SAMPLE, *architecture.shape, device=context.device)
-    outputs = architecture.outputs
+    """Images of a shape (channels, height, width) that pass through a module in a second: forward, with gradient."""
+    sample = torch.rand(SAMPLE, *shape, device=context.device)
     classifier = TorchClassifier(module.eval(), "multiclass", outputs, context.acceleration, sample)
     size = batch_size_for(classifier.activation_bytes, context.device)
     while True:
-        images = torch.rand(size, *architecture.shape, device=context.device)
+        images = torch.rand(size, *shape, device=context.device)
         loss = Untargeted(torch.zeros(size, dtype=torch.int64, device=context.device)).loss
         try:
             gradient = _rate(lambda: classifier.gradient(images, loss), size, context.device, seconds)  # noqa: B023

@@ -119,8 +119,9 @@ class AttackGate:
             return reason
         for part in parts_of(self.plugin):
             reason = part.threat.excludes(
-                norm=budget.norm, targeted=goal.targeted, task=info.task, minimal=budget.eps is None
+                norm=budget.norm, targeted=goal.targeted, task=info.task, minimal=budget.minimal
             ) or (_too_long(part) if budget.norm == "linf" else "")
+            reason = reason or part.unsuited(budget, info)
             if reason:
                 return f"attack '{part.title}' {reason}"
         if len(sizes := batch_sizes(self.plugin)) > 1:

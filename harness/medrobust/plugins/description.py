@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
 
 from ..contracts import AnyAttack, Dataset, ThreatModel
@@ -87,7 +88,7 @@ def in_words(threat: ThreatModel) -> str:
         f"{' and '.join(sorted(threat.tasks))} labels",
     ]
     if threat.minimal:
-        parts.append("can search for the smallest perturbation (budget l2:min)")
+        parts.append("can search for the smallest perturbation (budget NORM:min)")
     if threat.queries is not None:
         parts.append(f"at most {threat.queries} forward passes per image")
     text = "; ".join(parts)
@@ -103,8 +104,14 @@ def example(plugin: RegisteredPlugin, parameters: list[Parameter]) -> list[str]:
     lines = [f"{plugin.kind} = {value}"]
     if issubclass(plugin.plugin, AnyAttack) and plugin.name != "none":
         norms = plugin.plugin.threat.norms
-        lines.append('budget = "linf:4/255"' if "linf" in norms else f'budget = "{min(norms)}:1"')
+        lines.append(f'budget = "{_budget(norms)}"')
     return lines
+
+
+def _budget(norms: Set[str]) -> str:
+    """A budget of the first of the usual norms that an attack supports."""
+    usual = {"linf": "linf:4/255", "l2": "l2:1", "l1": "l1:10", "l0": "l0:20"}
+    return next((text for norm, text in usual.items() if norm in norms), "unbounded")
 
 
 def terms(parameter: Parameter) -> str:

@@ -20,7 +20,7 @@ from .registered import Origin, RegisteredPlugin, cause_of
 _PREFIX: Final = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 
-@dataclass
+@dataclass(eq=False)
 class Library:
     """A provider that is registered, and what it has been asked for.
 

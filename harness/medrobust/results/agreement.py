@@ -66,6 +66,13 @@ def compare_samples(stored: Samples, anew: Samples, *, multilabel: bool) -> Agre
         elif first is not second:
             where = "not here" if second is None else "here only"
             return Agreement("different", detail=f"{name} of a detector are {where}")
+    for name in ("l1", "l0"):
+        norms = getattr(stored, name), getattr(anew, name)
+        if norms[0] is not None and norms[1] is not None:
+            pairs[name] = norms
+        elif norms[0] is not norms[1]:
+            where = "not here" if norms[1] is None else "here only"
+            return Agreement("different", detail=f"the norms {name} are {where}")
     if all(first.tobytes() == second.tobytes() for first, second in pairs.values()):
         return Agreement("equal")
     apart = {name: _apart(*pair) for name, pair in pairs.items()}

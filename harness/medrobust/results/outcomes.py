@@ -82,6 +82,8 @@ def take(record: Record, index: NDArray[np.intp]) -> Record:
         adversarial_more=None if record.adversarial_more is None else record.adversarial_more[index],
         clean_scores=None if record.clean_scores is None else record.clean_scores[index],
         scores=None if record.scores is None else record.scores[index],
+        l1=None if record.l1 is None else record.l1[index],
+        l0=None if record.l0 is None else record.l0[index],
     )
 
 

@@ -28,6 +28,9 @@ class Record:
         clean_more, adversarial_more: of a random model, logits of the draws after the first (n, draws - 1, outputs).
         clean_scores, scores: a detector's scores of the clean and of the perturbed images (n,), not a number for images
             that it learned from; None without a detector.
+        l1, l0: realised l1 norm and number of changed values per image (n,), where the budget is about them, or bounds
+            nothing.
+        norm: what the budget is about; None of a clean record.
         full: whether every image was attacked to the end; False with `stop = "success"`: images leave once broken.
     """
 
@@ -45,6 +48,9 @@ class Record:
     adversarial_more: NDArray[np.float32] | None = None
     clean_scores: NDArray[np.float64] | None = None
     scores: NDArray[np.float64] | None = None
+    l1: NDArray[np.float32] | None = None
+    l0: NDArray[np.float32] | None = None
+    norm: str | None = None
 
     @property
     def draws(self) -> int:

@@ -29,6 +29,8 @@ class Samples:
     more_logits: NDArray[np.float32] | None = None
     clean_scores: NDArray[np.float64] | None = None
     scores: NDArray[np.float64] | None = None
+    l1: NDArray[np.float32] | None = None
+    l0: NDArray[np.float32] | None = None
 
 
 def to_rows(record: str, samples: Samples) -> pa.Table:
@@ -53,8 +55,10 @@ def to_rows(record: str, samples: Samples) -> pa.Table:
             else _lists(samples.more_logits.reshape(n, -1), pa.float32()),
             "l2": pa.array(samples.l2, pa.float32()),
             "linf": pa.array(samples.linf, pa.float32()),
-            "clean_score": _scores(samples.clean_scores, n),
-            "score": _scores(samples.scores, n),
+            "l1": _optional(samples.l1, n, pa.float32()),
+            "l0": _optional(samples.l0, n, pa.float32()),
+            "clean_score": _optional(samples.clean_scores, n, pa.float64()),
+            "score": _optional(samples.scores, n, pa.float64()),
         },
         schema=SAMPLES,
     )
@@ -91,7 +95,10 @@ def _from_rows(rows: pa.Table) -> Samples:
         rows["l2"].to_numpy(),
         rows["linf"].to_numpy(),
         more,
-        *(None if rows[name].null_count == n else rows[name].to_numpy() for name in ("clean_score", "score")),
+        *(
+            None if rows[name].null_count == n else rows[name].to_numpy()
+            for name in ("clean_score", "score", "l1", "l0")
+        ),
     )
 
 
@@ -109,9 +116,9 @@ def by_record(rows: pa.Table, wanted: Collection[str] | None = None) -> Iterator
             yield record, rows.slice(start, stop - start)
 
 
-def _scores(values: NDArray[np.float64] | None, n: int) -> pa.Array:
-    """Scores of a detector, null where it gave none."""
-    return pa.nulls(n, pa.float64()) if values is None else pa.array(values, pa.float64(), from_pandas=True)
+def _optional(values: NDArray[Any] | None, n: int, kind: pa.DataType) -> pa.Array:
+    """Numbers that not every record has, null where there are none."""
+    return pa.nulls(n, kind) if values is None else pa.array(values, kind, from_pandas=True)
 
 
 def _lists(matrix: NDArray[Any], kind: pa.DataType) -> pa.ListArray:

@@ -63,6 +63,8 @@ SAMPLES = pa.schema(
         pa.field("more_logits", pa.list_(pa.float32())),  # of further draws of a random model, one after the other
         pa.field("l2", pa.float32()),
         pa.field("linf", pa.float32()),
+        pa.field("l1", pa.float32()),  # null unless the budget is about it
+        pa.field("l0", pa.float32()),  # number of values that changed; null unless the budget is about it
         pa.field("clean_score", pa.float64()),  # of a detector; null where there is none, or for what it learned from
         pa.field("score", pa.float64()),  # the same of the adversarial image
     ]
@@ -151,6 +153,6 @@ TABLES = {
     "evidence": EVIDENCE,
     "requests": REQUESTS,
 }
-ADDED = {"samples": ("clean_score", "score")}
+ADDED = {"samples": ("clean_score", "score", "l1", "l0")}
 """Columns that files of earlier programs lack; they are read as absent values."""
 KEYS = {"cells": "cell", "samples": "record", "fits": "fit", "parts": "part", "artifacts": "artifact"}

@@ -130,11 +130,11 @@ class Store:
 
     def records(self, cells: Collection[str]) -> Iterator[tuple[str, Record]]:
         """Records of the given cells that are ok, each joined with its clean record; order is the store's."""
-        frame = self.cells(["task", "clean", "target_class", "stop", "samples"])
+        frame = self.cells(["task", "clean", "target_class", "stop", "norm", "samples"])
         frame = frame[frame["status"] == "ok"]
         wanted = [c for c in cells if c in frame.index]
         keys = frame["samples"].to_dict()
-        details = frame.loc[wanted, ["task", "clean", "target_class", "stop"]].to_dict("index")
+        details = frame.loc[wanted, ["task", "clean", "target_class", "stop", "norm"]].to_dict("index")
         clean = dict(self._samples(keys, {row["clean"] for row in details.values()}))
         for cell, samples in self._samples(keys, wanted):
             facts = details[cell]
@@ -162,6 +162,9 @@ class Store:
                     samples.more_logits,
                     samples.clean_scores,
                     samples.scores,
+                    samples.l1,
+                    samples.l0,
+                    facts["norm"] if isinstance(facts["norm"], str) else None,
                 ),
             )
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..contracts import Budget
@@ -20,16 +23,56 @@ TOLERANCE = 1e-6
 
 @dataclass(frozen=True)
 class Norms:
-    """Realised norms per image (n,), pixels in [0, 1]."""
+    """Realised norms per image (n,), pixels in [0, 1].
+
+    Attributes:
+        l2, linf: of every image.
+        l1, l0: of budgets that are about them, and of those that bound nothing; l0 counts the values that changed.
+    """
 
     l2: Tensor
     linf: Tensor
-    bounded: Tensor
-    """The norm that the budget bounds."""
+    l1: Tensor | None = None
+    l0: Tensor | None = None
+
+    def of(self, norm: str) -> Tensor:
+        """One norm, which must have been measured."""
+        found: Tensor | None = getattr(self, norm)
+        assert found is not None
+        return found
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> Norms:
+        kept = (change(each) if each is not None else None for each in (self.l1, self.l0))
+        return Norms(change(self.l2), change(self.linf), *kept)
 
     def only(self, rows: Tensor) -> Norms:
         """Those of some images."""
-        return Norms(self.l2[rows], self.linf[rows], self.bounded[rows])
+        return self._map(lambda norm: norm[rows])
+
+    def kept(self) -> Norms:
+        """As they are kept in a record: float32, in main memory."""
+        return self._map(lambda norm: norm.float().cpu())
+
+    def spread(self, places: Tensor, count: int) -> Norms:
+        """Those of `count` images, of which these are the ones at `places`; the others have none (not a number)."""
+
+        def spread(norm: Tensor) -> Tensor:
+            whole = torch.full((count,), torch.nan)
+            whole[places] = norm
+            return whole
+
+        return self._map(spread)
+
+    def columns(self) -> dict[str, NDArray[np.float32]]:
+        """Those that were measured, by name."""
+        found = {name: getattr(self, name) for name in ("l2", "linf", "l1", "l0")}
+        return {name: norm.numpy() for name, norm in found.items() if norm is not None}
+
+    @staticmethod
+    def joined(parts: Sequence[Norms]) -> Norms:
+        """Those of several batches, in order."""
+        each = [[getattr(part, name) for part in parts] for name in ("l2", "linf", "l1", "l0")]
+        return Norms(*(None if norm[0] is None else torch.cat(norm) for norm in each))  # type: ignore[arg-type]
 
 
 class InvalidImagesError(PluginError):
@@ -70,13 +113,11 @@ def verify(adversarial: object, images: Tensor, budget: Budget, what: str = "ima
 
 
 def norms(images: Tensor, adversarial: Tensor, norm: str) -> Norms:
-    """Norms of the perturbation, computed in float64 where they are sums."""
+    """Norms of the perturbation, computed in float64 where they are sums; `norm` is that of the budget."""
     delta = (adversarial.double() - images.double()).flatten(1)
-    l2, linf = delta.norm(dim=1), delta.abs().amax(dim=1)
-    bounded = {"linf": linf, "l2": l2}.get(norm)
-    if bounded is None:
-        bounded = delta.abs().sum(dim=1) if norm == "l1" else (delta != 0).sum(dim=1).double()
-    return Norms(l2, linf, bounded)
+    l1 = delta.abs().sum(dim=1) if norm in ("l1", "unbounded") else None
+    l0 = (delta != 0).sum(dim=1).double() if norm in ("l0", "unbounded") else None
+    return Norms(delta.norm(dim=1), delta.abs().amax(dim=1), l1, l0)
 
 
 def form_fault(adversarial: Any, images: Tensor) -> str | None:
@@ -110,11 +151,12 @@ def budget_fault(
             )
     if budget.eps is not None:
         allowed = budget.eps * (1 + 1e-5) + TOLERANCE + _slack(budget, images)
-        beyond = measured.bounded > allowed
+        bounded = measured.of(budget.norm)
+        beyond = bounded > allowed
         if beyond.any():
             return (
                 f"{_leaving(beyond, what)} the budget: {budget.norm} up to "
-                f"{float(measured.bounded.max()):.6g}, allowed {budget.eps:.6g}"
+                f"{float(bounded.max()):.6g}, allowed {budget.eps:.6g}"
             )
     return None
 

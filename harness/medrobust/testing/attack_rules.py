@@ -181,7 +181,7 @@ def stronger(case: AttackCase) -> None:
         goal, images = situation.goal(targeted=targeted), situation.images
         classifier = situation.classifier()
         change = _perturbation(case, run)
-        noise = _noise(images, norms(torch.zeros_like(change), change, norm).bounded, norm)
+        noise = _noise(images, norms(torch.zeros_like(change), change, norm).of(norm), norm)
         ours, noisy = (goal.loss(classifier.confirm((images + each).clamp(0, 1))).mean() for each in (change, noise))
         reached, by_noise = (
             _reached(goal, classifier.confirm((images + each).clamp(0, 1))) for each in (change, noise)

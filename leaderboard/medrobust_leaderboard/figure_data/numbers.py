@@ -7,7 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from medrobust.api import CONFIDENCE_BINS, Value
+from medrobust import BudgetSpec
+from medrobust.api import CONFIDENCE_BINS, Value, radii
 
 from .. import figures
 from ..figure_specs import BarsSpec, ConfusionSpec, CurvesSpec
@@ -20,7 +21,7 @@ from .combinations import classes_of, label_combinations, title_of
 def curve_panels(report: PaperReport, spec: CurvesSpec) -> list[figures.CurvePanel]:
     """The panels of a figure of curves; entries without attack (or defense) are at 0 of every curve."""
     selected = report.selected(spec)
-    if spec.x == CONFIDENCE:
+    if spec.x in (CONFIDENCE, RADIUS):
         selected = spread([s for s in selected if not is_clean(s.row)], "bin")
     panels = []
     for panel in label_combinations(spec.panels, spec, selected):
@@ -83,15 +84,19 @@ def _unattacked(x: str, key: Mapping[str, str], selected: Sequence[Selected]) ->
 
 CONFIDENCE: Final = "confidence"
 """The x axis of a metric in bins of confidence."""
+RADIUS: Final = "radius"
+"""The x axis of a metric at a row of radii, such as `accuracy_within`, in the units of `eps`."""
 TRAIN_IMAGES: Final = "train_images"
 """The x axis of the number of images trained on."""
+RADIAL: Final = ("linf", "l2", "l1", "l0")
+"""Norms of budgets that have radii."""
 EPS_SHARE: Final = "eps_share"
 """The x axis of radii as shares of the range of a pixel."""
 
 
 def _axes_of(x: str) -> tuple[str, ...]:
     """The axes of the grid along which entries of one curve differ."""
-    return {CONFIDENCE: ("bin",), TRAIN_IMAGES: ("train_set",)}.get(x, (x.partition(".")[0],))
+    return {CONFIDENCE: ("bin",), RADIUS: ("bin",), TRAIN_IMAGES: ("train_set",)}.get(x, (x.partition(".")[0],))
 
 
 def _notes(
@@ -114,6 +119,11 @@ def _abscissa(report: PaperReport, x: str, selected: Selected) -> float | None:
         assert selected.index is not None
         low, high = CONFIDENCE_BINS[selected.index : selected.index + 2]
         return round(float(low + high) / 2, 6)
+    if x == RADIUS:
+        assert selected.index is not None
+        norm = BudgetSpec.parse(selected.entry.cell.axes()["budget"]).norm if selected.entry.cell else ""
+        scale = 255 if norm == "linf" else 1
+        return round(float(radii(norm)[selected.index]) * scale, 6) if norm in RADIAL else None
     if x == TRAIN_IMAGES:
         images = report.counts.trained(selected.entry.cell) if selected.entry.cell else None
         return None if images is None else float(sum(images.values()))

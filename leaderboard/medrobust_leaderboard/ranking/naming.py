@@ -20,7 +20,7 @@ from .trials import TargetKey, Trial
 
 LONG = 18
 """Characters from which the name of an attack is shortened and spelled out below a table."""
-NORMS = ("linf", "l2", "l1", "l0")
+NORMS = ("linf", "l2", "l1", "l0", "unbounded")
 NOT_THE_ATTACK = ("target", "evaluate_on", "source", "budget", "zeta_of", "seed")
 """Fields of a cell's identity in which the trials of one attack may differ."""
 

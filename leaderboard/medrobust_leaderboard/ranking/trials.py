@@ -56,7 +56,7 @@ class Trial:
     @property
     def eps(self) -> float:
         """The radius, pixels in [0, 1]."""
-        return float(self.facts["eps"])
+        return float("inf") if self.facts["norm"] == "unbounded" else float(self.facts["eps"])
 
     def per_image(self, *columns: str) -> float | None:
         """The sum of some columns for each image; None where it says nothing.
@@ -129,6 +129,8 @@ def _unranked(result: Result, facts: Mapping[str, Any], record: Record | None) -
         return None
     if record.labels is None:
         return None if result.evidence else "the images have no labels"
+    if facts["norm"] == "unbounded":
+        return ""
     if pd.isna(facts["eps"]) or facts["norm"] is None:
         return "no radius: the smallest perturbation is searched for"
     return None if facts["eps"] == 0 else ""

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from medrobust import AnyAttack, Preset, hookimpl
+from medrobust import AnyAttack, Preset, Provider, hookimpl
 
+from .adapters.art_attacks import ART_
+from .adapters.foolbox_attacks import Foolbox
+from .adapters.medmnistc_corruptions import MedMNISTC
+from .adapters.torchattacks_attacks import Torchattacks
 from .adaptive import Adaptive
 from .apgd import APGD
 from .carlini_wagner import CWL2
@@ -45,6 +49,7 @@ __all__ = [
     "StochasticUAP",
     "WorstCase",
     "medrobust_attacks",
+    "medrobust_providers",
 ]
 
 
@@ -76,3 +81,8 @@ def medrobust_attacks() -> list[type[AnyAttack] | Preset]:
         AutoAttack,
         Adaptive,
     ]
+
+
+@hookimpl
+def medrobust_providers() -> list[type[Provider]]:
+    return [Foolbox, ART_, Torchattacks, MedMNISTC]

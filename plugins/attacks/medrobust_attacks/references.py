@@ -125,3 +125,32 @@ BRYNIARSKI = Reference(
     "ICLR",
     2022,
 )
+ART = Reference(
+    ("M.-I. Nicolae", "M. Sinn", "M. N. Tran", "B. Buesser", "A. Rawat", "M. Wistuba", "others"),
+    "Adversarial Robustness Toolbox v1.0.0",
+    "arXiv 1807.01069",
+    2018,
+    "10.48550/arXiv.1807.01069",
+)
+FOOLBOX = Reference(
+    ("J. Rauber", "R. Zimmermann", "M. Bethge", "W. Brendel"),
+    "Foolbox Native: fast adversarial attacks to benchmark the robustness of machine learning models in PyTorch, "
+    "TensorFlow, and JAX",
+    "Journal of Open Source Software 5(53), 2607",
+    2020,
+    "10.21105/joss.02607",
+)
+TORCHATTACKS = Reference(
+    ("H. Kim",),
+    "Torchattacks: a PyTorch repository for adversarial attacks",
+    "arXiv 2010.01950",
+    2020,
+    "10.48550/arXiv.2010.01950",
+)
+MEDMNIST_C = Reference(
+    ("F. Di Salvo", "S. Doerrich", "C. Ledig"),
+    "MedMNIST-C: comprehensive benchmark and improved classifier robustness by simulating realistic image corruptions",
+    "arXiv 2406.17536",
+    2024,
+    "10.48550/arXiv.2406.17536",
+)

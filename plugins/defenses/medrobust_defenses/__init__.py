@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from medrobust import Defense, Detector, hookimpl
+from medrobust import Defense, Detector, Provider, hookimpl
 
 from .adversarial_retraining import AdversarialRetraining
 from .adversarial_training import AdversarialTraining
+from .art_defenses import ARTDefenses
 from .detectors import DeepFeatures, KernelDensity, LocalIntrinsicDimension, QuantisedFeatures
 from .squeezing import BitDepth
 
@@ -18,6 +19,7 @@ __all__ = [
     "LocalIntrinsicDimension",
     "QuantisedFeatures",
     "medrobust_defenses",
+    "medrobust_providers",
 ]
 
 
@@ -27,3 +29,8 @@ def medrobust_defenses() -> list[type[Defense] | type[Detector]]:
         *(AdversarialRetraining, AdversarialTraining, BitDepth),
         *(KernelDensity, LocalIntrinsicDimension, DeepFeatures, QuantisedFeatures),
     ]
+
+
+@hookimpl
+def medrobust_providers() -> list[type[Provider]]:
+    return [ARTDefenses]

@@ -51,3 +51,10 @@ LU = Reference(
     "ICCV",
     2017,
 )
+ART = Reference(
+    ("M.-I. Nicolae", "M. Sinn", "M. N. Tran", "B. Buesser", "A. Rawat", "M. Wistuba", "others"),
+    "Adversarial Robustness Toolbox v1.0.0",
+    "arXiv 1807.01069",
+    2018,
+    "10.48550/arXiv.1807.01069",
+)

@@ -94,7 +94,7 @@ def test_parameters_are_told_as_a_grid_writes_them() -> None:
 def test_a_threat_model_in_words() -> None:
     assert in_words(Documented.threat) == (
         "Norms l2; goals untargeted, targeted; uses the model's outputs only (score-based); multiclass and multilabel "
-        "labels; can search for the smallest perturbation (budget l2:min); at most 9 forward passes per image."
+        "labels; can search for the smallest perturbation (budget NORM:min); at most 9 forward passes per image."
     )
 
 

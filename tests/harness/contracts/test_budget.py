@@ -86,12 +86,20 @@ def test_grey_levels_and_pixels_agree(number: Fraction) -> None:
     assert levels.value == Length.parse(f"{number.numerator}/{number.denominator}@[-1,1]").value * 2 / 255
 
 
-@given(shares, st.sampled_from(["linf", "l2", "l1", "l0"]), st.booleans())
+@given(shares, st.sampled_from(["linf", "l2", "l1"]), st.booleans())
 def test_a_budget_reads_what_it_writes(number: Fraction, norm: str, bounded: bool) -> None:
     text = f"{norm}:{number.numerator}/{number.denominator}" + ("" if bounded else " box=none")
     budget = BudgetSpec.parse(text)
     assert str(budget) == text
     assert BudgetSpec.parse(str(budget)).canonical == budget.canonical
+
+
+@pytest.mark.parametrize("text", ["unbounded", "unbounded box=none", "l0:20", "l0:min", "l1:min", "l2:min"])
+def test_a_budget_without_a_length_reads_what_it_writes(text: str) -> None:
+    budget = BudgetSpec.parse(text)
+    assert str(budget) == text
+    assert budget.minimal is budget.resolve().minimal is text.endswith("min")
+    assert budget.resolve().eps == (20 if text == "l0:20" else None)
 
 
 def test_a_budget_resolves_to_pixels_box_and_slack() -> None:
@@ -128,6 +136,9 @@ def test_budgets_differ_in_norm_radius_box_and_slack() -> None:
         ("linf:8", r"radius of 'linf:8' is larger than the whole range of pixels.* did you mean 'linf:8/255'\?"),
         ("linf:0.3 slack=2", "slack of .* is larger than the whole range .* did you mean 'slack=2/255'?"),
         ("linf:300@[0,255]", "larger than the whole range of pixels, 0 to 1$"),
+        ("unbounded:1", "'unbounded' has no radius"),
+        ("l0:0.5", "is a number of values that may change: write a whole number"),
+        ("l0:zeta=4%", "write a whole number"),
         (3, "is not a valid budget"),
     ],
 )

@@ -13,7 +13,7 @@ from scipy import special
 from sklearn import metrics as sklearn_metrics
 
 from medrobust.errors import MedrobustError
-from medrobust.results.metrics import METRICS, measure, metric
+from medrobust.results.metrics import METRICS, measure, metric, radii
 from medrobust.results.record import Record
 
 Logits = NDArray[np.float32]
@@ -242,7 +242,10 @@ def test_an_undefined_number_says_why(name: str, of: Record, reason: str) -> Non
 
 
 def test_metrics_that_need_no_labels_work_without() -> None:
-    natural = record(None, [0, 1, 1, 2], [2, 1, 2, 2], target=2, clean_scores=np.zeros(4), scores=np.ones(4))
+    norms = {"l1": np.ones(4, np.float32), "l0": np.ones(4, np.float32)}
+    natural = record(
+        None, [0, 1, 1, 2], [2, 1, 2, 2], target=2, norm="l2", clean_scores=np.zeros(4), scores=np.ones(4), **norms
+    )
     for name, entry in METRICS.items():
         assert measure(name, natural).defined is not entry.needs_labels, name
 
@@ -254,6 +257,20 @@ def test_a_single_logit_is_a_binary_model() -> None:
     for name, entry in METRICS.items():
         if two.target is not None or entry(two).defined:
             np.testing.assert_allclose(entry(one).value, entry(two).value, err_msg=name)  # type: ignore[arg-type]
+
+
+def test_accuracy_within_is_the_curve_of_one_search() -> None:
+    """Images broken at l2 sizes 0.05 and 0.5, one never, one wrong when clean."""
+    found = record([0, 0, 0, 0], [0, 0, 0, 1], [1, 1, 0, 1])
+    found = replace(found, l2=np.array([0.05, 0.5, 9.0, 0.0], np.float32), norm="l2")
+    values = np.asarray(measure("accuracy_within", found).value)
+    at = radii("l2")
+    assert at[0] == 0.01
+    assert at[4] == pytest.approx(0.02)
+    assert values.tolist() == [0.75 if r < 0.05 else 0.5 if r < 0.5 else 0.25 for r in at]
+    reason = measure("accuracy_within", replace(found, norm="unbounded")).reason
+    assert "such as l2:min" in reason
+    assert not measure("accuracy_within", replace(found, norm="l1")).defined  # nobody measured it
 
 
 def test_an_unknown_name_gets_the_nearest() -> None:
@@ -268,6 +285,7 @@ def test_every_metric_is_documented_and_its_axis_is_true() -> None:
         of = multilabel() if "multiclass" not in entry.tasks else replace(noisy(2), target=1)
         if name == "detection_auc_at_success":
             of = replace(of, adversarial=-of.clean)
+        of = replace(of, l1=of.l2, l0=of.linf, norm="l2")
         value = entry(replace(of, clean_scores=np.zeros(len(of)), scores=np.ones(len(of))))
         assert value.defined, f"{name}: {value.reason}"
         assert np.ndim(value.value) == len(entry.axis), name  # type: ignore[arg-type]

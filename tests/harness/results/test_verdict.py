@@ -23,10 +23,23 @@ def test_norms_are_those_of_linear_algebra() -> None:
     delta[0, 0, 0, :2] = torch.tensor([0.03, -0.04])
     for norm, bounded in (("l2", 0.05), ("linf", 0.04), ("l1", 0.07), ("l0", 2.0)):
         measured = norms(IMAGES, IMAGES + delta, norm)
-        assert float(measured.bounded[0]) == pytest.approx(bounded, abs=1e-6)
+        assert float(measured.of(norm)[0]) == pytest.approx(bounded, abs=1e-6)
         assert float(measured.l2[0]) == pytest.approx(0.05, abs=1e-6)
         assert float(measured.linf[0]) == pytest.approx(0.04, abs=1e-6)
-        assert measured.bounded[1:].tolist() == [0.0, 0.0]
+        assert measured.of(norm)[1:].tolist() == [0.0, 0.0]
+
+
+def test_what_no_budget_bounds_is_measured_in_every_norm_and_held_to_the_box() -> None:
+    moved = IMAGES.clone()
+    moved[0] = 1 - moved[0]
+    measured = norms(IMAGES, moved, "unbounded")
+    assert {name: len(values) for name, values in measured.kept().columns().items()} == dict.fromkeys(
+        ("l2", "linf", "l1", "l0"), 3
+    )
+    assert float(measured.of("l0")[0]) == moved[0].numel()
+    assert norms(IMAGES, moved, "linf").columns().keys() == {"l2", "linf"}
+    assert fault(moved, Budget("unbounded", None)) is None
+    assert "leaves the box" in str(fault(moved[:1] + 1, Budget("unbounded", None), IMAGES[:1]))
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def verified_perturbation(perturbation: object, like: Tensor, budget: Budget) ->
 
 def _keep(cell: Cell, perturbation: Verified, budget: Budget, store: Store, made_from: Sequence[str]) -> None:
     content = store.save_tensors({"perturbation": perturbation.images[0]})
-    size = float(perturbation.norms.bounded[0])
+    size = float(perturbation.norms.of("l2" if budget.norm == "unbounded" else budget.norm)[0])
     description = {**cell.axes(), "norm": budget.norm, "eps": budget.eps, "size": size}
     row = {
         "artifact": cell.perturbation_id,

@@ -15,7 +15,7 @@ from ...errors import LostError
 from ...grid.cells import Cell
 from ...results.samples import Samples
 from ...results.store import Store
-from ...results.verdict import Status
+from ...results.verdict import Norms, Status
 from ..context import RunContext
 from ..crafting.roots import root_of
 from ..crafting.stream import AdversarialStream, Batch, Crafting, Variant, crafting_of
@@ -46,8 +46,7 @@ class SeenImages:
     """What is known of the adversarial images of one cell: logits and features, and their norms (n,)."""
 
     seen: Seen
-    l2: torch.Tensor
-    linf: torch.Tensor
+    norms: Norms
 
 
 @dataclass(frozen=True)
@@ -115,7 +114,7 @@ class Detecting:
 
         def taken(batch: Batch) -> list[tuple[Variant, torch.Tensor, SeenImages]]:
             return [
-                (variant, batch.positions, SeenImages(self.taker.of(v.images), v.norms.l2.cpu(), v.norms.linf.cpu()))
+                (variant, batch.positions, SeenImages(self.taker.of(v.images), v.norms.kept()))
                 for variant, v in batch.adversarial()
             ]
 
@@ -130,10 +129,8 @@ class Detecting:
             mine = [(positions, images) for each, positions, images in batches if each == variant]
             places = torch.cat([positions for positions, _ in mine]).cpu()
             count = len(self.part)
-            l2, linf = (torch.full((count,), torch.nan) for _ in range(2))
-            l2[places] = torch.cat([images.l2 for _, images in mine]).float()
-            linf[places] = torch.cat([images.linf for _, images in mine]).float()
-            result[variant] = SeenImages(Seen.joined([i.seen for _, i in mine]).spread(places, count), l2, linf)
+            norms = Norms.joined([images.norms for _, images in mine]).spread(places, count)
+            result[variant] = SeenImages(Seen.joined([i.seen for _, i in mine]).spread(places, count), norms)
         return result
 
     def judged(self, cell: Cell) -> Judged:
@@ -176,10 +173,9 @@ class Detecting:
             None if data.groups is None else np.asarray(data.groups),
             data.labels,
             images.seen.logits.numpy(),
-            images.l2.float().numpy(),
-            images.linf.float().numpy(),
             clean_scores=scores[0],
             scores=scores[1],
+            **images.norms.columns(),
         )
         return Judged("ok", warning, samples, state)
 

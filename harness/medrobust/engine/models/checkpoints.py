@@ -69,6 +69,19 @@ def fitted(file: Path, own: Mapping[str, Tensor]) -> Checkpoint:
     return Checkpoint(state, (*notes, *renamed))
 
 
+def code_in(file: Path) -> str:
+    """Why loading a file may run code that is in it: a pickle, TorchScript, an exported program; empty if it cannot."""
+    if file.suffix == ".safetensors":
+        return ""
+    if _is_exported(file):
+        return "is an exported program, whose loading runs code from the file"
+    if _is_torchscript(file):
+        return "is a TorchScript program, which is code"
+    if classes := _classes_in(file):
+        return f"holds objects of {_some(classes)}, as a pickled model does, whose loading runs code from the file"
+    return ""
+
+
 # Reading -------------------------------------------------------------------------------------------------------------
 
 
@@ -84,6 +97,8 @@ def _content(file: Path) -> Any:
 
 def _unreadable(file: Path, error: Exception) -> str:
     how = "Where the model is at hand, save its weights alone: torch.save(model.state_dict(), 'weights.pt')"
+    if _is_exported(file):
+        return f"is an exported program, which is not run. {how}"
     if _is_torchscript(file):
         return f"is a TorchScript program, which is not run. {how}"
     if classes := _classes_in(file):
@@ -98,10 +113,22 @@ def _unreadable(file: Path, error: Exception) -> str:
 
 
 def _is_torchscript(file: Path) -> bool:
+    return any("/code/" in name for name in _names_in(file))
+
+
+def _is_exported(file: Path) -> bool:
+    names = _names_in(file)
+    return any(
+        name.endswith(("serialized_exported_program.json", "models/model.json", "archive_format")) for name in names
+    )
+
+
+def _names_in(file: Path) -> list[str]:
+    """The files in a zip archive; none if it is no archive."""
     if not zipfile.is_zipfile(file):
-        return False
+        return []
     with zipfile.ZipFile(file) as archive:
-        return any("/code/" in name for name in archive.namelist())
+        return archive.namelist()
 
 
 def _classes_in(file: Path) -> list[str]:

@@ -54,10 +54,10 @@ def train(
         DataError: if a class has no training image or labels are absent.
         ModelError: if training diverges.
     """
-    labels = _labels(part)
     if recipe.epochs == 0:
         module.eval()
         return []
+    labels = _labels(part)
     generator = torch.Generator().manual_seed(seed)
     amounts = dict(map(parse_augmentation, recipe.augment))
     criterion = _criterion(recipe, labels, part.info.classes, part.info.task, device)

@@ -20,7 +20,7 @@ from ...grid.plan import Done
 from ...grid.targets import Target
 from ...results.samples import Samples
 from ...results.store import StepRecord, Store
-from ...results.verdict import Status, Verified, logits_fault
+from ...results.verdict import Norms, Status, Verified, logits_fault
 from ..context import RunContext, peak_memory
 from ..crafting.stream import AdversarialStream, Batch, Variant, crafting_of
 from ..data import LoadedPart
@@ -105,8 +105,7 @@ class BatchVerdict:
     """The verdict on one batch of one cell: logits (n, draws, outputs), realised norms (n,), all on the CPU."""
 
     logits: Tensor
-    l2: Tensor
-    linf: Tensor
+    norms: Norms
 
 
 @dataclass
@@ -132,12 +131,12 @@ class CellRecord:
 
     def samples(self, part: LoadedPart) -> Samples:
         """The cell's samples, in the order of the part."""
-        logits, l2, linf = (
-            torch.cat([getattr(each, name) for each in self.verdicts]).numpy() for name in ("logits", "l2", "linf")
-        )
+        logits = torch.cat([each.logits for each in self.verdicts]).numpy()
+        norms: dict[str, Any] = Norms.joined([each.norms for each in self.verdicts]).columns()
         groups = None if part.data.groups is None else np.asarray(part.data.groups)
         more: NDArray[np.float32] | None = logits[:, 1:] if logits.shape[1] > 1 else None
-        return Samples(np.asarray(part.data.ids), groups, part.data.labels, logits[:, 0], l2, linf, more)
+        ids = np.asarray(part.data.ids)
+        return Samples(ids, groups, part.data.labels, logits[:, 0], more_logits=more, **norms)
 
 
 class Recording:
@@ -193,8 +192,7 @@ class Recording:
         for draw in range(record.draws):
             if fault := logits_fault(logits[:, draw], len(batch.images), outputs):
                 return fault
-        norms = adversarial.norms
-        return BatchVerdict(logits.float().cpu(), norms.l2.float().cpu(), norms.linf.float().cpu())
+        return BatchVerdict(logits.float().cpu(), adversarial.norms.kept())
 
     def _diagnose(self, record: CellRecord, batch: Batch) -> None:
         if record.diagnosis is None:

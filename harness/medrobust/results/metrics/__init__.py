@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from ...errors import MedrobustError, did_you_mean
-from ..metrics import accuracy, confusion, counts, detection, ranking, success
+from ..metrics import accuracy, confusion, counts, detection, radius, ranking, success
 from ..record import Record
 from ..statistics.comparison import Comparison
 from ..statistics.value import Value
 from .pairs import compare_metric
+from .radius import radii
 from .registry import Axis, Metric
 from .success import CONFIDENCE_BINS
 
-__all__ = ["CONFIDENCE_BINS", "METRICS", "Axis", "Metric", "Value", "compare", "measure", "metric"]
+__all__ = ["CONFIDENCE_BINS", "METRICS", "Axis", "Metric", "Value", "compare", "measure", "metric", "radii"]
 
 METRICS: dict[str, Metric] = {
     entry.name: entry
@@ -61,6 +62,7 @@ METRICS: dict[str, Metric] = {
         Metric(
             "asr_by_confidence", success.asr_by_confidence, higher_is_robust=False, axis=("bin",), tasks=("multiclass",)
         ),
+        Metric("accuracy_within", radius.accuracy_within, higher_is_robust=True, full_strength=True, axis=("bin",)),
         # An untargeted attack on the true labels that stops at success never touches an image wrong when clean, whose
         # decision it might have changed.
         Metric(
@@ -104,6 +106,8 @@ METRICS: dict[str, Metric] = {
         Metric("images", counts.images, unit="count", needs_labels=False),
         Metric("classes", counts.classes, unit="count", needs_labels=False),
         Metric("mean_l2", success.mean_l2, unit="pixel range", needs_labels=False, full_strength=True),
+        Metric("mean_l1", success.mean_l1, unit="pixel range", needs_labels=False, full_strength=True),
+        Metric("mean_l0", success.mean_l0, unit="count", needs_labels=False, full_strength=True),
         Metric("mean_linf", success.mean_linf, unit="pixel range", needs_labels=False, full_strength=True),
     )
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..outcomes import Mask, confidence, correct, decisions, same, select
 from ..record import Record
@@ -103,6 +104,24 @@ def hit_when_clean(record: Record) -> Mask:
 def mean_l2(record: Record) -> Value:
     """Mean over images of the realised l2 norm of the perturbation, pixels in [0, 1]."""
     return mean(record.l2, record.groups)
+
+
+def mean_l1(record: Record) -> Value:
+    """Mean over images of the realised l1 norm of the perturbation, pixels in [0, 1]."""
+    return _measured(record, record.l1)
+
+
+def mean_l0(record: Record) -> Value:
+    """Mean over images of the number of values (pixels times channels) that the perturbation changes."""
+    return _measured(record, record.l0)
+
+
+def _measured(record: Record, norm: NDArray[np.float32] | None) -> Value:
+    if norm is None:
+        return undefined(
+            "measured of budgets that are about it alone", n=len(record), groups=group_count(record.groups)
+        )
+    return mean(norm, record.groups)
 
 
 def mean_linf(record: Record) -> Value:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...errors import MedrobustError
 from ..record import Record
@@ -77,8 +78,16 @@ def pooled(records: Sequence[Record]) -> Record:
         adversarial=np.concatenate([record.adversarial for record in records]),
         l2=np.concatenate([record.l2 for record in records]),
         linf=np.concatenate([record.linf for record in records]),
+        l1=_joined([record.l1 for record in records]),
+        l0=_joined([record.l0 for record in records]),
         groups=np.concatenate([record.ids if record.groups is None else record.groups for record in records]),
     )
+
+
+def _joined(norms: Sequence[NDArray[np.float32] | None]) -> NDArray[np.float32] | None:
+    """A norm of all records; None where one has not measured it."""
+    known = [norm for norm in norms if norm is not None]
+    return np.concatenate(known) if len(known) == len(norms) else None
 
 
 def _defined(values: Sequence[Value], what: str) -> tuple[list[Value], str]:

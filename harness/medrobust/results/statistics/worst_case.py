@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...errors import MedrobustError
 from ..outcomes import correct, labels
@@ -48,10 +50,18 @@ def worst_case(records: Sequence[Record]) -> Record:
         adversarial=np.stack([record.adversarial for record in aligned])[chosen, image],
         l2=np.stack([record.l2 for record in aligned])[chosen, image],
         linf=np.stack([record.linf for record in aligned])[chosen, image],
+        l1=_chosen([record.l1 for record in aligned], chosen, image),
+        l0=_chosen([record.l0 for record in aligned], chosen, image),
         target=None,
         full=all(record.full for record in aligned),
         adversarial_more=None if first.adversarial_more is None else more[chosen, image],
     )
+
+
+def _chosen(norms: list[NDArray[np.float32] | None], chosen: NDArray[Any], image: NDArray[Any]) -> Any:
+    """A norm of the chosen records; None where one of all has not measured it."""
+    known = [norm for norm in norms if norm is not None]
+    return np.stack(known)[chosen, image] if len(known) == len(norms) else None
 
 
 def stays_robust(record: Record) -> Floats:

@@ -1,0 +1,1 @@
+"""Attacks of other libraries by name: each module offers one library through a provider."""
