@@ -95,6 +95,7 @@ class RobustCell:
     robust_accuracy = _Scalar()
     accuracy = _Scalar()
     clean_accuracy = _Scalar()
+    accuracy_within = _Entries()
     label_accuracy = _Scalar()
     accuracy_on_clean_correct = _Scalar()
     balanced_accuracy = _Scalar()
@@ -123,6 +124,8 @@ class RobustCell:
     scored_asr = _Scalar()
     images = _Scalar()
     classes = _Scalar()
+    mean_l0 = _Scalar()
+    mean_l1 = _Scalar()
     mean_l2 = _Scalar()
     mean_linf = _Scalar()
 
