@@ -150,13 +150,15 @@ class RobustCell:
         if not isinstance(found.value, np.ndarray):
             return (Measured(name, found),)
         return tuple(
-            Measured(f"{name}({', '.join(map(self._entry, wanted.axis, index))})", value)
+            Measured(f"{name}({', '.join(self._entry(wanted.name, a, i) for a, i in zip(wanted.axis, index, strict=True)})", value)
             for index, value in found.entries()
         )
 
-    def _entry(self, axis: str, index: int) -> str:
+    def _entry(self, wanted: str, axis: str, index: int) -> str:
         if axis == "class":
             return self.class_names[index]
+        if wanted != "asr_by_confidence":
+            return str(index)
         return f"{CONFIDENCE_BINS[index]:.2f} to {CONFIDENCE_BINS[index + 1]:.2f}"
 
     def __repr__(self) -> str:

@@ -49,7 +49,7 @@ def _outside(found: Measured, bound: Bound) -> str:
         return "there is no number to compare"
     lower = bound.sign == ">="
     side, asked = ("lower", "at least") if lower else ("upper", "at most")
-    if metric_called(bound.metric).unit == "count":
+    if metric_called(bound.metric).unit == "count" and found.found.interval is None:
         side, value = "number", found.value
     elif found.found.interval is None:
         return "there is no interval, which a bound is about"
