@@ -149,10 +149,10 @@ class RobustCell:
         found = wanted(self.record)
         if not isinstance(found.value, np.ndarray):
             return (Measured(name, found),)
-        return tuple(
-            Measured(f"{name}({', '.join(self._entry(wanted.name, a, i) for a, i in zip(wanted.axis, index, strict=True)})", value)
-            for index, value in found.entries()
-        )
+        return tuple(Measured(f"{name}({self._entries(wanted, index)})", value) for index, value in found.entries())
+
+    def _entries(self, wanted: Metric, index: tuple[int, ...]) -> str:
+        return ", ".join(self._entry(wanted.name, axis, i) for axis, i in zip(wanted.axis, index, strict=True))
 
     def _entry(self, wanted: str, axis: str, index: int) -> str:
         if axis == "class":
