@@ -18,8 +18,8 @@ class CurvesSpec(View):
         panels, series: axes, or `value` for the label of a rule; several make a combined label.
         x: `eps` (in grey levels of 255), `eps_share` (of the range of a pixel), `zeta` (in percent), or a cumulative
             field such as `defense.iterations`; the cells without attack (or defense) are at 0. Or `confidence`, the
-            middle of the bins of a metric that has them, `radius`, at which `accuracy_within` says what is left (linf in
-            grey levels), or `train_images`, the number of images trained on.
+            middle of the bins of a metric that has them, `radius`, at which `accuracy_within` says what is left (in
+            grey levels for linf), or `train_images`, the number of images trained on.
         value: the rules that say which metric is shown.
         origin: the value at 0 where the metric has it by definition, such as 1 for the images correct when clean.
         counts: whether the number of images behind each point is written at the lower edge, for panels of one series.
