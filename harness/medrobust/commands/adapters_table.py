@@ -95,9 +95,7 @@ def _twins(rows: Sequence[Checked]) -> Iterator[str]:
 
 
 def _share(outcome: Outcome) -> str:
-    return (
-        f"{outcome.accuracy:.1%}" if outcome.accuracy is not None else _plain(outcome.reason) if outcome.reason else ""
-    )
+    return "" if outcome.accuracy is None else f"{outcome.accuracy:.1%}"
 
 
 def _number(value: float | None) -> str:

@@ -50,7 +50,7 @@ from .art_facts import (
     VIDEOS,
     norms_by_name,
 )
-from .common import AdaptedAttack, installed, network, outputs, within
+from .common import AdaptedAttack, installed, network, outputs, unrounded, within
 from .twins import ART as ART_TWINS
 from .twins import Twins
 
@@ -103,6 +103,7 @@ class ARTAttack(AdaptedAttack):
             attack = self.adapts(estimator, **self._settings(images, goal, budget, estimator))
             found = call_of(self.name)(attack, self, pixels.reshape(len(pixels), -1) if flat else pixels, goal)
         raw = torch.as_tensor(np.asarray(found, dtype=np.float32), device=images.device).view_as(images)
+        raw = unrounded(raw, budget)
         return raw, raw if self._told(budget) else within(images, raw, budget), None
 
     def _told(self, budget: Budget) -> bool:

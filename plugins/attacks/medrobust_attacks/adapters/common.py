@@ -85,6 +85,14 @@ def outputs(classifier: Classifier) -> int:
     return max(classifier.num_classes, 2)
 
 
+def unrounded(images: Tensor, budget: Budget) -> Tensor:
+    """Images that leave the box by no more than rounding, put back into it; others as they are."""
+    if budget.box is None:
+        return images
+    kept = images.clamp(*budget.box)
+    return torch.where((images - kept).abs() < 1e-5, kept, images)
+
+
 def within(images: Tensor, adversarial: Tensor, budget: Budget) -> Tensor:
     """Adversarial images of any size, drawn back to the radius of the budget where they are further away.
 

@@ -36,7 +36,7 @@ from medrobust import (
 )
 
 from ..references import TORCHATTACKS
-from .common import AdaptedAttack, network, outputs, within
+from .common import AdaptedAttack, network, outputs, unrounded, within
 from .twins import TORCHATTACKS as TORCHATTACKS_TWINS
 from .twins import Twins
 
@@ -85,7 +85,7 @@ class Torchattack(AdaptedAttack):
         if isinstance(goal, Targeted):
             attack.set_mode_targeted_by_label(quiet=True)
         labels = goal.labels if goal.labels.ndim == 1 else torch.zeros(len(images), dtype=torch.long)
-        raw = attack(images.clone(), labels.to(images.device)).detach()
+        raw = unrounded(attack(images.clone(), labels.to(images.device)).detach(), budget)
         told = radius is not None and budget.eps is not None
         return raw, raw if told else within(images, raw, budget), None
 
