@@ -109,8 +109,9 @@ class ResumingDownloader:
 
 def _validator(answer: requests.Response) -> str | None:
     """What tells this version of a file from others byte by byte: a strong ETag, else the date of the last change."""
-    tag = answer.headers.get("ETag", "")
-    return tag if tag and not tag.startswith("W/") else answer.headers.get("Last-Modified")
+    tag: str = answer.headers.get("ETag", "")
+    changed: str | None = answer.headers.get("Last-Modified")
+    return tag if tag and not tag.startswith("W/") else changed
 
 
 def _total(answer: requests.Response, start: int) -> int | None:
