@@ -309,7 +309,9 @@ session = Session(Path({str(tmp_path / "store")!r}), (Path({str(TESTS / "tiny.py
 outcome = session.run(session.plan(Path("grid.toml")))
 assert outcome.complete and outcome.made == 2, outcome
 import pytest
-raise SystemExit(pytest.main(["-q", "-n", "0", "-p", "no:cacheprovider", *{tests!r}]))
+# The plugin of this project for pytest is imported already, which pytest would warn of.
+options = ["-q", "-n", "0", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
+raise SystemExit(pytest.main([*options, *{tests!r}]))
 """
     done = subprocess.run(
         [sys.executable, "-S", "-c", program],

@@ -104,8 +104,8 @@ def _parameters(fields: Sequence[str]) -> dict[str, Any]:
 
 
 def _checked(offer: RegisteredPlugin, parameters: dict[str, Any]) -> list[Outcome]:
-    from ..testing.conformance import check as outcomes_of
-    from ..testing.conformance import instance_of
+    from ..testing.suite import check as outcomes_of
+    from ..testing.suite import instance_of
 
     return outcomes_of(instance_of(offer, parameters))
 

@@ -10,9 +10,9 @@ A local plugin file is named by its path: `conformance(file="my_attack.py")`.
 """
 
 from .attack_cases import SignStep
-from .conformance import check, conformance
 from .rules import Outcome, Rule
 from .situations import SITUATIONS, Situation, TinyNetwork, tiny_classifier, tiny_images
+from .suite import check, conformance
 
 __all__ = [
     "SITUATIONS",

@@ -112,13 +112,13 @@ def test_a_default_that_fits(tmp_path: Path, field: str) -> None:
 
 
 THREATS = {
-    'norms={"L-inf"}': "the unknown norm 'L-inf'; did you mean 'linf'? (valid: linf, l2, l1, l0)",
+    'norms={"L-inf"}': "the unknown norm 'L-inf'; did you mean 'linf'? (valid: linf, l2, l1, l0, unbounded)",
     'norms={"linf", "l3"}': "the unknown norm 'l3'; valid: l0, l1, l2, linf",
     'norms={"linf"}, goals={"untargetted"}': "the unknown goal 'untargetted'; did you mean 'untargeted'?",
     'norms={"linf"}, tasks={"multi-class"}': "the unknown task 'multi-class'; did you mean 'multiclass'?",
     'norms={"linf"}, knowledge="whitebox"': "the unknown knowledge 'whitebox'; did you mean 'white-box'?",
     'norms="linf"': "norms = 'linf'; write a set, such as {'linf'}",
-    "norms=set()": "names no norm; valid: linf, l2, l1, l0",
+    "norms=set()": "names no norm; valid: linf, l2, l1, l0, unbounded",
     'norms={"linf"}, queries=0': "queries = 0; it must be a whole number of at least 1, or None",
     'norms={"linf"}, minimal="yes"': "minimal = 'yes'; it must be true or false",
 }

@@ -14,7 +14,7 @@ from medrobust import MedrobustError
 from medrobust.api import Registry, read_grid
 from medrobust.scaffold.writing import KINDS, Scaffold
 from medrobust.testing import check
-from medrobust.testing.conformance import instances, offers_of
+from medrobust.testing.suite import instances, offers_of
 
 Program = Callable[..., Any]
 

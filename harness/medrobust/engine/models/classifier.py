@@ -35,7 +35,7 @@ class TorchClassifier(Classifier):
 
     Freezing the parameters lets a backward pass compute the input gradient only, which is all an attack needs.
 
-    A network of two classes with a single output is shown as one with two logits, 0 and that output: decisions and
+    A network of two classes with a single output z is shown as one with two logits, -z/2 and z/2: decisions and
     cross-entropy are the same, and attacks that compare the logits of classes need not know of such networks.
 
     Args:
@@ -108,7 +108,7 @@ class TorchClassifier(Classifier):
     def shown(self, logits: Tensor) -> Tensor:
         """Logits (n, outputs) as attacks see them: two of a network that decides between two classes with one."""
         if self.task == "multiclass" and logits.shape[1] == 1:
-            return torch.cat([torch.zeros_like(logits), logits], dim=1)
+            return torch.cat([-logits / 2, logits / 2], dim=1)
         return logits
 
     def logits(self, images: Tensor) -> Tensor:

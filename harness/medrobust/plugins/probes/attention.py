@@ -47,7 +47,5 @@ class GradCAM(ImageMaps):
 
 
 def _score(logits: Tensor) -> Tensor:
-    """The logit (n,) of the class decided for; a single output speaks for either class by its sign."""
-    if logits.shape[1] == 1:
-        return logits[:, 0].abs()
+    """The logit (n,) of the class decided for."""
     return torch.amax(logits, dim=1)

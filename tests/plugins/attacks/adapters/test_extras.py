@@ -66,5 +66,5 @@ def test_corruptions_depend_on_the_image_alone(network, images, draws, channels)
 def test_what_is_not_installed_says_how() -> None:
     for library in Registry.discover().libraries():
         if library.version is None:
-            with pytest.raises(PluginError, match=r"which is not installed: pip install"):
+            with pytest.raises(PluginError, match=r"which is not installed: (uv )?pip install"):
                 library.names()
