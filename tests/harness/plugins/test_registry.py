@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import importlib.util
 import os
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,10 @@ import pytest
 from medrobust import MedrobustError, PluginError
 from medrobust.api import Registry
 
+bundled = pytest.mark.skipif(
+    importlib.util.find_spec("medrobust_attacks") is None,
+    reason="bundled plugins are loaded first, and that they are gone is the first fault",
+)
 ATTACK = """
     from dataclasses import dataclass
     from typing import ClassVar
@@ -179,6 +184,7 @@ def test_a_fault_of_one_class_leaves_its_neighbours(site: Site) -> None:
     assert registry.find("attack", "mine")
 
 
+@bundled
 def test_strict_raises_at_the_first_fault(site: Site) -> None:
     site.install("broken", "import no_such_module_at_all")
     with pytest.raises(
@@ -240,6 +246,7 @@ def test_what_a_bare_name_means_is_told_before_it_is_used(site: Site) -> None:
     }
 
 
+@bundled
 @pytest.mark.parametrize("code", ["x = 1", "from medrobust import Attack", "def attacks():\n    return []"])
 def test_an_entry_point_without_a_hook_is_told(site: Site, code: str) -> None:
     site.install("aloof", code)
