@@ -189,8 +189,11 @@ def _computing(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 @pytest.fixture
-def run_pytest(_computing: None, pytester: pytest.Pytester) -> RunPytest:
+def run_pytest(_computing: None, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> RunPytest:
     """Run pytest with the plugin in this process, in the folder of `pytester`."""
+    # Where these say that nobody watches, pytest repeats every message whole in its short summary.
+    for variable in ("CI", "BUILD_NUMBER"):
+        monkeypatch.delenv(variable, raising=False)
 
     def call(*arguments: str) -> pytest.RunResult:
         # Hypothesis would be imported, and its assertions rewritten, at the end of every run.
