@@ -14,9 +14,11 @@ import typer
 
 from medrobust import __version__
 from medrobust.commands import (
+    AddressOption,
     DataRootOption,
     DeviceOption,
     EvidenceOption,
+    ExecutorOption,
     ImagesOption,
     PluginOption,
     PrecisionOption,
@@ -60,6 +62,8 @@ def reproduce(
     plugin: PluginOption = None,
     data_root: DataRootOption = None,
     workers: WorkersOption = None,
+    executor: ExecutorOption = "local",
+    address: AddressOption = "",
     device: DeviceOption = "",
     evidence: EvidenceOption = True,
 ) -> None:
@@ -77,6 +81,8 @@ def reproduce(
         data_root=data_root,
         workers=workers,
         device=device,
+        executor=executor,
+        address=address,
     )
     if paper not in session.registry.papers() and (claims := read_claims(Path(__file__).parent / "papers" / paper)):
         console.print(f"[bold]{paper}[/] has no grid yet, so its claims cannot be tested.\n", highlight=False)

@@ -16,9 +16,11 @@ from .damage import print_damage
 from .next_command import next_command
 from .options import (
     AccelerationOption,
+    AddressOption,
     DataRootOption,
     DeviceOption,
     EvidenceOption,
+    ExecutorOption,
     ImagesOption,
     JsonOption,
     PluginOption,
@@ -33,9 +35,11 @@ from .sessions import open_session, print_notes, this_command
 
 __all__ = [
     "AccelerationOption",
+    "AddressOption",
     "DataRootOption",
     "DeviceOption",
     "EvidenceOption",
+    "ExecutorOption",
     "ImagesOption",
     "JsonOption",
     "PluginOption",

@@ -11,9 +11,11 @@ from .next_command import next_command
 from .options import (
     DEFAULT_STORE,
     AccelerationOption,
+    AddressOption,
     DataRootOption,
     DeviceOption,
     EvidenceOption,
+    ExecutorOption,
     GridArgument,
     ImagesOption,
     PluginOption,
@@ -36,6 +38,8 @@ def run(
     plugin: PluginOption = None,
     data_root: DataRootOption = None,
     workers: WorkersOption = None,
+    executor: ExecutorOption = "local",
+    address: AddressOption = "",
     device: DeviceOption = "",
     strict: StrictOption = False,
     evidence: EvidenceOption = True,
@@ -52,6 +56,8 @@ def run(
         device=device,
         strict=strict,
         acceleration=acceleration,
+        executor=executor,
+        address=address,
     )
     file = grid_file(grid, session)
     plan = session.plan(file, profile=profile, images=images, precision=precision or "", evidence=evidence)

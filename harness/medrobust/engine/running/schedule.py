@@ -9,6 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 
+from ...errors import ExecutorError, WorkerLostError
 from ...results.leases import Lease, Leases
 from ...results.store import Store
 from ..context import RunContext
@@ -133,6 +134,10 @@ class Schedule:
                 for lost in (step, *running.values()):
                     self._retry(lost)
                 return False
+            except ExecutorError:
+                raise
+            except WorkerLostError as error:
+                self._fail(step, str(error))
             except Exception as error:  # noqa: BLE001 - for instance a step that cannot be sent to a worker
                 self._fail(step, f"{type(error).__name__}: {error}")
         return True
