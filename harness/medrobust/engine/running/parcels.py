@@ -28,7 +28,7 @@ import medrobust
 from ...contracts import Plugin
 from ...errors import ExecutorError, LostError, MedrobustError
 from ...plugins.libraries import libraries_of, library_version
-from ...plugins.registered import RegisteredPlugin, cause_of
+from ...plugins.registered import RegisteredPlugin
 from ...plugins.shipping import load_only, pack, unpack
 from ...plugins.source import source_hash
 from ...results.files import content_hash, hash_in
@@ -239,7 +239,8 @@ def _difference(name: str, what: str, source: str) -> str:
             found = getattr(found, part)
         here = _source(found)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's import may raise anything
-        return f"{what} is not there ({cause_of(error)}); install it on the workers, or give its file with --plugin"
+        why = f"{type(error).__name__}: {error}"
+        return f"{what} is not there ({why}); install it on the workers, or give its file with --plugin"
     other = f"{what} has another source there ({here}) than here ({source}); install the same versions on both"
     return "" if here == source else other
 

@@ -25,6 +25,7 @@ from distributed import Client
 from medrobust.engine.running.cluster import Dask, is_open
 from medrobust.engine.running.executors import Event
 from medrobust.engine.running.progress import Silent
+from medrobust.plugins import local
 from medrobust.results.leases import FOLDER
 
 TESTS = Path(__file__).parents[3]
@@ -128,11 +129,12 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def watched(tmp_path: Path) -> Path:
+def watched(tmp_path: Path) -> Iterator[Path]:
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "beside.py").write_text(BESIDE)
     (tmp_path / "own" / "watched_attack.py").write_text(WATCHED)
-    return tmp_path / "own" / "watched_attack.py"
+    yield tmp_path / "own" / "watched_attack.py"
+    local.forget(tmp_path / "own" / "watched_attack.py")
 
 
 def run(session: Session, grid: dict[str, object], watcher: Silent | None = None) -> Outcome:
@@ -241,7 +243,7 @@ def test_an_edited_plugin_file_reaches_workers_that_have_the_old_one(
 
 @pytest.mark.long
 def test_a_plugin_that_a_worker_lacks_is_named(
-    cluster: Cluster, tmp_path: Path, watched: Path, monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cluster.start(1)  # before the plugin is on Python's path
     site = tmp_path / "site"
@@ -249,8 +251,8 @@ def test_a_plugin_that_a_worker_lacks_is_named(
     about.mkdir(parents=True)
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: stranger-attacks\nVersion: 1.2\n")
     (about / "entry_points.txt").write_text("[medrobust]\nattacks = stranger_attacks\n")
-    (site / "beside.py").write_text(BESIDE)
-    (site / "stranger_attacks.py").write_text(WATCHED.replace('"watched"', '"stranger"'))
+    source = WATCHED.replace("from beside import length", "length = float")
+    (site / "stranger_attacks.py").write_text(source.replace('"watched"', '"stranger"'))
     monkeypatch.syspath_prepend(site)
     session = on(cluster, tmp_path / "store")
     with pytest.raises(ExecutorError) as missing:

@@ -14,6 +14,7 @@ import pytest
 from medrobust.api import Session
 from medrobust.engine.running.parcels import Parcel, UnfitWorkerError, about, parcel_of, terms_of, unpacked
 from medrobust.engine.steps import CraftStep, History, Step
+from medrobust.plugins import local
 
 TESTS = Path(__file__).parents[3]
 OWN = '''
@@ -43,11 +44,12 @@ def ask() -> Iterator[Callable[..., Any]]:
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Path:
+def own(tmp_path: Path) -> Iterator[Path]:
     (tmp_path / "plugins").mkdir()
     (tmp_path / "plugins" / "helper.py").write_text("LENGTH = 1\n")
     (tmp_path / "plugins" / "own_attack.py").write_text(OWN)
-    return tmp_path / "plugins" / "own_attack.py"
+    yield tmp_path / "plugins" / "own_attack.py"
+    local.forget(tmp_path / "plugins" / "own_attack.py")
 
 
 def opened(tmp_path: Path, *files: Path) -> tuple[Session, Step]:
