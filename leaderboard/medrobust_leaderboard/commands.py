@@ -25,6 +25,7 @@ from medrobust.commands import (
     StoreOption,
     WorkersOption,
     console,
+    local_folder,
     open_session,
     print_damage,
     print_evidence,
@@ -143,7 +144,7 @@ def write_report(
     from .figure_data import draw_figures
     from .page import page_figure, render_page
 
-    folder = session.store.path / "report"
+    folder = local_folder(session.store.path, "report")
     folder.mkdir(parents=True, exist_ok=True)
     drawn = draw_figures(report, folder)
     for table in tables:

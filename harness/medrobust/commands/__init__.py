@@ -12,6 +12,7 @@ The module is imported at every start, also of `medrobust --help`; import what t
 inside the commands that need it.
 """
 
+from ..results.places import local_folder, shown_place
 from .damage import print_damage
 from .next_command import next_command
 from .options import (
@@ -50,11 +51,13 @@ __all__ = [
     "WorkersOption",
     "console",
     "errors",
+    "local_folder",
     "next_command",
     "open_session",
     "print_damage",
     "print_evidence",
     "print_notes",
     "print_outcome",
+    "shown_place",
     "this_command",
 ]

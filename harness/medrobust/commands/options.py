@@ -17,7 +17,12 @@ DataRootOption = Annotated[
     Path | None,
     typer.Option("--data-root", metavar="DIR", help="Folder of file-based data sets (default: MEDROBUST_DATA)."),
 ]
-StoreOption = Annotated[Path | None, typer.Option("--store", metavar="DIR", help="Folder where results are kept.")]
+StoreOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--store", metavar="DIR|URL", help="Folder where results are kept, or a URL such as s3://bucket/store."
+    ),
+]
 WorkersOption = Annotated[
     int | None, typer.Option("--workers", metavar="N", min=1, help="Number of processes (default: one per core).")
 ]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 import typer
 
+from ..results.places import shown_place
 from .damage import print_damage
 from .next_command import next_command
 from .options import (
@@ -68,6 +67,6 @@ def run(
     print_outcome(outcome, session.store.path)
     lost = print_damage(session.store)
     if len(plan.cells) > len(outcome.problems):
-        next_command("leaderboard", os.path.relpath(session.store.path), plugin=plugin, data_root=data_root)
+        next_command("leaderboard", shown_place(session.store.path), plugin=plugin, data_root=data_root)
     if lost or not outcome.complete:
         raise typer.Exit(1)
