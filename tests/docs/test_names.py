@@ -37,6 +37,15 @@ OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 OF_OTHER_PROGRAMS = {
     *("--compile-bytecode", "--with"),  # uv
     *("--case", "--threads", "--prepare"),  # benchmarks/attacks.py
+    *(
+        "--nthreads",
+        "--lifetime",
+        "--lifetime-stagger",
+        "--resources",
+        "--scheduler-file",
+        "--protocol",
+        "--port",
+    ),  # dask
 }
 
 

@@ -12,6 +12,7 @@ for cell, record in session.store.records(plan.cells):
 from ..contracts import AXES
 from ..engine.acceleration import Acceleration
 from ..engine.evidence import EVIDENCE_COLUMNS, evidence_on
+from ..engine.running.cluster import Dask
 from ..engine.running.executors import Workers
 from ..engine.running.progress import Terminal, human_time
 from ..engine.session import Outcome, Session
@@ -66,6 +67,7 @@ __all__ = [
     "Acceleration",
     "Cell",
     "Comparison",
+    "Dask",
     "Entry",
     "Fault",
     "Grid",

@@ -122,7 +122,8 @@ class _Run:
         terms = self._terms or self._begin(context)
         key = f"{step.kind}-{step.id[:12]}-{terms.topic[-4:]}{next(self._numbers)}"
         self._under_way.add(step.id)
-        handed = executor.submit(serve, parcel_of(step, terms), key=key, resources=self._needs(step, terms))
+        options: dict[str, Any] = {"key": key, "resources": self._needs(step, terms)}
+        handed: Future[StepReport] = executor.submit(serve, parcel_of(step, terms), **options)
         answer: Future[StepReport] = Future()
 
         def pass_on(done: Future[StepReport]) -> None:
