@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
@@ -29,12 +30,15 @@ class UrlObjects(Objects):
     def __init__(self, url: Url) -> None:
         self.url = str(url)
         try:
+            self._system: Any
             self._system, self._root = fsspec.core.url_to_fs(self.url)
         except (ImportError, ValueError) as error:
             raise StoreError(
                 f"{self.url}: {error}; the extra s3 (pip install 'medrobust[s3]') is for s3://, other schemes need "
                 "their own library of fsspec"
             ) from None
+        find = getattr(self._system, "_find", self._system.find)
+        self._finds = "prefix" in inspect.signature(find).parameters
 
     def read(self, name: str, *, last: int | None = None) -> bytes:
         def get() -> bytes:
@@ -59,6 +63,9 @@ class UrlObjects(Objects):
         def look() -> list[Mapping[str, Any]]:
             self._system.invalidate_cache(self._at(folder))
             try:
+                if prefix and self._finds:
+                    # Of a large folder, a server then tells only what is asked for.
+                    return list(self._system.find(self._at(folder), prefix=prefix, detail=True).values())
                 return list(self._system.ls(self._at(folder), detail=True))
             except FileNotFoundError:
                 return []
@@ -66,7 +73,8 @@ class UrlObjects(Objects):
         found = []
         for each in self._asked(folder, "listed", look):
             last = str(each["name"]).rstrip("/").rpartition("/")[2]
-            if each["type"] == "file" and last.startswith(prefix) and not last.startswith(TEMPORARY):
+            beside = str(each["name"]).rstrip("/").rpartition("/")[0].endswith(f"/{folder}") or not prefix
+            if each["type"] == "file" and beside and last.startswith(prefix) and not last.startswith(TEMPORARY):
                 name = f"{folder}/{last}" if folder else last
                 found.append(Found(name, int(each["size"]), _modified(each)))
         return sorted(found, key=lambda each: each.name)

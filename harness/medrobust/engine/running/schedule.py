@@ -114,7 +114,7 @@ class Schedule:
                 self._fail(step, self._failed[broken], lost=broken in self._lost)
             elif (holder := self.leases.take(step.id)) is not None:
                 self._meet(step, holder)
-            elif (rest := step.remaining(self.arrivals.update())) is None:
+            elif (rest := step.remaining(self.arrivals.update(now=False))) is None:
                 self._close_elsewhere(step)
             else:
                 self.tally.cells_elsewhere |= {c.id for c in step.cells} - {c.id for c in rest.cells}
@@ -150,7 +150,8 @@ class Schedule:
         for step in list(self._waiting.values()):
             # The lease first: it is given back after the result is there.
             holder = self.leases.holder(step.id)
-            if step.remaining(self.arrivals.update()) is None:
+            # What nobody holds any more was done, or is about to be handed out: then the answer has to be sure.
+            if step.remaining(self.arrivals.update(now=holder is None)) is None:
                 del self._waiting[step.id]
                 self._close_elsewhere(step)
             elif holder is None:
