@@ -14,8 +14,10 @@ import os
 import platform
 import statistics
 import tempfile
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +106,18 @@ def driver_costs(folder: Path) -> dict[str, float]:
         return {"pack": pack, "dask": (time.perf_counter() - begun) / tasks, "bytes": float(len(parcel.step))}
 
 
+def wait_cost(steps: int = 2000) -> float:
+    """Seconds that a driver's wait for the next step that ends takes, for each step under way."""
+    times = []
+    for _ in range(5):
+        futures: list[Future[None]] = [Future() for _ in range(steps)]
+        threading.Timer(0.1, futures[0].set_result, (None,)).start()
+        begun = time.process_time()
+        wait(futures, None, FIRST_COMPLETED)
+        times.append(time.process_time() - begun)
+    return statistics.median(times) / steps
+
+
 def step_times(store: Path) -> dict[str, Any]:
     """Quantiles of the seconds of the steps of a store."""
     tables = [pq.read_table(file, columns=["step", "seconds"]) for file in (store / "cells").glob("*.parquet")]
@@ -124,6 +138,7 @@ def main() -> None:
         costs |= {"machine": f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"}
         costs |= {"date": time.strftime("%Y-%m-%d"), "folder": store_costs(objects_at(Path(folder) / "a"), FILES)}
         costs |= {"bucket": bucket_costs(), "driver": driver_costs(Path(folder) / "store")}
+        costs["driver"]["wait_each"] = wait_cost()
     if asked.steps:
         costs["steps"] = step_times(asked.steps)
     FILE.write_text(json.dumps(costs, indent=1) + "\n")

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from ...errors import LostError
 from ...grid.plan import Done
 from ...results.store import Store
+from ...results.tables import stem_of
 
 _TABLES = {"cells": "cell", "fits": "fit", "artifacts": "artifact", "parts": "part"}
 
@@ -23,13 +24,15 @@ class Arrivals:
     Files never change under their names, so that only those of new names are read.
 
     Attributes:
-        done: what has arrived.
+        own: steps that this run has done itself; it need not read what came of them.
+        done: what has arrived, but for the cells of these.
     """
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self._known = {table: {found.name for found in store.tables.names(table)} for table in _TABLES}
         self._found: dict[str, set[str]] = {table: set() for table in _TABLES}
+        self.own: set[str] = set()
         self._looked = self._took = 0.0
         self.done = Done(*(self._found[table] for table in _TABLES))
 
@@ -53,6 +56,8 @@ class Arrivals:
                 if found.name in self._known[table]:
                     continue
                 self._known[table].add(found.name)
+                if table == "cells" and stem_of(found).partition("-")[0] in self.own:
+                    continue
                 columns = [key, "status"] if table == "cells" else [key]
                 try:
                     rows = self.store.tables.read_file(table, found, columns)
