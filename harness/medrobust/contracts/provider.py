@@ -32,8 +32,8 @@ class Provider(ABC):
     which both are the same. `medrobust adapters check` shows them side by side."""
 
     tried_with: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType({})
-    """Of attacks, by name, fields with which `medrobust adapters check` tries one that with its own would take too long,
-    and that smaller whole numbers do not make fast enough."""
+    """Of attacks, by name, fields with which `medrobust adapters check` tries one that with its own would take too
+    long, and that smaller whole numbers do not make fast enough."""
 
     @abstractmethod
     def names(self) -> Iterable[str]:
