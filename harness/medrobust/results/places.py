@@ -23,9 +23,9 @@ class Url(type(Path())):  # type: ignore[misc]
         return self
 
 
-def absolute(place: Path | str) -> Path:
+def absolute(place: str | os.PathLike[str]) -> Path:
     """The place of a store that does not depend on the current folder; a URL is told by its scheme."""
-    match = _URL.fullmatch(str(place))
+    match = _URL.fullmatch(os.fspath(place))
     if match is None:
         return Path(place).absolute()
     scheme, rest = match.groups()

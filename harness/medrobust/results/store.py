@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -50,7 +50,7 @@ class Store:
         StoreError: if the directory holds something else or a store of another schema version.
     """
 
-    def __init__(self, path: Path | str, objects: Objects | None = None) -> None:
+    def __init__(self, path: str | PathLike[str], objects: Objects | None = None) -> None:
         self.path = absolute(path)
         self.objects = objects or objects_at(self.path)
         self.files = Files(self.objects)
