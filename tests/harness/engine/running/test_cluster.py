@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -64,6 +65,7 @@ class Watched(Attack):
         except FileNotFoundError:
             time.sleep(self.pause)
         else:
+            (folder / "sprung").write_text(str(os.getpid()))
             time.sleep(600)
         return (images - length(budget.eps)).clamp(0, 1)
 '''
@@ -203,18 +205,17 @@ def test_a_worker_that_is_killed_changes_nothing(
     (cluster.folder / "trap").touch()
     killed: list[int] = []
 
-    class Killing(Silent):
-        def event(self, event: Event) -> None:
-            if not killed and (cluster.folder / "sprung").exists():
-                pid = int((cluster.folder / "log").read_text().splitlines()[-1].split()[0])
-                os.kill(pid, signal.SIGKILL)
-                killed.append(pid)
+    def kill() -> None:
+        sprung = cluster.folder / "sprung"
+        wait_for(lambda: sprung.exists() and sprung.read_text())
+        killed.append(int(sprung.read_text()))
+        os.kill(killed[0], signal.SIGKILL)
 
-        def finished(self, step: object, report: object) -> None:
-            self.event(Event("", 0, 1, ""))
-
+    thread = threading.Thread(target=kill)
+    thread.start()
     there = on(cluster, tmp_path / "there", watched)
-    outcome = run(there, grid, Killing())
+    outcome = run(there, grid)
+    thread.join()
     assert outcome.complete
     assert len(killed) == 1
     assert killed[0] in {worker.pid for worker in cluster.workers}
