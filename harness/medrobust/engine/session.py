@@ -86,7 +86,7 @@ class Session:
         strict: raise at the first broken plugin.
         acceleration: parts of the fast path that attacks use.
         executor: where steps run instead: any `concurrent.futures.Executor` (with `workers` steps at once), or
-            :class:`Workers`, which describe it further.
+            `Workers`, which describe it further.
 
     Raises:
         MedrobustError: if a named place does not exist.
@@ -134,7 +134,7 @@ class Session:
 
         Args:
             grid: what to plan.
-            profile, images, precision: of a file or a table, as in :func:`read_grid`.
+            profile, images, precision: of a file or a table, as in `read_grid`.
             evidence: add the few cells that the checks of evidence need.
 
         Raises:
@@ -191,7 +191,7 @@ class Session:
 
         Args:
             name: what grids and tables call it; images handed in later under the same name replace it.
-            splits: the images of `train`, `val` or `test`; :func:`image_data` makes them of arrays and tensors.
+            splits: the images of `train`, `val` or `test`; `image_data` makes them of arrays and tensors.
             classes: names of the classes, in index order.
             task: `multiclass` or `multilabel`.
             shared_groups: declares that some groups are in several splits; results are then marked. Undeclared, such a

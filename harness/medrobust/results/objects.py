@@ -1,6 +1,6 @@
 """Where a store keeps what it holds: whole objects under names, by the few operations that any storage offers.
 
-Everything in a store goes through :class:`Objects`. Another kind of storage, such as a bucket, is one more subclass.
+Everything in a store goes through `Objects`. Another kind of storage, such as a bucket, is one more subclass.
 """
 
 from __future__ import annotations
