@@ -54,27 +54,19 @@ def _group(group: Any, path: str, level: int) -> Iterator[str]:
 
 
 def _usage(command: Any, path: str) -> Iterator[str]:
-    """How a command is called, and a table of its arguments and options."""
+    """How a command is called, and its arguments and options."""
     context = command.context_class(command, info_name=path)
     yield f"    {command.get_usage(context).removeprefix('Usage: ')}\n"
     # The same text as `--help` shows, whatever version of typer writes it.
-    rows = [
-        record
-        for parameter in command.get_params(context)
-        if not _OF_ALL & set(parameter.opts) and (record := parameter.get_help_record(context)) is not None
-    ]
-    if rows:
-        yield "| argument or option | meaning |\n|---|---|"
-        yield from (f"| `{name}` | {_cell(told)} |" for name, told in rows)
-        yield ""
+    for parameter in command.get_params(context):
+        record = parameter.get_help_record(context)
+        if record is not None and not _OF_ALL & set(parameter.opts):
+            name, told = record
+            yield f"`{name}`\n:   {_prose(told)}\n"
 
 
 def _prose(text: str | None) -> str:
     return re.sub(r"\s+", " ", _literal(text or "")).strip()
-
-
-def _cell(text: str) -> str:
-    return _prose(text).replace("|", "&#124;")
 
 
 def _literal(text: str) -> str:

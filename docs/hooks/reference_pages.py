@@ -1,6 +1,6 @@
 """Pages of the public Python names, one for each package that lists its names in a stub.
 
-The names are grouped by the room that defines them, under the first line of that room's docstring, so that a new name
+The names are grouped by the room that defines them, with the first line of that room's docstring, so that a new name
 stands on its page without being listed anywhere but in the stub.
 """
 
@@ -37,14 +37,23 @@ def markdown(package: str) -> str:
     """The page of a package: what its stub says of it, then its names by the room that defines them."""
     stub = HARNESS.joinpath(*package.split("."), "__init__.pyi")
     tree = ast.parse(stub.read_text(encoding="utf-8"))
-    rooms = dict[Path, list[str]]()
-    for name, room in sorted(_homes(stub, tree).items()):
-        rooms.setdefault(room, []).append(name)
-    lines = [f"# {package}", ast.get_docstring(tree) or ""]
+    rooms = dict[Path, list[tuple[str, str]]]()
+    for name, home in _homes(stub, tree).items():
+        # Of a name that its module has as well, the page would show the module.
+        dotted = ".".join(home.relative_to(HARNESS).with_suffix("").parts) if home.stem == name else package
+        rooms.setdefault(_room(home), []).append((name, f"{dotted}.{name}"))
+    # As it is written: cleaned, the code in it would lose its indentation.
+    lines = [f"# {package}", ast.get_docstring(tree, clean=False) or ""]
     for room in sorted(rooms):
-        lines.append(f"## {_title(room)}")
-        lines += [f"::: {package}.{name}" for name in rooms[room]]
+        if len(rooms) > 1:
+            lines += [f"## {room.stem.replace('_', ' ').capitalize()}", _purpose(room)]
+        lines += [f"::: {path}" for _, path in sorted(rooms[room])]
     return "\n\n".join(lines) + "\n"
+
+
+def _room(home: Path) -> Path:
+    """What names are grouped by: the package that defines them, but each module of contracts is a room of its own."""
+    return home if home.parent.name in ("contracts", "medrobust") else home.parent
 
 
 def _homes(stub: Path, tree: ast.Module) -> dict[str, Path]:
@@ -68,7 +77,7 @@ def _imports(file: Path, tree: ast.Module) -> Iterator[tuple[Path, list[str]]]:
             yield module, [name.name for name in node.names]
 
 
-def _title(room: Path) -> str:
-    """The first line of a room's docstring, up to a colon."""
-    text = ast.get_docstring(ast.parse(room.read_text(encoding="utf-8"))) or room.stem
-    return text.splitlines()[0].partition(":")[0].rstrip(".")
+def _purpose(room: Path) -> str:
+    """The first line of the docstring of a package or module."""
+    file = room / "__init__.py" if room.is_dir() else room
+    return (ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or "").partition("\n")[0]

@@ -22,10 +22,10 @@ PAGES: Final = {
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
     "benchmarks/README.md": "benchmarks.md",
-    "examples/pytest_project/README.md": "pytest_project.md",
 }
 """Where each of these files is as a page of the site."""
 _LINK = re.compile(r"(?<=\]\()(?P<path>[^)\s:#]+)(?P<anchor>#[^)\s]*)?(?=\))")
+_BAR_IN_CODE = re.compile(r"`[^`\n]*\\\|[^`\n]*`")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -46,8 +46,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """The text of a page with links as they are in the site."""
-    return site_links(markdown, page.file.src_uri)
+    """The text of a page as the site needs it: links, and bars within code, which need no backslash in its tables."""
+    return _BAR_IN_CODE.sub(lambda code: code[0].replace(r"\|", "|"), site_links(markdown, page.file.src_uri))
 
 
 def site_links(markdown: str, page: str) -> str:

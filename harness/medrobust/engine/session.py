@@ -49,7 +49,8 @@ class Outcome:
         made: cells computed by this run.
         cached: cells that were in the store already.
         elsewhere: cells that other runs on the same store computed meanwhile.
-        steps, steps_elsewhere: steps done by this run, and by other runs meanwhile.
+        steps: done by this run.
+        steps_elsewhere: done by other runs meanwhile.
         problems: (cell, status, reason) of every cell without a result.
         excluded: combinations excluded by the threat model or the grid.
         impossible: reasons of combinations that lack data or weights.
@@ -77,7 +78,7 @@ class Session:
     """Plugins, a store, and the hardware to use.
 
     Args:
-        store: directory of the store.
+        store_path: directory of the store.
         plugin_files: local plugin files.
         data_root: root of file-based data sets; MEDROBUST_DATA if not given.
         cache: directory of decoded images; MEDROBUST_CACHE or the user's cache if not given.
@@ -134,7 +135,9 @@ class Session:
 
         Args:
             grid: what to plan.
-            profile, images, precision: of a file or a table, as in `read_grid`.
+            profile: of a file or a table, as in `read_grid`.
+            images: likewise.
+            precision: likewise.
             evidence: add the few cells that the checks of evidence need.
 
         Raises:
