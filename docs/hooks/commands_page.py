@@ -18,8 +18,8 @@ PAGE = "reference/commands.md"
 _OF_ALL = {"--help", "--debug"}
 _INTRODUCTION = """# Commands
 
-What `medrobust COMMAND --help` says, of every command. Each has the options `--help` and `--debug`, which shows the traceback of every error,
-including those of plugins; `medrobust --version` prints the version.
+What `medrobust COMMAND --help` says, of every command. Each has the options `--help` and `--debug`, which shows the
+traceback of every error, including those of plugins; `medrobust --version` prints the version.
 """
 
 
