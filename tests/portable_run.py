@@ -20,7 +20,7 @@ from typing import Any
 
 POSIX_MODULES = {"crypt", "fcntl", "grp", "nis", "posix", "pty", "pwd", "resource", "spwd", "syslog", "termios", "tty"}
 POSIX_NAMES = {
-    os: ("chown", "fork", "forkpty", "getgid", "getloadavg", "getpgid", "getuid", "killpg", "mkfifo", "nice", "pread"),
+    os: ("chown", "fork", "forkpty", "getpgid", "killpg", "mkfifo", "nice", "pread", "sched_getaffinity"),
     signal: ("SIGALRM", "SIGHUP", "SIGKILL", "SIGUSR1", "SIGXCPU", "alarm", "setitimer"),
 }
 PACKAGES = (
@@ -34,11 +34,11 @@ PACKAGES = (
 _import, _open = builtins.__import__, os.open
 
 
-def without_posix_modules(name: str, scope: Any = None, *rest: Any) -> Any:
-    importer = str((scope or {}).get("__name__", ""))
+def without_posix_modules(name: str, globals: Any = None, *rest: Any, **options: Any) -> Any:  # noqa: A002 - as its original
+    importer = str((globals or {}).get("__name__", ""))
     if name.partition(".")[0] in POSIX_MODULES and importer.startswith("medrobust"):
         raise ImportError(f"no module named '{name}' on Windows; imported by {importer}")
-    return _import(name, scope, *rest)
+    return _import(name, globals, *rest, **options)
 
 
 def without_folders(path: Any, *rest: Any, **options: Any) -> int:
@@ -63,7 +63,7 @@ def main(folder: str, commands: str) -> None:
     builtins.__import__, os.open = without_posix_modules, without_folders
     for name in modules():
         importlib.import_module(name)
-    # What others have looked at when they were imported, nobody of us may need.
+    # Others look for some of these when they are imported, and ask for the system first where they use more of them.
     for module, names in POSIX_NAMES.items():
         for name in names:
             with contextlib.suppress(AttributeError):

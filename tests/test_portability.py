@@ -38,7 +38,7 @@ probe = ["examples"]
 def wrong_names(paths: Iterable[PurePosixPath]) -> list[str]:
     """Those of these paths that Windows cannot hold, or not beside each other."""
     found, seen = [], dict[str, str]()
-    for path in sorted({each for path in paths for each in (path, *path.parents)}):
+    for path in sorted({each for file in paths for each in (file, *file.parents)}):
         name = path.name
         invalid = re.search(r'[<>:"|?*\\\x00-\x1f]', name) or name.endswith((".", " ")) or RESERVED.fullmatch(name)
         twin = seen.setdefault(str(path).casefold(), str(path))

@@ -51,7 +51,7 @@ class Outcome:
 def require_forks() -> None:
     """Raise `MedrobustError` where processes cannot be forked, as on Windows: no attack can be tried there."""
     if "fork" not in multiprocessing.get_all_start_methods():
-        raise MedrobustError("attacks are tried in forked processes, which this system does not have; use Linux or macOS")
+        raise MedrobustError("attacks are tried in forked processes, which are not to be had here; use Linux or macOS")
 
 
 def attempt(attack: AnyAttack, reference: Reference, budget: BudgetSpec, limit: float) -> Outcome:
