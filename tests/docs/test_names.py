@@ -35,7 +35,7 @@ SOURCES = [
 CODE = re.compile(r"`([^`\n]+)`|^ {4}(.+)$", re.MULTILINE)
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 OF_OTHER_PROGRAMS = {
-    *("--compile-bytecode", "--with"),  # uv
+    *("--compile-bytecode", "--group", "--with"),  # uv
     *("--case", "--threads", "--prepare"),  # benchmarks/attacks.py
 }
 
