@@ -42,8 +42,7 @@ def markdown(package: str) -> str:
         # Of a name that its module has as well, the page would show the module.
         dotted = ".".join(home.relative_to(HARNESS).with_suffix("").parts) if home.stem == name else package
         rooms.setdefault(_room(home), []).append((name, f"{dotted}.{name}"))
-    # As it is written: cleaned, the code in it would lose its indentation.
-    lines = [f"# {package}", ast.get_docstring(tree, clean=False) or ""]
+    lines = [f"# {package}", ast.get_docstring(tree) or ""]
     for room in sorted(rooms):
         if len(rooms) > 1:
             lines += [f"## {room.stem.replace('_', ' ').capitalize()}", _purpose(room)]

@@ -68,6 +68,8 @@ def test_the_page_of_a_package_has_each_public_name_once(package: str) -> None:
         for node in ast.parse(stub.read_text(encoding="utf-8")).body
         if isinstance(node, ast.Assign)
     )
+    # Code in the introduction is indented, or it would be set as prose.
+    assert not re.search(r"^(from|import|def) ", NAMES.markdown(package), re.MULTILINE)
     shown = re.findall(r"^::: [\w.]+\.(\w+)$", NAMES.markdown(package), re.MULTILINE)
     assert sorted(shown) == sorted(listed)
 
