@@ -32,16 +32,17 @@ def test_the_commands_lead_from_a_question_to_a_site(
     assert len(printed) == 6
     assert (tmp_path / "first-site" / "index.html").is_file()
     board, comparison = (printed[line] for line in printed if "leaderboard" in line)
-    assert "Models on eyes, linf:4/255" in board
+    assert "Models on eyes, linf:8/255" in board
     assert "stronger on" in comparison
     assert "2 equal" in printed["medrobust verify medrobust-store --sample 2"]
     store = Store(tmp_path / "medrobust-store")
     cells = store.cells(["attack", "budget"])
-    attacked = cells[cells["budget"].isin(["linf:1/255", "linf:4/255"])]
+    attacked = cells[cells["budget"].isin(["linf:2/255", "linf:8/255"])]
     assert len(attacked) == 6
     broken = {
         attacked.loc[cell, "attack"].partition("(")[0]: measure("asr", record).scalar
-        for cell, record in store.records(attacked.index[attacked["budget"] == "linf:4/255"])
+        for cell, record in store.records(attacked.index[attacked["budget"] == "linf:8/255"])
     }
-    # Measured: noise 0, FGSM 39, PGD 66 %, in float32 with AVX-512.
-    assert broken["noise"] < 0.1 < broken["fgsm"] <= broken["pgd"]
+    # Measured over seeds 0 to 4, with AVX-512 and with SSE 4.1: noise 0 to 1 %, FGSM 49 to 63 %, PGD 49 to 77 %.
+    assert broken["noise"] < 0.1
+    assert min(broken["fgsm"], broken["pgd"]) > 0.25
