@@ -77,5 +77,13 @@ TRIED_WITH: Final[Mapping[str, Mapping[str, Any]]] = {
     "GeoDA": {"max_iter": 500},
     "UniversalPerturbation": {"attacker": "fgsm"},
     "VirtualAdversarialMethod": {"max_iter": 1},
+    # With its own regularisation it overflows on images of this size.
+    "Wasserstein": {
+        "regularization": 100.0,
+        "max_iter": 3,
+        "conjugate_sinkhorn_max_iter": 3,
+        "projected_sinkhorn_max_iter": 3,
+        "kernel_size": 3,
+    },
 }
 """Settings with which an attack ends in a check of all, where fewer of every whole number would not do."""
