@@ -27,6 +27,7 @@ from .commands.run import run
 from .commands.store import store_commands
 from .commands.submissions import submit
 from .commands.verify import verify
+from .commands.version import program
 from .commands.why import why
 from .errors import MedrobustError
 from .plugins.tracebacks import show
@@ -36,12 +37,12 @@ def build() -> tuple[typer.Typer, list[str]]:
     """The command line with all commands, and what is wrong with those that could not be added."""
     app = typer.Typer(
         name="medrobust",
-        help="Benchmark the adversarial robustness of medical image classifiers.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode="rich",
     )
+    app.callback()(program)
     for command in (run, plan, calibrate, plugins, new, check, why, verify, submit, merge, export, env, cite, doctor):
         app.command()(command)
     app.add_typer(data_commands(), name="data")

@@ -59,9 +59,11 @@ def check(
     from ..engine.adapters import kept
     from ..engine.adapters.checking import check as check_all
     from ..engine.adapters.reference import Reference
+    from ..engine.adapters.trial import require_forks
     from ..engine.session import Session
     from .adapters_table import table
 
+    require_forks()
     torch.set_num_threads(1)  # attacks run in forked processes, which threads of this one would hold up
     with tempfile.TemporaryDirectory(prefix="medrobust-adapters-") as folder:
         session = Session(Path(folder), tuple(plugin or ()), device="cpu", workers=1)

@@ -106,3 +106,18 @@ def test_a_file_is_no_place(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="is a file, not a store"):
         objects_at(tmp_path / "file")
+
+
+def test_a_system_that_opens_no_folders_writes_all_the_same(objects: Objects, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = os.open
+
+    def as_windows(path: Path, *rest: int) -> int:
+        if Path(path).is_dir():
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *rest)
+
+    monkeypatch.setattr(os, "open", as_windows)
+    objects.write("cells/one.parquet", b"whole")
+    assert objects.create("leases/one.json", b"mine")
+    assert not objects.create("leases/one.json", b"yours")
+    assert objects.read("cells/one.parquet") == b"whole"
