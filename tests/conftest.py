@@ -154,7 +154,8 @@ def program(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
     def run(
         command: str, *arguments: object, plugins: tuple[Path, ...] = (TINY, MISBEHAVING), evidence: bool = False
     ) -> Finished:
-        monkeypatch.setenv("MEDROBUST_DEBUG", "")  # a command with --debug sets it
+        monkeypatch.setenv("MEDROBUST_DEBUG", "")  # a command with --debug sets it, one with --strict the other
+        monkeypatch.setenv("MEDROBUST_STRICT", "")
         files = [word for file in plugins for word in ("--plugin", str(file))]
         device = ["--device", "cpu", "--workers", "1"] if command in ("run", "verify") else []
         plain = ["--no-evidence"] if command in ("run", "plan") and not evidence else []

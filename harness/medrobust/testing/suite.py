@@ -87,7 +87,7 @@ def offers_of(distribution: str = "", file: Path | str | None = None) -> list[Re
     """
     registry = Registry.discover([Path(file)] if file else ())
     wanted = Path(file).stem if file else distribution
-    if faults := [fault for fault in registry.faults if fault.distribution == wanted]:
+    if faults := [fault for fault in registry.faults if fault.distribution == wanted and not fault.usable]:
         raise PluginError("; ".join(map(str, faults)))
     found = [offer for offer in registry.offers() if offer.distribution == wanted]
     if not found:
