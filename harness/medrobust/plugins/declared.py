@@ -7,7 +7,7 @@ import importlib.util
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
-from ..contracts.version import CONTRACT, DECLARATION
+from .contract_version import CONTRACT, DECLARATION
 
 
 def of_file(file: Path) -> object:

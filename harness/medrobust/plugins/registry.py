@@ -12,9 +12,9 @@ from types import ModuleType
 from typing import Final
 
 from ..contracts import Plugin
-from ..contracts.version import changes_since, unsuited
 from ..errors import PluginError, did_you_mean
 from . import builtin, declared, local
+from .contract_version import changes_since, unsuited
 from .entry_points import OWN, Door, doors, strictly
 from .hookspecs import GROUP, KINDS
 from .offers import SEE, offers_of

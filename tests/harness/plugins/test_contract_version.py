@@ -13,9 +13,8 @@ import pytest
 import medrobust
 from medrobust import Plugin, PluginError
 from medrobust.api import Registry
-from medrobust.contracts import version
-from medrobust.contracts.version import CHANGES, CONTRACT, OLDEST
-from medrobust.plugins import declared, hookspecs
+from medrobust.plugins import contract_version, declared, hookspecs
+from medrobust.plugins.contract_version import CHANGES, CONTRACT, OLDEST
 
 KEPT = Path(__file__).with_name("contract.txt")
 ATTACK = """
@@ -40,10 +39,10 @@ ATTACK = """
 @pytest.fixture
 def second(monkeypatch: pytest.MonkeyPatch) -> None:
     """A medrobust whose contract has changed twice, and which still takes the last one."""
-    monkeypatch.setattr(version, "CONTRACT", 3)
-    monkeypatch.setattr(version, "OLDEST", 2)
+    monkeypatch.setattr(contract_version, "CONTRACT", 3)
+    monkeypatch.setattr(contract_version, "OLDEST", 2)
     changes = {1: "the first version", 2: "`perturb` was `attack`", 3: "`rng` was `generator`"}
-    monkeypatch.setattr(version, "CHANGES", changes)
+    monkeypatch.setattr(contract_version, "CHANGES", changes)
 
 
 def written(tmp_path: Path, code: str) -> Path:

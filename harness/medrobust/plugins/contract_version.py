@@ -1,4 +1,4 @@
-"""The version of the plugin contract, and what has changed with each.
+"""The version of the plugin contract, and what has changed with each; nothing here imports torch.
 
 A module of plugins may declare the version that it was written for, `MEDROBUST_CONTRACT = 1`. It is read from the
 source before the module is imported, so that the answer to a plugin of another time is what has changed, and no error
