@@ -19,12 +19,12 @@ SHOWN = {
     "attack": r"^\d=? +demo ",
     "universal-attack": r"^\d=? +demo ",
     "defense": r"net \+ demo",
-    "detector": r"Models on eyes",
+    "detector": r"^fgsm +demo<",
     "model": r"^\d=? +.* demo",
     "dataset": r"Models on demo",
     "probe": r"Models on eyes",
 }
-"""What the leaderboard shows of a plugin of each kind."""
+"""What the leaderboard shows of a plugin of each kind; of a probe, the model that it looked at."""
 
 
 def commands() -> Sequence[Sequence[str]]:
