@@ -82,8 +82,7 @@ def list_store(store: StoreArgument, as_json: JsonOption = False) -> None:
 def _made_by(kind: str, store: Store) -> Counter[str]:
     """For each detector, or each probe, how many records it looked at."""
     rows = store.rows("artifacts")
-    described = (json.loads(text) for text in rows.loc[rows["kind"] == kind, "description"])
-    return Counter(str(each.get("parameters", {}).get("plugin", "")).removeprefix("medrobust:") for each in described)
+    return Counter(json.loads(text)[kind] for text in rows.loc[rows["kind"] == kind, "description"])
 
 
 def check_store(store: StoreArgument, as_json: JsonOption = False) -> None:
