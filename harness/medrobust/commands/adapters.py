@@ -42,10 +42,10 @@ def check(
         Path | None, typer.Option("--out", metavar="FILE", help="Write the table there, as Markdown.")
     ] = None,
     only: Annotated[str, typer.Option("--only", metavar="TEXT", help="Only attacks whose name contains this.")] = "",
-    images: Annotated[int, typer.Option("--images", min=2, help="Number of images.")] = 16,
+    images: Annotated[int, typer.Option("--images", min=2, help="Number of images.")] = 12,
     limit: Annotated[
         float, typer.Option("--limit", min=1, help="Seconds of processor time that each attack has.")
-    ] = 30.0,
+    ] = 4.0,
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Number of processes that share the work.")] = 1,
     resume: Annotated[
         Path | None,

@@ -31,6 +31,10 @@ class Provider(ABC):
     """Of attacks, those that a bundled attack does too: by name, the fields of the library's and the table of ours with
     which both are the same. `medrobust adapters check` shows them side by side."""
 
+    tried_with: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType({})
+    """Of attacks, by name, fields with which `medrobust adapters check` tries one that with its own would take too
+    long, and that smaller whole numbers do not make fast enough."""
+
     @abstractmethod
     def names(self) -> Iterable[str]:
         """Every name that stands behind the prefix. May import the library."""

@@ -207,7 +207,8 @@ class _Expansion:
             if reason := AttackGate(detector.source).bars(goal, budget, target.info):
                 return None, f"the detector's source: {reason}"
         precision = self._values["precision"][at.precision]
-        if reason := attack.bars_stop(self.block.stop, target) or attack.bars_precision(precision):
+        budget = self._values["budget"][at.budget]
+        if reason := attack.bars_stop(self.block.stop, target, budget) or attack.bars_precision(precision):
             return None, reason
         source = self._source(at, target)
         if self.block.stop == "success" and source.id != target.id:

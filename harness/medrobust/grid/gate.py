@@ -129,10 +129,12 @@ class AttackGate:
             return f"attack '{self.plugin.title}' combines attacks that need batches of {asked} images"
         return ""
 
-    def bars_stop(self, stop: Stop, target: Target) -> str:
+    def bars_stop(self, stop: Stop, target: Target, budget: BudgetSpec) -> str:
         """Why images that are broken may not leave its batch; empty if they may."""
         if stop == "full":
             return ""
+        if budget.minimal:
+            return f"'{budget}' looks for the smallest perturbation, which stop = 'success' would cut short"
         if self.batch is not None:
             return f"attack '{self.plugin.title}' depends on its batch, which stop = 'success' changes"
         if target.stochastic:

@@ -148,7 +148,7 @@ class GridRun:
         target = next(_under_test(self.plan), None)
         if target is None:
             return
-        given = request.getfixturevalue(FIXTURE)
+        given = _given(request)
         if given is self._model:
             return
         module = given.module if isinstance(given, Stochastic) else given
@@ -166,6 +166,23 @@ class GridRun:
                 self.entry(i).labels for i in self.names
             ]
             self.plan = plan
+
+
+def _given(request: pytest.FixtureRequest) -> object:
+    """What the fixture returns.
+
+    Raises:
+        MedrobustError: if it is parametrized: the cells of a grid, with their ids, are known before any test runs.
+    """
+    try:
+        return request.getfixturevalue(FIXTURE)
+    except pytest.fail.Exception as error:
+        if "has no parameter defined" not in str(error):
+            raise
+    raise MedrobustError(
+        f"the fixture {FIXTURE} has params, but gives a grid one model; take which one from the environment "
+        f"(os.environ), as examples/pytest_project does, or name model plugins in the grid (model = [...])"
+    )
 
 
 def _under_test(plan: Plan) -> Iterator[Target]:

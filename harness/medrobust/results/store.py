@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +50,9 @@ class Store:
         StoreError: if the directory holds something else or a store of another schema version.
     """
 
-    def __init__(self, path: Path, objects: Objects | None = None) -> None:
-        self.path = path
-        self.objects = objects or objects_at(path)
+    def __init__(self, path: str | PathLike[str], objects: Objects | None = None) -> None:
+        self.path = Path(path)
+        self.objects = objects or objects_at(self.path)
         self.files = Files(self.objects)
         self.tables = Tables(self.files)
         self.tensors = Tensors(self.files)

@@ -161,6 +161,13 @@ IN_BATCHES = """
         revision: ClassVar[int] = 1
         batch_size: ClassVar[int | None] = None
         global_rng: ClassVar[bool] = True
+
+    @dataclass(frozen=True)
+    class Searching(Batched):
+        name: ClassVar[str] = "searching"
+        revision: ClassVar[int] = 1
+        threat: ClassVar[ThreatModel] = ThreatModel(norms={"l2"}, minimal=True)
+        batch_size: ClassVar[int | None] = None
 """
 
 
@@ -200,6 +207,13 @@ def test_an_attack_that_depends_on_its_batch_cannot_stop_at_success(batched: Ent
     found = batched(attack='["sign", "batched"]', stop='"success"')
     reasons = {e.row()["attack"]: e.excluded for e in found if e.row()["attack"] != "none"}
     assert reasons == {"sign": "", "batched": "attack 'batched' depends on its batch, which stop = 'success' changes"}
+
+
+def test_a_search_for_the_smallest_perturbation_is_not_cut_short(batched: Entries) -> None:
+    found = batched(attack='"searching"', budget='["l2:0.5", "l2:min"]', stop='"success"')
+    reasons = {e.row()["budget"]: e.excluded for e in found if e.row()["attack"] != "none"}
+    assert reasons["l2:0.5"] == ""
+    assert "stop = 'success' would cut short" in reasons["l2:min"]
 
 
 def test_parts_that_need_different_batches_cannot_be_one_attack(batched: Entries) -> None:

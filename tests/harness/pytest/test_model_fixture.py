@@ -35,7 +35,7 @@ class Corner(nn.Module):
 
 
 @pytest.fixture(scope="session")
-def medrobust_model():
+def medrobust_model(request):
     return {given}
 '''
 
@@ -86,6 +86,18 @@ def test_a_grid_that_names_the_fixture_needs_it(run: Run, robust: Robust) -> Non
     result = run()
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*fixture 'medrobust_model' not found*"])
+
+
+def test_a_fixture_with_params_is_told_how_to_give_several_models(
+    run: Run, robust: Robust, project: pytest.Pytester
+) -> None:
+    conftest(project)
+    text = (project.path / "conftest.py").read_text()
+    (project.path / "conftest.py").write_text(text.replace('scope="session"', 'scope="session", params=["v1", "v2"]'))
+    robust('[[expect]]\nbounds = "robust_accuracy >= 0"\n', grid=GRID)
+    result = run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["the fixture medrobust_model has params, but gives a grid one model; *"])
 
 
 def test_a_number_that_the_evidence_speaks_against_fails(run: Run, robust: Robust, project: pytest.Pytester) -> None:

@@ -22,6 +22,8 @@ from .trial import Outcome, attempt
 
 FEW: Final = (20, 3)
 """What whole numbers, such as iterations, are reduced to for an attack that does not end in time with its own."""
+LONGER: Final = 15
+"""Times its limit that an attack has which nothing more can be reduced of, and one beside its twin."""
 NEEDED: Final[Mapping[str, Any]] = {"int": 10, "float": 0.1}
 """Values of parameters that a library gives no default."""
 
@@ -53,8 +55,8 @@ class Checked:
     twin_settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-Entry = tuple[Library, str, RegisteredPlugin | None, tuple[str, ...], str, dict[str, Any]]
-"""A library, one of its names, the plugin, other names of it, why there is none, and settings to begin with."""
+Entry = tuple[Library, str, RegisteredPlugin | None, tuple[str, ...], str]
+"""A library, one of its names, the plugin, other names of it, and why there is none."""
 
 
 def check(
@@ -70,7 +72,7 @@ def check(
     """Try every attack of the libraries; `tell` is given (done, all, seconds left, the last one).
 
     `only` limits it to names that contain this text; `jobs` processes share the work. What is `known` by name and ran,
-    or was left out, is not tried again; what was too slow is tried with the settings that it had last.
+    or was left out, is not tried again.
     """
     work: list[Entry] = []
     found: dict[str, list[Checked]] = {}
@@ -80,7 +82,7 @@ def check(
             if before is not None and before.outcome.status in ("ok", "excluded"):
                 found.setdefault(library.prefix, []).append(before)
             elif only in name:
-                work.append((library, name, *entry, dict(before.settings) if before is not None else {}))
+                work.append((library, name, *entry))
     began = time.perf_counter()
     for done, (prefix, checked) in enumerate(_shared(work, registry, reference, limit, jobs), 1):
         found.setdefault(prefix, []).append(checked)
@@ -118,11 +120,11 @@ def _shared(
 
 
 def _tried(entry: Entry, registry: Registry, reference: Reference, limit: float) -> Checked:
-    library, name, offer, aliases, reason, settings = entry
+    library, name, offer, aliases, reason = entry
     whole = f"{library.prefix}:{name}"
     if offer is None:
         return Checked(whole, aliases, "", {}, Outcome("excluded", reason))
-    return _checked(whole, aliases, offer, library, registry, reference, limit, settings)
+    return _checked(whole, aliases, offer, library, registry, reference, limit)
 
 
 def _plugins(library: Library) -> dict[str, tuple[RegisteredPlugin | None, tuple[str, ...], str]]:
@@ -148,22 +150,22 @@ def _checked(
     registry: Registry,
     reference: Reference,
     limit: float,
-    first: Mapping[str, Any],
 ) -> Checked:
-    settings = {**dict(_needed(offer)), **first}
+    given = library.provider.tried_with.get(name.partition(":")[2], {})
+    settings = {**dict(_needed(offer)), **given}
     spec = build(offer, settings, registry)
     attack = spec.plugin
     assert isinstance(attack, Attack)
     budget = reference.budget(attack)
     if reason := reference.bars(spec, budget):
         return Checked(name, aliases, str(budget), settings, Outcome("excluded", reason))
-    outcome = attempt(attack, reference, budget, limit)
-    for most in FEW:
-        if outcome.status == "too slow" and (fewer := _fewer(attack, most)):
-            settings |= fewer
-            reduced: Attack = dataclasses.replace(attack, **fewer)  # type: ignore[type-var]
-            outcome = attempt(reduced, reference, budget, limit)
-    checked = Checked(name, aliases, str(budget), settings, outcome)
+    ways = [{}, *(fewer for most in FEW if not given and (fewer := _fewer(attack, most)))]
+    for fewer in ways:
+        reduced: Attack = dataclasses.replace(attack, **fewer)  # type: ignore[type-var]
+        outcome = attempt(reduced, reference, budget, limit * LONGER if fewer is ways[-1] else limit)
+        if outcome.status != "too slow":
+            break
+    checked = Checked(name, aliases, str(budget), settings | fewer, outcome)
     twins = library.provider.twins.get(name.partition(":")[2])
     return checked if twins is None else _beside(checked, twins, offer, registry, reference, limit)
 
@@ -188,7 +190,7 @@ def _beside(
     assert isinstance(native.plugin, AnyAttack)
     budget = reference.budget(attack)
     pair: tuple[AnyAttack, ...] = (attack, native.plugin)
-    both = [attempt(each, reference, budget, limit) for each in pair]
+    both = [attempt(each, reference, budget, limit * LONGER) for each in pair]
     return dataclasses.replace(checked, twin=native.label, twinned=both[0], twin_outcome=both[1], twin_settings=theirs)
 
 

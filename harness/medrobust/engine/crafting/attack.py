@@ -10,7 +10,7 @@ from torch import Tensor
 from ...contracts import AnyAttack, Attack, Budget, Ensemble, Goal, IterativeAttack, SampleRNG, cumulative_field
 from ...errors import PluginError
 from ...grid.blocks import Stop
-from ...results.verdict import InvalidImagesError, verify
+from ...results.verdict import InvalidImagesError, norms, verify
 from ..models.classifier import TorchClassifier
 from .early import until_success
 
@@ -88,7 +88,10 @@ def at_full_strength(
 def _worst(
     ensemble: Ensemble, classifier: TorchClassifier, images: Tensor, goal: Goal, budget: Budget, rng: SampleRNG
 ) -> Tensor:
-    """Of each image what is worst for it: broken before unbroken, then by the goal's loss; ties go to the cheaper."""
+    """Of each image what is worst for it: broken before unbroken, then by the goal's loss; ties go to the cheaper.
+
+    Where the smallest perturbation is looked for, the smallest of those that break the image.
+    """
     worst = torch.full_like(images, torch.nan)
     broken = torch.zeros(len(images), dtype=torch.bool, device=images.device)
     loss = torch.full((len(images),), -torch.inf, device=images.device)
@@ -97,6 +100,8 @@ def _worst(
         found = _checked(ensemble, member, made, images, budget)
         logits = classifier.confirm(found)
         reached, value = goal.reached(logits), goal.loss(logits)
+        if budget.minimal:
+            value = torch.where(reached, -norms(images, found, budget.norm).of(budget.norm).to(value), value)
         worse = torch.where(reached == broken, value > loss, reached)
         worst[worse], broken[worse], loss[worse] = found[worse], reached[worse], value[worse]
     return worst

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -47,6 +47,7 @@ from .art_facts import (
     PATCHES,
     RADIUS,
     TARGETED_ONLY,
+    TRIED_WITH,
     VIDEOS,
     norms_by_name,
 )
@@ -143,6 +144,7 @@ class ART_(Provider):  # noqa: N801 - the class of a library whose name is an ab
 
     prefix: ClassVar[str] = "art"
     twins: ClassVar[Twins] = ART_TWINS
+    tried_with: ClassVar[Mapping[str, Mapping[str, Any]]] = TRIED_WITH
     kind: ClassVar[str] = "attack"
     library: ClassVar[str] = "adversarial-robustness-toolbox"
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,12 @@ def _unweighted(attack: Any, plugin: Any, images: Images, goal: Goal) -> Any:
     return _one_hot(attack, plugin, images, goal)
 
 
+def _elsewhere(attack: Any, plugin: Any, images: Images, goal: Goal) -> Any:
+    # It keeps its basis in a file of the working directory, which is somebody's.
+    with tempfile.TemporaryDirectory(prefix="medrobust-art-") as folder, chdir(folder):
+        return _one_hot(attack, plugin, images, goal)
+
+
 @contextmanager
 def matrices() -> Iterator[None]:
     """Some attacks use `np.mat`, which NumPy 2 no longer has."""
@@ -99,7 +106,7 @@ _CALLS: Mapping[str, Call] = {
     **dict.fromkeys(sorted(GUIDED), _guided),
     "GRAPHITEBlackbox": _towards,
     "LowProFool": _unweighted,
-    "GeoDA": _one_hot,
+    "GeoDA": _elsewhere,
     "SimBA": _one_hot,
     "ShadowAttack": _one_by_one,
     "TargetedUniversalPerturbation": _one_hot,

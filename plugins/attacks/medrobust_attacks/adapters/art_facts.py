@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from torch import Tensor
@@ -63,3 +63,27 @@ def norms_by_name(name: str, *, told: bool) -> set[Norm]:
     if match := re.search(r"L(Inf|0|1|2)(?=Method)", name):
         return {f"l{match[1].lower()}"}  # type: ignore[arg-type]
     return {"linf"} if told and name not in ("Wasserstein",) else {"unbounded"}
+
+
+TRIED_WITH: Final[Mapping[str, Mapping[str, Any]]] = {
+    "CompositeAdversarialAttackPyTorch": {"max_iter": 2, "max_inner_iter": 3},
+    "GRAPHITEBlackbox": {
+        "num_xforms_mask": 2,
+        "num_xforms_boost": 2,
+        "num_boost_queries": 10,
+        "heat_patch_size": [16, 16],
+        "heat_patch_stride": [16, 16],
+    },
+    "GeoDA": {"max_iter": 500},
+    "UniversalPerturbation": {"attacker": "fgsm"},
+    "VirtualAdversarialMethod": {"max_iter": 1},
+    # With its own regularisation it overflows on images of this size.
+    "Wasserstein": {
+        "regularization": 100.0,
+        "max_iter": 3,
+        "conjugate_sinkhorn_max_iter": 3,
+        "projected_sinkhorn_max_iter": 3,
+        "kernel_size": 3,
+    },
+}
+"""Settings with which an attack ends in a check of all, where fewer of every whole number would not do."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import torch
 from torch import Tensor, nn
@@ -63,15 +63,18 @@ class ForLibraries(nn.Module):
         return logits.softmax(dim=1) if self.probabilities else logits
 
 
+PACKAGES: Final = {"cv2": "opencv-python-headless", "PIL": "pillow", "skimage": "scikit-image"}
+"""Distributions of modules that are called otherwise."""
+
+
 @contextmanager
 def installed(library: str) -> Iterator[None]:
     """Say what to install where a library needs another one for some of its attacks."""
     try:
         yield
     except ModuleNotFoundError as error:
-        raise PluginError(
-            f"{library} needs {error.name} for it, which is not installed: pip install {error.name}"
-        ) from None
+        package = PACKAGES.get(error.name or "", error.name)
+        raise PluginError(f"{library} needs {package} for it, which is not installed: pip install {package}") from None
 
 
 def network(classifier: Classifier, *, classes: int = 0, probabilities: bool = False) -> nn.Module:

@@ -47,9 +47,14 @@ TORCHATTACKS: Final[Twins] = {
     "PGD": ({"steps": 20, "alpha": "eps/10"}, {"name": "pgd", **_STEPS}),
     "PGDL2": ({"steps": 20, "alpha": "eps/10"}, {"name": "pgd", **_STEPS}),
     "APGD": ({"steps": 100}, {"name": "apgd", "steps": 100}),
-    "FAB": ({"steps": 100, "multi_targeted": True}, {"name": "fab-t", "steps": 100}),
+    # It moves towards every other class in turn, of the ten of the reference model.
+    "FAB": (
+        {"steps": 100, "multi_targeted": True},
+        {"name": "worst-case", "of": [{"name": "fab-t", "steps": 100, "rank": rank} for rank in range(1, 10)]},
+    ),
     "Square": ({"n_queries": 1000}, {"name": "square", "queries": 1000, "schedule": 1000}),
     "DeepFool": ({"steps": 50}, {"name": "deepfool", "steps": 50}),
-    "CW": ({"steps": 100, "lr": 0.01}, _CW),
+    # One search, with the weight 1.
+    "CW": ({"steps": 100, "lr": 0.01}, {**_CW, "searches": 1, "first_weight": 1.0, "abort": False}),
     "AutoAttack": ({}, {"name": "autoattack"}),
 }

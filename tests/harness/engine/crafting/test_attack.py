@@ -17,7 +17,7 @@ from medrobust.api import Record, Session, measure, parse_grid
 from medrobust.engine.crafting.attack import run_attack
 from medrobust.engine.models.classifier import TorchClassifier
 from medrobust.results.statistics import worst_case
-from medrobust_attacks import FGSM, PGD, CWLinf, RandomUAP, Square, WorstCase
+from medrobust_attacks import DDN, FGSM, FMN, PGD, CWLinf, DeepFool, RandomUAP, Square, WorstCase
 
 pytestmark = pytest.mark.numerical
 
@@ -78,6 +78,7 @@ class Case:
     module: nn.Module
     images: Tensor
     labels: Tensor
+    budget: Budget = BUDGET
 
     @property
     def goal(self) -> Goal:
@@ -87,7 +88,7 @@ class Case:
         judge = classifier or TorchClassifier(self.module, "multiclass", 3)
         wanted = {getattr(attack, "steps", getattr(attack, "queries", None))}
         draws = SampleRNG.for_ids(3, IDS)
-        ((_, found),) = run_attack(attack, wanted, stop, [judge], self.images, self.goal, BUDGET, draws)  # type: ignore[arg-type]
+        ((_, found),) = run_attack(attack, wanted, stop, [judge], self.images, self.goal, self.budget, draws)  # type: ignore[arg-type]
         return found.clone()
 
     def broken(self, adversarial: Tensor) -> Tensor:
@@ -128,6 +129,22 @@ def test_at_full_strength_it_is_the_worst_case_of_its_members_run_alone(case: Ca
     loss = torch.stack([case.goal.loss(case.module(a)) for a in alone])
     rank = torch.where(broken, loss + 1e3, loss)
     assert torch.equal(rank.gather(0, same.int().argmax(0)[None])[0], rank.amax(0))
+
+
+def test_without_a_radius_it_is_the_smallest_of_what_breaks_an_image(case: Case) -> None:
+    searching = Case(case.module, case.images, case.labels, Budget("l2", None))
+    members = (DDN(steps=6), DeepFool(), FMN(steps=6))
+    alone = torch.stack([searching.run(member, "full") for member in members])
+    broken = torch.stack([case.broken(found) for found in alone])
+    length = (alone - case.images).flatten(2).norm(dim=2)
+    smallest = torch.where(broken, length, torch.inf).amin(dim=0)
+    found = searching.run(WorstCase(of=members), "full")
+    any_breaks = broken.any(dim=0)
+    assert torch.equal(case.broken(found), any_breaks)
+    mine = (found - case.images).flatten(1).norm(dim=1)
+    np.testing.assert_allclose(mine[any_breaks].numpy(), smallest[any_breaks].numpy(), rtol=1e-5)
+    # No member has all of the smallest ones, so that this is not one of them.
+    assert len(set(torch.where(broken, length, torch.inf).argmin(dim=0)[any_breaks].tolist())) > 1
 
 
 def test_until_success_as_many_images_break_for_fewer_passes(case: Case) -> None:
