@@ -43,6 +43,15 @@ def test_its_table_has_every_kind() -> None:
 
 
 @pytest.mark.long
+def test_the_test_of_the_page_passes(environment: Any, tmp_path: Path) -> None:
+    (code,) = re.findall(r"^```python\n(.*?)^```$", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    environment.run("medrobust new attack demo", tmp_path)
+    file = tmp_path / "demo" / "tests" / "test_strength.py"
+    file.write_text(code)
+    assert "1 passed" in environment.run("python -m pytest -p no:cacheprovider tests/test_strength.py", file.parents[1])
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 def test_from_an_idea_to_a_row(environment: Any, tmp_path: Path, kind: str) -> None:
     begin, explain, _ = commands()
