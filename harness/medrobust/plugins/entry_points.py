@@ -57,5 +57,6 @@ def _is_set(variable: str) -> bool:
 
 def _door(point: EntryPoint) -> Door:
     """An entry point; of a half-removed distribution, name and version may be gone."""
-    metadata = point.dist.metadata if point.dist else {}
-    return Door(metadata.get("Name") or "unknown", metadata.get("Version") or "?", point)
+    metadata = point.dist.metadata if point.dist else None
+    name, version = (metadata[key] if metadata is not None and key in metadata else "" for key in ("Name", "Version"))
+    return Door(name or "unknown", version or "?", point)
