@@ -13,9 +13,9 @@ from .commands.calibrate import calibrate
 from .commands.check import check
 from .commands.cite import cite
 from .commands.data import data_commands
-from .commands.debug import add_debug
 from .commands.doctor import doctor
 from .commands.env import env
+from .commands.everywhere import add_options
 from .commands.export import export
 from .commands.extensions import add_commands
 from .commands.merge import merge
@@ -30,6 +30,7 @@ from .commands.verify import verify
 from .commands.version import program
 from .commands.why import why
 from .errors import MedrobustError
+from .plugins.entry_points import strictly
 from .plugins.tracebacks import show
 
 
@@ -61,9 +62,11 @@ def main() -> None:
     for fault in faults:
         errors.print(Text.assemble(("commands not loaded: ", "yellow"), fault), soft_wrap=True)
     command = typer.main.get_command(app)
-    add_debug(command)
+    add_options(command)
     try:
-        command(prog_name="medrobust")
+        if faults and strictly():
+            raise SystemExit(1)
+        command(prog_name="medrobust", obj=faults)
     except MedrobustError as error:
         show(error)
         errors.print(Text.assemble(("error: ", "bold red"), str(error)), soft_wrap=True)

@@ -19,6 +19,7 @@ import medrobust.pytest_plugin
 from medrobust import GridError
 from medrobust.api import Registry, parse_grid
 from medrobust.cli import build
+from medrobust.commands.everywhere import add_options
 from medrobust.grid import reader
 
 ROOT = Path(__file__).parents[2]
@@ -44,7 +45,9 @@ OF_OTHER_PROGRAMS = {
 def program() -> Any:
     app, faults = build()
     assert faults == []
-    return typer.main.get_command(app)
+    command = typer.main.get_command(app)
+    add_options(command)
+    return command
 
 
 def command_of(words: list[str]) -> Any:
@@ -60,10 +63,7 @@ def command_of(words: list[str]) -> Any:
 
 
 def options_of(command: Any) -> set[str]:
-    return {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)} | {
-        "--help",
-        "--debug",
-    }
+    return {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)} | {"--help"}
 
 
 def options_of_pytest() -> set[str]:

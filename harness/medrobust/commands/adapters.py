@@ -12,6 +12,7 @@ from rich.text import Text
 from ..errors import MedrobustError, did_you_mean
 from .options import PluginOption
 from .printing import console
+from .sessions import print_faults
 
 if TYPE_CHECKING:
     from ..engine.adapters.checking import Checked
@@ -67,6 +68,7 @@ def check(
     torch.set_num_threads(1)  # attacks run in forked processes, which threads of this one would hold up
     with tempfile.TemporaryDirectory(prefix="medrobust-adapters-") as folder:
         session = Session(Path(folder), tuple(plugin or ()), device="cpu", workers=1)
+        print_faults(session.registry)
         libraries = _wanted(session.registry.libraries(), provider)
         console.print("training the reference model", highlight=False)
         grid = {"grid": [{"dataset": DATA, "model": MODEL, "attack": "none"}]}

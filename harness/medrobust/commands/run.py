@@ -20,7 +20,6 @@ from .options import (
     PrecisionOption,
     ProfileOption,
     StoreOption,
-    StrictOption,
     WorkersOption,
 )
 from .printing import console, print_evidence, print_outcome
@@ -37,7 +36,6 @@ def run(
     data_root: DataRootOption = None,
     workers: WorkersOption = None,
     device: DeviceOption = "",
-    strict: StrictOption = False,
     evidence: EvidenceOption = True,
     acceleration: AccelerationOption = "auto",
 ) -> None:
@@ -50,7 +48,6 @@ def run(
         data_root=data_root,
         workers=workers,
         device=device,
-        strict=strict,
         acceleration=acceleration,
     )
     file = grid_file(grid, session)

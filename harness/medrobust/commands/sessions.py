@@ -16,6 +16,22 @@ from .printing import errors
 
 if TYPE_CHECKING:
     from ..engine.session import Session
+    from ..plugins.registry import Registry
+
+
+def open_registry(plugin: Sequence[Path] | None = None) -> Registry:
+    """All plugins on offer; those that cannot be loaded are named on standard error, one line each."""
+    from ..plugins.registry import Registry
+
+    registry = Registry.discover(plugin or ())
+    print_faults(registry)
+    return registry
+
+
+def print_faults(registry: Registry) -> None:
+    """A line on standard error for each plugin that cannot be loaded, or not be called by its own name."""
+    for fault in registry.faults:
+        errors.print(Text.assemble((f"{fault.heading}: ", "yellow"), str(fault)), soft_wrap=True)
 
 
 def open_session(
@@ -25,10 +41,13 @@ def open_session(
     data_root: Path | None = None,
     workers: int | None = None,
     device: str = "",
-    strict: bool = False,
     acceleration: str = "auto",
+    tell: bool = True,
 ) -> Session:
-    """A session from command-line options; plugins that cannot be loaded are named on standard error, one line each."""
+    """A session from command-line options; plugins that cannot be loaded are named on standard error, one line each.
+
+    A command that opens several sessions tells it (`tell`) for one of them.
+    """
     from ..engine.acceleration import Acceleration
     from ..engine.session import Session
 
@@ -38,11 +57,10 @@ def open_session(
         data_root=data_root,
         workers=workers,
         device=device,
-        strict=strict,
         acceleration=Acceleration.parse(acceleration),
     )
-    for fault in session.registry.faults:
-        errors.print(Text.assemble(("plugin not loaded: ", "yellow"), str(fault)), soft_wrap=True)
+    if tell:
+        print_faults(session.registry)
     return session
 
 

@@ -157,9 +157,8 @@ class Session:
         return Plan(name or grid.name, grid.profile, tuple(entries))
 
     def notes(self) -> list[str]:
-        """What the grids planned so far mean where that may be a surprise: which of several plugins of one name, and
-        how the weights of a checkpoint were found."""
-        return [*self.registry.clashes(), *self._notes]
+        """What the grids planned so far mean where that may surprise: how the weights of a checkpoint were found."""
+        return list(self._notes)
 
     def add_model(self, name: str, module: nn.Module, *, shape: tuple[int, int, int], stochastic: bool = False) -> None:
         """Make a network of this process a model that grids can name.
