@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import sys
+import sysconfig
 import tomllib
+import venv
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -154,7 +158,8 @@ def program(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
     def run(
         command: str, *arguments: object, plugins: tuple[Path, ...] = (TINY, MISBEHAVING), evidence: bool = False
     ) -> Finished:
-        monkeypatch.setenv("MEDROBUST_DEBUG", "")  # a command with --debug sets it
+        monkeypatch.setenv("MEDROBUST_DEBUG", "")  # a command with --debug sets it, one with --strict the other
+        monkeypatch.setenv("MEDROBUST_STRICT", "")
         files = [word for file in plugins for word in ("--plugin", str(file))]
         device = ["--device", "cpu", "--workers", "1"] if command in ("run", "verify") else []
         plain = ["--no-evidence"] if command in ("run", "plan") and not evidence else []
@@ -168,6 +173,61 @@ def program(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
         return Finished(code or 0, shown.out, shown.err)
 
     return run
+
+
+class Environment:
+    """A virtual environment of its own with this medrobust in it, where nothing is downloaded.
+
+    Args:
+        folder: where it is made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        venv.create(folder, with_pip=True)
+        python = folder / "bin" / "python"
+        (site,) = folder.glob("lib/python*/site-packages")
+        # What is installed where the tests run is here too; the setuptools that venv brings are older.
+        for old in (
+            *site.glob("setuptools*"),
+            *site.glob("distutils*"),
+            site / "_distutils_hack",
+            site / "pkg_resources",
+        ):
+            shutil.rmtree(old, ignore_errors=True) if old.is_dir() else old.unlink(missing_ok=True)
+        places = sorted({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
+        (site / "shared.pth").write_text("".join(f"import site; site.addsitedir({place!r})\n" for place in places))
+        for name, module in {"medrobust": "medrobust.cli", "pytest": "pytest"}.items():
+            program = folder / "bin" / name
+            run = f'if __name__ == "__main__":\n    sys.exit({module}.main())\n'
+            program.write_text(f"#!{python}\nimport sys\n\nimport {module}\n\n{run}")
+            program.chmod(0o755)
+        pip = {"NO_DEPS": "1", "NO_INDEX": "1", "NO_BUILD_ISOLATION": "0", "DISABLE_PIP_VERSION_CHECK": "1"}
+        pip["ROOT_USER_ACTION"] = "ignore"
+        self._variables = {
+            **{key: value for key, value in os.environ.items() if not key.startswith(("MEDROBUST_", "PYTEST_"))},
+            **{f"PIP_{key}": value for key, value in pip.items()},
+            "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
+            "MEDROBUST_CACHE": str(folder / "cache"),
+            "COLUMNS": "200",
+        }
+
+    def run(self, line: str, folder: Path) -> str:
+        """Run one line of a shell in a folder, as its user would; what it prints.
+
+        Raises:
+            AssertionError: if it ends with another status than 0.
+        """
+        done = subprocess.run(
+            line, shell=True, cwd=folder, env=self._variables, capture_output=True, text=True, timeout=900
+        )
+        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """A separate environment, for what somebody installs."""
+    return Environment(tmp_path_factory.mktemp("environment") / "venv")
 
 
 @pytest.fixture(scope="session")

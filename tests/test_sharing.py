@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -169,7 +168,7 @@ def test_what_a_killed_run_was_at_the_other_does(
     wait_for(lambda: len(Store(folder / "store").finished()) == 2 + 4 * 3 * 2 - 1, second)
     time.sleep(2)
     assert second.poll() is None, "it waits"
-    first.send_signal(signal.SIGKILL)
+    first.kill()
     killed = time.monotonic()
     text, _ = second.communicate(timeout=LIMIT)
     assert second.returncode == 0, text

@@ -13,9 +13,9 @@ from .commands.calibrate import calibrate
 from .commands.check import check
 from .commands.cite import cite
 from .commands.data import data_commands
-from .commands.debug import add_debug
 from .commands.doctor import doctor
 from .commands.env import env
+from .commands.everywhere import add_options
 from .commands.export import export
 from .commands.extensions import add_commands
 from .commands.merge import merge
@@ -27,8 +27,10 @@ from .commands.run import run
 from .commands.store import store_commands
 from .commands.submissions import submit
 from .commands.verify import verify
+from .commands.version import program
 from .commands.why import why
 from .errors import MedrobustError
+from .plugins.entry_points import strictly
 from .plugins.tracebacks import show
 
 
@@ -36,12 +38,12 @@ def build() -> tuple[typer.Typer, list[str]]:
     """The command line with all commands, and what is wrong with those that could not be added."""
     app = typer.Typer(
         name="medrobust",
-        help="Benchmark the adversarial robustness of medical image classifiers.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode="rich",
     )
+    app.callback()(program)
     for command in (run, plan, calibrate, plugins, new, check, why, verify, submit, merge, export, env, cite, doctor):
         app.command()(command)
     app.add_typer(data_commands(), name="data")
@@ -60,9 +62,11 @@ def main() -> None:
     for fault in faults:
         errors.print(Text.assemble(("commands not loaded: ", "yellow"), fault), soft_wrap=True)
     command = typer.main.get_command(app)
-    add_debug(command)
+    add_options(command)
     try:
-        command(prog_name="medrobust")
+        if faults and strictly():
+            raise SystemExit(1)
+        command(prog_name="medrobust", obj=faults)
     except MedrobustError as error:
         show(error)
         errors.print(Text.assemble(("error: ", "bold red"), str(error)), soft_wrap=True)

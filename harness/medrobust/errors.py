@@ -1,6 +1,6 @@
 """Errors for people: what is wrong, where, and what would be right.
 
-Every error a user can cause derives from :class:`MedrobustError`; the command line prints its message without a
+Every error a user can cause derives from `MedrobustError`; the command line prints its message without a
 traceback and exits with status 1. Anything else that escapes is a defect of the program.
 """
 

@@ -154,6 +154,13 @@ def _validated(kind: Any, content: Mapping[str, Any], file: Path) -> Any:
     try:
         return TypeAdapter(kind).validate_python(content)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        raise MedrobustError(f"{file}: {content.get('id', '')} {place}: {first['msg']}") from None
+        raise MedrobustError(f"{file}: {content.get('id', '')} {told(error)}") from None
+
+
+def told(error: ValidationError) -> str:
+    """What is wrong: every key that lacks, so that they can be written at once, or else the first fault."""
+    faults = error.errors(include_url=False)
+    lacking = [str(fault["loc"][-1]) for fault in faults if fault["type"] in ("missing", "missing_argument")]
+    if lacking:
+        return f"lacks {', '.join(lacking)}"
+    return f"{'.'.join(map(str, faults[0]['loc']))}: {faults[0]['msg']}"

@@ -113,11 +113,13 @@ def _table(
 
 
 def _shown_axes(numbers: Sequence[StoreNumber]) -> list[str]:
-    """The axes on which rows differ; precision also if all rows have one that is not float32."""
+    """The axes on which rows differ; precision also if all rows have one that is not float32, and every detector."""
     attacked = [n.first.labels for n in numbers if not is_clean(n.first.labels)]
     varying = [a for a in ROW_AXES if a == "attack" or len({labels[a] for labels in attacked}) > 1]
     if any(labels["precision"] not in ("", "float32") for labels in attacked) and "precision" not in varying:
         varying.insert(1, "precision")
+    if any(labels["detector"] for labels in attacked) and "detector" not in varying:
+        varying.append("detector")
     return varying
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from medrobust import AnyAttack, Model, Recipe, SampleRNG
-from medrobust.api import Registry, Session
+from medrobust.api import Session
 from medrobust.plugins import hookspecs
 
 Examples = Callable[[str], Sequence[Any]]
@@ -137,9 +137,3 @@ def test_nothing_an_author_needs_is_left_out(names: list[str], form: str, root: 
 def test_the_declarations_exist() -> None:
     declared = {"batch_size", "global_rng", "revision", "libraries"}
     assert declared <= {name for cls in AnyAttack.__mro__ for name in vars(cls)}
-
-
-def test_the_third_party_example_is_found(root: Path) -> None:
-    registry = Registry(strict=True)
-    registry.load_file(root / "examples" / "third_party" / "momentum_fgsm.py")
-    assert [each.name for each in registry.offers("attack")] == ["mi-fgsm"]

@@ -1,12 +1,16 @@
-"""A local server of files, for what is fetched."""
+"""A local server of files, for what is fetched; and distributions of strangers, as pip installs them."""
 
 from __future__ import annotations
 
 import hashlib
+import importlib
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -79,3 +83,43 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         yield served
         running.shutdown()
         thread.join()
+
+
+class Site:
+    """A folder of installed distributions, as pip would leave it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.modules: list[str] = []
+
+    def install(
+        self,
+        distribution: str,
+        code: str,
+        *,
+        module: str = "",
+        version: str = "1.2",
+        group: str = "medrobust",
+        attribute: str = "",
+    ) -> None:
+        """Install a distribution with one module, which an entry point of a group names, or an attribute of it."""
+        module = module or distribution.replace("-", "_")
+        self.modules.append(module)
+        (self.path / f"{module}.py").write_text(dedent(code), encoding="utf-8")
+        folder = self.path / f"{distribution.replace('-', '_')}-{version}.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
+        value = f"{module}:{attribute}" if attribute else module
+        (folder / "entry_points.txt").write_text(f"[{group}]\nplugins = {value}\n")
+        importlib.invalidate_caches()
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    folder = tmp_path / "site"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(folder)
+    installed = Site(folder)
+    yield installed
+    for module in installed.modules:
+        sys.modules.pop(module, None)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from medrobust import MedrobustError
-from medrobust.api import Record, Session, measure
+from medrobust.api import Record, Session, measure, radii
 from medrobust_leaderboard import render
 from medrobust_leaderboard.figure_data import curve_panels, draw_figures, image_tiles
 from medrobust_leaderboard.figure_data.tiles import wrapped
@@ -90,6 +90,18 @@ y_label = "%"
 counts = true
 where = { attack = "long[steps=4]", budget = "linf:0.02", train_set = "train", seed = "0", evaluate_on = "test" }
 value = [{ metric = "asr_by_confidence" }]
+
+[[figure]]
+id = "radius"
+title = "Radius"
+kind = "curves"
+panels = ["dataset"]
+series = ["attack"]
+x = "radius"
+x_label = "radius"
+y_label = "%"
+where = { attack = "long[steps=4]", budget = "linf:0.02", train_set = "train", seed = "0", evaluate_on = "test" }
+value = [{ metric = "accuracy_within" }]
 
 [[figure]]
 id = "sizes"
@@ -307,6 +319,17 @@ def test_a_curve_over_steps_is_one_run(report: PaperReport) -> None:
     assert [(s.label, s.x) for s in panel.series] == [("two", (1.0, 2.0, 4.0)), ("three", (1.0, 2.0, 4.0))]
 
 
+def test_a_curve_over_the_radius_goes_through_all_of_them(report: PaperReport) -> None:
+    series = next(p for p in curve_panels(report, curves(report, "radius")) if p.title == "two").series[0]
+    assert list(series.x) == [round(float(radius) * 255, 6) for radius in radii("linf")]
+    found = record(report, dataset="two", attack="long[steps=4]", budget="linf:0.02", train_set="train", seed="0")
+    beyond = [y for x, y in zip(series.x, series.y, strict=True) if x >= 0.02 * 255]
+    assert set(beyond) == {measure("accuracy", found).scalar}, "beyond its radius an attack says no more"
+    below = [y for x, y in zip(series.x, series.y, strict=True) if x < 0.02 * 255]
+    assert below[0] == measure("clean_accuracy", found).scalar
+    assert sorted(below, reverse=True) == below
+
+
 def test_radii_as_shares_of_the_range(report: PaperReport) -> None:
     for panel in curve_panels(report, curves(report, "radii")):
         assert panel.series[0].x == (0.02, 0.1)
@@ -349,7 +372,7 @@ def test_broken_pairs_are_right_when_clean_and_wrong_after_and_of_different_clas
 
 def test_every_figure_is_drawn_and_the_hash_of_what_it_shows_kept(report: PaperReport, tmp_path: Path) -> None:
     drawn = draw_figures(report, tmp_path)
-    assert [d.absent for d in drawn] == [""] * 6
+    assert [d.absent for d in drawn] == [""] * 7
     assert set(json.loads((tmp_path / "figures.json").read_text())) == {s.id for s in report.paper.figures}
     before = {f: f.stat().st_mtime_ns for f in tmp_path.glob("*.png")}
     draw_figures(report, tmp_path)

@@ -1,12 +1,14 @@
 """The Python way: plan and run grids, read stores, compute metrics and statistics.
 
-from medrobust.api import Session
+A session has a store, the plugins and the hardware:
 
-session = Session(Path("store"))
-plan = session.plan(Path("grid.toml"))
-session.run(plan)
-for cell, record in session.store.records(plan.cells):
-    print(plan.cells[cell].describe(), measure("accuracy", record).value)
+    from medrobust.api import Session
+
+    session = Session(Path("store"))
+    plan = session.plan(Path("grid.toml"))
+    session.run(plan)
+    for cell, record in session.store.records(plan.cells):
+        print(plan.cells[cell].describe(), measure("accuracy", record).value)
 """
 
 from ..contracts import AXES

@@ -28,11 +28,10 @@ from .options import (
     PrecisionOption,
     ProfileOption,
     StoreOption,
-    StrictOption,
     WorkersOption,
 )
 from .printing import console, errors, print_evidence, print_outcome
-from .sessions import open_session, print_notes, this_command
+from .sessions import open_registry, open_session, print_notes, this_command
 
 __all__ = [
     "AccelerationOption",
@@ -47,12 +46,12 @@ __all__ = [
     "PrecisionOption",
     "ProfileOption",
     "StoreOption",
-    "StrictOption",
     "WorkersOption",
     "console",
     "errors",
     "local_folder",
     "next_command",
+    "open_registry",
     "open_session",
     "print_damage",
     "print_evidence",

@@ -12,6 +12,7 @@ from rich.text import Text
 from ..errors import MedrobustError, did_you_mean
 from .options import PluginOption
 from .printing import console
+from .sessions import print_faults
 
 if TYPE_CHECKING:
     from ..engine.adapters.checking import Checked
@@ -59,12 +60,15 @@ def check(
     from ..engine.adapters import kept
     from ..engine.adapters.checking import check as check_all
     from ..engine.adapters.reference import Reference
+    from ..engine.adapters.trial import require_forks
     from ..engine.session import Session
     from .adapters_table import table
 
+    require_forks()
     torch.set_num_threads(1)  # attacks run in forked processes, which threads of this one would hold up
     with tempfile.TemporaryDirectory(prefix="medrobust-adapters-") as folder:
         session = Session(Path(folder), tuple(plugin or ()), device="cpu", workers=1)
+        print_faults(session.registry)
         libraries = _wanted(session.registry.libraries(), provider)
         console.print("training the reference model", highlight=False)
         grid = {"grid": [{"dataset": DATA, "model": MODEL, "attack": "none"}]}

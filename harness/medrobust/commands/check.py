@@ -15,6 +15,7 @@ from rich.text import Text
 from ..errors import MedrobustError
 from .options import JsonOption, PluginOption
 from .printing import console, counted
+from .sessions import open_registry
 
 if TYPE_CHECKING:
     from ..plugins.registered import RegisteredPlugin
@@ -70,10 +71,9 @@ def _wanted(name: str | None, files: Sequence[Path]) -> list[RegisteredPlugin]:
     Raises:
         MedrobustError: if there is nothing of that name.
     """
-    from ..plugins.registry import Registry
     from .plugins import wanted_plugins
 
-    registry = Registry.discover(files)
+    registry = open_registry(files)
     if name is None:
         stems = {Path(file).stem for file in files}
         found = [offer for offer in registry.offers() if offer.distribution in stems]

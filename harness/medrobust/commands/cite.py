@@ -8,6 +8,7 @@ import typer
 
 from ..errors import MedrobustError
 from .options import PluginOption
+from .sessions import open_registry
 from .store import StoreArgument, opened_store
 
 
@@ -19,11 +20,10 @@ def cite(
     """Print what to cite for a store: data sets with their terms, models, attacks, defenses, papers and software."""
     from ..plugins.bibtex import entries
     from ..plugins.citations import Used
-    from ..plugins.registry import Registry
 
     opened = opened_store(store)
     identities = opened.cells(["identity"])["identity"].dropna()
     if not len(identities):
         raise MedrobustError(f"{store} has no cells yet; 'medrobust run GRID --store {store}' computes some")
-    used = Used.of(identities, opened.requests()["grid"].unique(), Registry.discover(plugin or ()))
+    used = Used.of(identities, opened.requests()["grid"].unique(), open_registry(plugin))
     typer.echo(entries(used.references()) if output == "bibtex" else "\n".join(used.lines()))

@@ -18,6 +18,7 @@ from .data_check import check
 from .next_command import next_command
 from .options import DataRootOption, PluginOption
 from .printing import console
+from .sessions import open_registry
 from .store import say
 
 if TYPE_CHECKING:
@@ -41,10 +42,8 @@ def data_commands() -> typer.Typer:
 
 def list_data(plugin: PluginOption = None) -> None:
     """List data sets: size, terms, and whether `data get` can fetch them."""
-    from ..plugins.registry import Registry
-
     table = Table("data set", "size", "terms", "files")
-    for offer in Registry.discover(plugin or ()).offers("dataset"):
+    for offer in open_registry(plugin).offers("dataset"):
         origin = offer.plugin.origin  # type: ignore[attr-defined]
         size = origin.size if origin else ""
         table.add_row(*map(Text, (offer.name, size, offer.plugin.licence, _how(offer))))
@@ -134,10 +133,9 @@ def dataset_of(name: str, fields: Sequence[str], plugin: Sequence[Path] | None) 
     Raises:
         MedrobustError: for an unknown name, field or value, with what would be right.
     """
-    from ..plugins.registry import Registry
     from ..plugins.specs import build
 
-    registry = Registry.discover(plugin or ())
+    registry = open_registry(plugin)
     table = dict(_field(text) for text in fields)
     return build(registry.find("dataset", name), table, registry).plugin  # type: ignore[return-value]
 

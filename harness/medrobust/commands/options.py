@@ -58,7 +58,6 @@ PrecisionOption = Annotated[
         "float32 what bfloat16 does not break and needs stop = 'success' in the grid. Verdicts are always float32.",
     ),
 ]
-StrictOption = Annotated[bool, typer.Option("--strict", help="Stop at the first plugin that cannot be loaded.")]
 EvidenceOption = Annotated[
     bool,
     typer.Option(

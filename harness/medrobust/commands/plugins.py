@@ -14,8 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from ..errors import MedrobustError, did_you_mean
-from .options import JsonOption, PluginOption, StrictOption
+from .options import JsonOption, PluginOption
 from .printing import console
+from .sessions import open_registry
 
 if TYPE_CHECKING:
     from ..plugins.providers import Library
@@ -37,13 +38,10 @@ def plugins(
         str | None, typer.Option("--provider", help="List what a library offers, such as foolbox; imports it.")
     ] = None,
     plugin: PluginOption = None,
-    strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """List the plugins; with NAME, show one with its parameters, what to cite and an example for a grid."""
-    from ..plugins.registry import Registry
-
-    registry = Registry.discover(plugin or (), strict=strict)
+    registry = open_registry(plugin)
     found = wanted_plugins(registry, name, kind) if provider is None else _provided(registry, provider, name, kind)
     if as_json:
         from .plugin_page import facts
@@ -63,8 +61,6 @@ def plugins(
     for line in dict.fromkeys(map(registry.clash, found)):
         if line:
             console.print(Text(f"note: {line}", style="yellow"), soft_wrap=True)
-    for fault in registry.faults:
-        console.print(Text(f"not loaded: {fault}", style="red"), soft_wrap=True)
 
 
 def wanted_plugins(registry: Registry, name: str | None, kind: str | None) -> list[RegisteredPlugin]:

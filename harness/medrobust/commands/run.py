@@ -21,7 +21,6 @@ from .options import (
     PrecisionOption,
     ProfileOption,
     StoreOption,
-    StrictOption,
     WorkersOption,
 )
 from .printing import console, print_evidence, print_outcome
@@ -40,7 +39,6 @@ def run(
     executor: ExecutorOption = "local",
     address: AddressOption = "",
     device: DeviceOption = "",
-    strict: StrictOption = False,
     evidence: EvidenceOption = True,
     acceleration: AccelerationOption = "auto",
 ) -> None:
@@ -53,7 +51,6 @@ def run(
         data_root=data_root,
         workers=workers,
         device=device,
-        strict=strict,
         acceleration=acceleration,
         executor=executor,
         address=address,

@@ -17,6 +17,22 @@ from .printing import errors
 if TYPE_CHECKING:
     from ..engine.running.executors import Workers
     from ..engine.session import Session
+    from ..plugins.registry import Registry
+
+
+def open_registry(plugin: Sequence[Path] | None = None) -> Registry:
+    """All plugins on offer; those that cannot be loaded are named on standard error, one line each."""
+    from ..plugins.registry import Registry
+
+    registry = Registry.discover(plugin or ())
+    print_faults(registry)
+    return registry
+
+
+def print_faults(registry: Registry) -> None:
+    """A line on standard error for each plugin that cannot be loaded, or not be called by its own name."""
+    for fault in registry.faults:
+        errors.print(Text.assemble((f"{fault.heading}: ", "yellow"), str(fault)), soft_wrap=True)
 
 
 def open_session(
@@ -26,12 +42,14 @@ def open_session(
     data_root: Path | None = None,
     workers: int | None = None,
     device: str = "",
-    strict: bool = False,
     acceleration: str = "auto",
+    tell: bool = True,
     executor: str = "local",
     address: str = "",
 ) -> Session:
     """A session from command-line options; plugins that cannot be loaded are named on standard error, one line each.
+
+    A command that opens several sessions tells it (`tell`) for one of them.
 
     Raises:
         MedrobustError: for a value that cannot be, or options that do not go together.
@@ -46,12 +64,11 @@ def open_session(
         workers=workers,
         # Workers elsewhere have devices of their own, which this machine may lack.
         device="" if address else device,
-        strict=strict,
         acceleration=Acceleration.parse(acceleration),
     )
     session.executor = _executor(executor, address, workers, device or ("" if address else session.device))
-    for fault in session.registry.faults:
-        errors.print(Text.assemble(("plugin not loaded: ", "yellow"), str(fault)), soft_wrap=True)
+    if tell:
+        print_faults(session.registry)
     return session
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -62,6 +63,9 @@ def list_store(store: StoreArgument, as_json: JsonOption = False) -> None:
     console.print(table)
     cells = ", ".join(f"{count} {state}" for state, count in totals.items())
     say(f"{sum(totals.values())} cells: {cells}; {human_bytes(sum(used.values()))}.")
+    for kind, told in (("detector", "Scored by detectors"), ("probe", "Measured by probes")):
+        if found := _made_by(kind, opened):
+            say(f"{told}: " + ", ".join(f"{name} ({counted(n, 'record')})" for name, n in found.items()) + ".")
     if totals["superseded"]:
         say(f"Superseded by: {reasons_in_words(superseded_reasons(opened, inventory.rows).values())}.")
     if orphans:
@@ -73,6 +77,12 @@ def list_store(store: StoreArgument, as_json: JsonOption = False) -> None:
         say(f"Next: medrobust store prune {where} --dry-run")
     elif totals["current"]:
         say(f"Next: medrobust leaderboard {where}")
+
+
+def _made_by(kind: str, store: Store) -> Counter[str]:
+    """For each detector, or each probe, how many records it looked at."""
+    rows = store.rows("artifacts")
+    return Counter(json.loads(text)[kind] for text in rows.loc[rows["kind"] == kind, "description"])
 
 
 def check_store(store: StoreArgument, as_json: JsonOption = False) -> None:

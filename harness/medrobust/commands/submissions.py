@@ -18,7 +18,7 @@ from ..errors import MedrobustError
 from .next_command import next_command
 from .options import JsonOption, PluginOption
 from .printing import counted
-from .sessions import open_session
+from .sessions import open_registry, open_session
 from .store import StoreArgument, human_bytes, opened_store, say
 from .verified import Draw, in_words, print_cells, print_json
 
@@ -60,7 +60,6 @@ def submit(
     Commands as they were typed, local paths, ids of samples and patients, and images are not told. Weights are: who has
     them can learn something of the images that they were trained on.
     """
-    from ..plugins.registry import Registry
     from ..results.filters import chosen, parse_where
     from ..results.publication import Publication
     from ..results.submission import write_submission
@@ -73,7 +72,7 @@ def submit(
         raise MedrobustError(
             f"{store} holds no current results that fit; 'medrobust store ls {store}' lists what it has"
         )
-    registry = Registry.discover(plugin or ())
+    registry = open_registry(plugin)
     sources = None if no_source else _sources(opened, cells, registry)
     publication = Publication.of(opened, with_ids=with_ids, with_images=with_images)
     excerpt = write_submission(opened, cells, out, publication, registry, sources)

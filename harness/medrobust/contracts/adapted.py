@@ -44,7 +44,7 @@ def adapted(
     Args:
         base: the contract, or a class derived from it, that says what to do.
         of: the class or function of the library.
-        module: where the class will be an attribute under its name, see :class:`Provider`.
+        module: where the class will be an attribute under its name, see `Provider`.
         name: its name; by default that of `of`.
         given: parameters that `base` gives itself; they are no fields.
         fields: fields that differ from the signature, or are added to it, as (type, default).

@@ -58,7 +58,7 @@ class ThreatModel:
 
 
 class AnyAttack(Plugin):
-    """Base of all attacks; implement :class:`Attack`, :class:`UniversalAttack`, or a class derived from them."""
+    """Base of all attacks; implement `Attack`, `UniversalAttack`, or a class derived from them."""
 
     kind: ClassVar[str] = "attack"
     threat: ClassVar[ThreatModel]

@@ -151,7 +151,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class BudgetSpec:
-    """A budget as a grid states it; `resolve` turns it into a :class:`Budget`.
+    """A budget as a grid states it; `resolve` turns it into a `Budget`.
 
     Text forms: `linf:1/255`, `linf:0.02@[-1,1]`, `l2:zeta=4%`, `l1:10`, `l0:20`, `l2:min`, `unbounded`, each optionally
     followed by `box=none` and `slack=1/255`, separated by spaces. The radius of `l0` is a number of values.

@@ -100,7 +100,7 @@ class ImageData:
     """The images of one split, in a fixed order.
 
     Attributes:
-        images: uint8 (or uint16) of shape (n, h, w, c): an array, which may be a memory map, or :class:`OnDemand`.
+        images: uint8 (or uint16) of shape (n, h, w, c): an array, which may be a memory map, or `OnDemand`.
         labels: int64 class indices (n,), a 0/1 int64 matrix (n, labels), or None where labels are absent.
         ids: sample ids, unique within the data set.
         groups: group ids (patients) or None where unknown.
@@ -153,7 +153,7 @@ class Dataset(Plugin):
     def load(self, split: str, source: DataSource) -> ImageData:
         """All images of one split. The core caches the result; a split has the same order every time.
 
-        Where a split may be large, return its images as :class:`OnDemand`: labels and ids are then known without
+        Where a split may be large, return its images as `OnDemand`: labels and ids are then known without
         decoding, and a slice such as `train[:1000]` is decoded alone.
         """
 

@@ -23,13 +23,13 @@ from .rng import SampleRNG
 
 
 class Defense(Plugin):
-    """Base of defenses: :class:`Preprocessing`, :class:`RandomPreprocessing` and :class:`TrainingDefense`."""
+    """Base of defenses: `Preprocessing`, `RandomPreprocessing` and `TrainingDefense`."""
 
     kind: ClassVar[str] = "defense"
     stochastic: ClassVar[bool] = False
     """Whether the defended model may give different logits for equal images: the host judges each by several draws.
 
-    Prefer :class:`RandomPreprocessing`: numbers from the global generators of torch, numpy or random depend on the
+    Prefer `RandomPreprocessing`: numbers from the global generators of torch, numpy or random depend on the
     batch."""
 
 

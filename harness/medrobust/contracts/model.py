@@ -96,7 +96,7 @@ class Model(Plugin):
 
     Attributes:
         init: `random`, `imagenet`, `published` (weights of the model's own library, where it has some), the path of a
-            checkpoint (.safetensors, or a torch file holding weights only), or a :class:`Pretraining`.
+            checkpoint (.safetensors, or a torch file holding weights only), or a `Pretraining`.
         recipe: how it is trained; 0 epochs takes the initial weights as they are.
         instance: number of an independent repetition of the same training.
     """

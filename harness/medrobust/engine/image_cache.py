@@ -115,14 +115,14 @@ def waits(images: Pixels) -> bool:
 
 
 def remove(folder: Path) -> None:
-    """Forget what :func:`keep` wrote."""
+    """Forget what `keep` wrote."""
     shutil.rmtree(folder, ignore_errors=True)
     opened.cache_clear()
 
 
 @lru_cache(maxsize=64)
 def opened(folder: Path) -> ImageData:
-    """The images in a folder that :func:`keep` wrote.
+    """The images in a folder that `keep` wrote.
 
     Raises:
         DataError: if a file is damaged.

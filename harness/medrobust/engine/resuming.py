@@ -78,7 +78,7 @@ class ResumingDownloader:
         # Compressed on the way, a file would be other bytes than those that its checksum is of.
         headers = {"Accept-Encoding": "identity"}
         if start and self._validator.exists():
-            headers |= {"Range": f"bytes={start}-", "If-Range": self._validator.read_text()}
+            headers |= {"Range": f"bytes={start}-", "If-Range": self._validator.read_text(encoding="utf-8")}
         with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
             if answer.status_code == 416:
                 # What is there is not the beginning of what the server has now.
@@ -91,7 +91,7 @@ class ResumingDownloader:
             total = _total(answer, start)
             self._check_room(total, start)
             if validator := _validator(answer):
-                self._validator.write_text(validator)
+                self._validator.write_text(validator, encoding="utf-8")
             with self.part.open("ab" if start else "wb") as stream:
                 for block in answer.iter_content(BLOCK):
                     stream.write(block)

@@ -49,7 +49,8 @@ class Outcome:
         made: cells computed by this run.
         cached: cells that were in the store already.
         elsewhere: cells that other runs on the same store computed meanwhile.
-        steps, steps_elsewhere: steps done by this run, and by other runs meanwhile.
+        steps: done by this run.
+        steps_elsewhere: done by other runs meanwhile.
         problems: (cell, status, reason) of every cell without a result.
         excluded: combinations excluded by the threat model or the grid.
         impossible: reasons of combinations that lack data or weights.
@@ -77,7 +78,7 @@ class Session:
     """Plugins, a store, and the hardware to use.
 
     Args:
-        store: directory of the store, or a URL that fsspec knows.
+        store_path: directory of the store, or a URL that fsspec knows.
         plugin_files: local plugin files.
         data_root: root of file-based data sets; MEDROBUST_DATA if not given.
         cache: directory of decoded images; MEDROBUST_CACHE or the user's cache if not given.
@@ -86,7 +87,7 @@ class Session:
         strict: raise at the first broken plugin.
         acceleration: parts of the fast path that attacks use.
         executor: where steps run instead: any `concurrent.futures.Executor` (with `workers` steps at once), or
-            :class:`Workers`, which describe it further.
+            `Workers`, which describe it further.
 
     Raises:
         MedrobustError: if a named place does not exist.
@@ -134,7 +135,9 @@ class Session:
 
         Args:
             grid: what to plan.
-            profile, images, precision: of a file or a table, as in :func:`read_grid`.
+            profile: of a file or a table, as in `read_grid`.
+            images: likewise.
+            precision: likewise.
             evidence: add the few cells that the checks of evidence need.
 
         Raises:
@@ -154,9 +157,8 @@ class Session:
         return Plan(name or grid.name, grid.profile, tuple(entries))
 
     def notes(self) -> list[str]:
-        """What the grids planned so far mean where that may be a surprise: which of several plugins of one name, and
-        how the weights of a checkpoint were found."""
-        return [*self.registry.clashes(), *self._notes]
+        """What the grids planned so far mean where that may surprise: how the weights of a checkpoint were found."""
+        return list(self._notes)
 
     def add_model(self, name: str, module: nn.Module, *, shape: tuple[int, int, int], stochastic: bool = False) -> None:
         """Make a network of this process a model that grids can name.
@@ -191,7 +193,7 @@ class Session:
 
         Args:
             name: what grids and tables call it; images handed in later under the same name replace it.
-            splits: the images of `train`, `val` or `test`; :func:`image_data` makes them of arrays and tensors.
+            splits: the images of `train`, `val` or `test`; `image_data` makes them of arrays and tensors.
             classes: names of the classes, in index order.
             task: `multiclass` or `multilabel`.
             shared_groups: declares that some groups are in several splits; results are then marked. Undeclared, such a

@@ -72,7 +72,7 @@ def parse_grid(
     images: int | None = None,
     precision: str = "",
 ) -> Grid:
-    """Parse the content of a grid file; arguments and errors as in :func:`read_grid`."""
+    """Parse the content of a grid file; arguments and errors as in `read_grid`."""
     known_keys(raw, ("define", "grid", "profile", _EXPECT), where)
     profiles = table_of(raw.get("profile", {}), f"{where}: profile")
     if profile and profile not in profiles:

@@ -48,7 +48,8 @@ class JudgeOptions:
         with_images: whether telling images are kept.
         stochastic: whether equal images may get different outputs.
         live: whether the network was handed in as it is in use.
-        watcher, say: receive progress.
+        watcher: receives progress of the run.
+        say: receives what is done, in words.
         begun: `time.monotonic()` from which the time counts.
     """
 
@@ -118,7 +119,8 @@ def judge(
         store: a folder for the records; without it they are not kept.
         device: torch device.
         trials: a list of what is tried, in place of the bundled one.
-        name, data: what the report calls network and images.
+        name: what the report calls the network.
+        data: what it calls the images.
         watcher: receives progress.
 
     Raises:

@@ -105,7 +105,8 @@ class Judgement:
     """What `judge` found.
 
     Attributes:
-        model, data: what they are called; no path and no id.
+        model: what it is called; no path and no id.
+        data: what they are called; no path and no id.
         facts: how the model was taken, by topic: images, classes, input, order of outputs.
         faults: what is wrong, the gravest first; empty for a healthy model.
         checks: names and outcomes of all checks of evidence.
@@ -119,7 +120,8 @@ class Judgement:
         advice: what to try next.
         left_out: what was not run, and why.
         pictures: telling images, where they were asked for.
-        seconds, cpu_seconds: how long it took.
+        seconds: how long it took.
+        cpu_seconds: processor time of that.
         store: where the records are; None if they are gone.
     """
 

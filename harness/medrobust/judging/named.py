@@ -38,7 +38,8 @@ def judge_named(
         options: how it is judged.
         weights: a file of weights.
         model_args: arguments of the factory, as a table.
-        size, channels: of the images of a folder; found out if not given.
+        size: of the images of a folder, in pixels; found out if not given.
+        channels: likewise: 1 or 3.
         limit: images that are judged at most.
         trust_code: whether files may be opened that run code when they are loaded.
 

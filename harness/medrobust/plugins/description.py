@@ -27,7 +27,9 @@ class PluginDescription:
     """What there is to say about a plugin.
 
     Attributes:
-        kind, name, qualified: of the plugin; the qualified name always works.
+        kind: of the plugin.
+        name: what grids call it.
+        qualified: its name behind that of its distribution, which always works.
         paragraphs: its documentation.
         preset: fields that its name fixes, each as `field = value`.
         parameters: what a grid may set, each with its documentation.

@@ -53,15 +53,24 @@ class Offers:
     silent: bool = False
 
 
-def offers_of(module: ModuleType | object, origin: Origin) -> Offers:
+def offers_of(module: ModuleType, origin: Origin) -> Offers:
     """Call the hooks of a module; of one without hooks, take the plugin classes that it defines itself."""
     found = Offers()
     try:
+        _ask(module, origin, found)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - what a stranger's hook returns may raise when looked at
+        found.errors.append(LoadError.of(origin, f"module {module.__name__}", error, REPORT))
+    return found
+
+
+def _ask(module: ModuleType, origin: Origin, found: Offers) -> None:
+    """Collect what a module offers, and what is wrong with it."""
+    try:
         hooks = _hooks(module)
     except Exception as error:  # noqa: BLE001 - misspelt or ill-formed hooks
-        where = f"module {getattr(module, '__name__', module)}"
+        where = f"module {module.__name__}"
         found.errors.append(LoadError.of(origin, where, error, "Fix its hooks."))
-        return found
+        return
     found.errors += [LoadError.of(origin, *wrong) for wrong in _wrong_hooks(module, hooks)]
     for name in HOOKS:
         if name not in hooks:
@@ -77,15 +86,14 @@ def offers_of(module: ModuleType | object, origin: Origin) -> Offers:
             _take_providers(offered, origin, found)
         elif name != PAPERS:
             _take(offered, origin, found)
-    if not hooks and isinstance(module, ModuleType):
+    if not hooks:
         classes, providers = _classes_of(module, Plugin, "name"), _classes_of(module, Provider, "prefix")
         _take(classes, origin, found)
         _take_providers(providers, origin, found)
         found.silent = not classes and not providers and not found.errors
-    return found
 
 
-def _hooks(module: ModuleType | object) -> dict[str, Callable[..., Any]]:
+def _hooks(module: ModuleType) -> dict[str, Callable[..., Any]]:
     """The functions of a module that are marked with `hookimpl`, by name."""
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hookspecs)
@@ -98,9 +106,7 @@ def _hooks(module: ModuleType | object) -> dict[str, Callable[..., Any]]:
     }
 
 
-def _wrong_hooks(
-    module: ModuleType | object, hooks: Mapping[str, Callable[..., Any]]
-) -> Iterator[tuple[str, PluginError, str]]:
+def _wrong_hooks(module: ModuleType, hooks: Mapping[str, Callable[..., Any]]) -> Iterator[tuple[str, PluginError, str]]:
     """Hooks that nobody calls: misspelt ones, and functions with the name of a hook that lack the mark."""
     for name in hooks.keys() - set(HOOKS):
         yield f"hook '{name}'", PluginError("no such hook" + did_you_mean(name, HOOKS)), "Rename it."
@@ -129,7 +135,10 @@ def _list_of(offered: Any, hook: str) -> list[Any]:
 
 def _take(offered: Iterable[Any], origin: Origin, found: Offers) -> None:
     for each in offered:
-        taken = _offer(each, origin)
+        try:
+            taken = _offer(each, origin)
+        except Exception as error:  # noqa: BLE001 - a stranger's metaclass may raise anything
+            taken = [LoadError.of(origin, f"plugin of {type(each).__name__}", error, REPORT)]
         if isinstance(taken, RegisteredPlugin):
             found.plugins.append(taken)
         else:

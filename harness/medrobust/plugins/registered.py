@@ -77,14 +77,23 @@ class RegisteredPlugin:
 
 @dataclass(frozen=True)
 class LoadError:
-    """A plugin, or a whole entry point, that cannot be used; the run goes on without it."""
+    """A plugin, or a whole entry point, that cannot be used, or not by its own name; the run goes on without it.
+
+    Attributes:
+        origin: where it comes from.
+        where: the entry point, hook or class.
+        cause: what is wrong.
+        remedy: what to do.
+        error: what was raised, if anything was.
+        usable: whether it can be used all the same.
+    """
 
     origin: Origin
     where: str
     cause: str
     remedy: str
     error: BaseException | None = field(default=None, repr=False, compare=False)
-    """What was raised, if anything was."""
+    usable: bool = False
 
     @classmethod
     def of(cls, origin: Origin, where: str, error: BaseException, remedy: str) -> LoadError:
@@ -96,8 +105,23 @@ class LoadError:
     def distribution(self) -> str:
         return self.origin.distribution
 
+    @property
+    def heading(self) -> str:
+        """What it means to the user, for the beginning of a line."""
+        return "note" if self.usable else "plugin not loaded"
+
     def __str__(self) -> str:
         return f"{self.origin}: {self.where}: {self.cause}. {self.remedy}"
+
+
+def remedy_for(error: BaseException, distribution: str) -> str:
+    """What to do about a distribution whose module raises when it is imported."""
+    remove = f"remove it (pip uninstall {distribution}), or report it to its authors"
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return f"Install what it needs, {error.name.partition('.')[0]}, or {remove}."
+    if isinstance(error, ImportError) and (error.name or "").partition(".")[0] == "medrobust":
+        return f"It was written for another version of medrobust: update it (pip install -U {distribution}), {remove}."
+    return f"Reinstall or {remove}."
 
 
 def cause_of(error: BaseException) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -13,11 +13,13 @@ from typing import Final
 
 from ..contracts import Plugin
 from ..errors import PluginError, did_you_mean
-from ..plugins import builtin, local
+from . import builtin, declared, local
+from .contract_version import changes_since, unsuited
+from .entry_points import OWN, Door, doors, strictly
 from .hookspecs import GROUP, KINDS
 from .offers import SEE, offers_of
 from .providers import Library
-from .registered import LoadError, Origin, RegisteredPlugin, cause_of
+from .registered import LoadError, Origin, RegisteredPlugin, cause_of, remedy_for
 
 FILE: Final = "local file"
 """The version of a plugin that comes from a local file."""
@@ -27,18 +29,18 @@ class Registry:
     """All plugins on offer, by kind and name.
 
     Args:
-        strict: raise at the first fault instead of collecting it (for authors and CI).
+        strict: raise at the first fault instead of collecting it (for authors and CI), as the environment variable
+            MEDROBUST_STRICT=1 demands of every registry.
     """
 
     def __init__(self, *, strict: bool = False) -> None:
         self.faults: list[LoadError] = []
-        self._strict = strict
+        self._strict = strict or strictly()
         self._offers: dict[str, list[RegisteredPlugin]] = {kind: [] for kind in KINDS}
         self._libraries: dict[tuple[str, str], Library] = {}
         self._papers: dict[str, tuple[Origin, Path]] = {}
         self._files: set[str] = set()
         self._folders: set[Path] = set()
-        self._clashes: dict[str, RegisteredPlugin] = {}
 
     # Discovery -------------------------------------------------------------------------------------------------------
 
@@ -57,27 +59,34 @@ class Registry:
 
     def load_entry_points(self) -> None:
         """Load the entry-point group `medrobust` of every installed distribution."""
-        own_only = os.environ.get("MEDROBUST_DISABLE_PLUGINS", "") not in ("", "0")
-        # Bundled ones first: of two that claim one prefix, the later one is left out.
-        points = importlib.metadata.entry_points(group=GROUP)
-        for point in sorted(points, key=lambda p: (_owner(p)[0] != "medrobust", _owner(p)[0], p.name)):
-            distribution, version = _owner(point)
-            if own_only and distribution != "medrobust":
-                continue
-            origin = Origin(distribution, version, bundled=distribution == "medrobust")
-            where = f"entry point '{point.name}' ({point.value})"
-            try:
-                module = point.load()
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's import may raise anything
-                remedy = f"Reinstall or remove it (pip uninstall {distribution}), or report it to its authors."
-                self._fail(LoadError.of(origin, where, error, remedy))
-                continue
-            if not self.add(module, distribution, version, bundled=origin.bundled):
-                cause = (
-                    "has no hook and defines no plugin, so nothing of it is used; a module with "
-                    "`@hookimpl def medrobust_attacks(): return [MyAttack]` is what to name here"
-                )
-                self._fail(LoadError(origin, where, cause, SEE))
+        for door in doors(GROUP):
+            self._enter(door)
+
+    def _enter(self, door: Door) -> None:
+        """Load the module of one entry point."""
+        bundled = door.distribution == OWN
+        origin = Origin(door.distribution, door.version, bundled=bundled)
+        contract = declared.of_entry_point(door.point)
+        if wrong := unsuited(contract):
+            self._fail(LoadError(origin, str(door), *wrong))
+            return
+        since = changes_since(contract)  # type: ignore[arg-type]
+        try:
+            module = door.point.load()
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's import may raise anything
+            self._fail(
+                LoadError.of(origin, str(door), error, f"{remedy_for(error, door.distribution)} {since}".rstrip())
+            )
+            return
+        if not isinstance(module, ModuleType):
+            cause = f"names {type(module).__name__} '{door.point.attr}', and not a module"
+            self._fail(LoadError(origin, str(door), cause, f"Name the module that has the hooks. {SEE}"))
+        elif not self.add(module, door.distribution, door.version, bundled=bundled, since=since):
+            cause = (
+                "has no hook and defines no plugin, so nothing of it is used; a module with "
+                "`@hookimpl def medrobust_attacks(): return [MyAttack]` is what to name here"
+            )
+            self._fail(LoadError(origin, str(door), cause, SEE))
 
     def load_file(self, file: Path) -> None:
         """Load one local file that implements hooks, or simply defines plugin classes.
@@ -88,6 +97,10 @@ class Registry:
         if not file.is_file():
             raise PluginError(f"--plugin {file}: no such file")
         file = file.absolute()
+        contract = declared.of_file(file)
+        if wrong := unsuited(contract):
+            raise PluginError(f"--plugin {file}: {'. '.join(wrong)}")
+        since = changes_since(contract)  # type: ignore[arg-type]
         if local.module_name(file) in self._files:
             raise PluginError(f"--plugin {file}: another file of this name is loaded already; rename one of them")
         if any(o.distribution == file.stem and o.version != FILE for o in self.offers()):
@@ -102,17 +115,25 @@ class Registry:
         try:
             module = local.load(file)
         except (Exception, SystemExit) as error:
-            raise PluginError(f"--plugin {file}: {local.hidden_neighbour(file) or cause_of(error)}") from error
+            cause = f"{local.hidden_neighbour(file) or cause_of(error)}{since and f'. {since}'}"
+            raise PluginError(f"--plugin {file}: {cause}") from error
         if hidden := local.hidden_neighbour(file):
             raise PluginError(f"--plugin {file}: {hidden}")
-        if not self.add(module, file.stem, FILE, bundled=False):
+        if not self.add(module, file.stem, FILE, bundled=False, since=since):
             raise PluginError(
                 f"--plugin {file}: offers no plugin; define a class derived from medrobust.Attack, Dataset, Model or "
                 "Defense with a class variable `name`"
             )
 
-    def add(self, module: ModuleType | object, distribution: str, version: str, *, bundled: bool) -> bool:
+    def add(self, module: ModuleType, distribution: str, version: str, *, bundled: bool, since: str = "") -> bool:
         """Register what one module offers; a faulty offer is recorded and left out.
+
+        Args:
+            module: the module.
+            distribution: whose it is.
+            version: of the distribution.
+            bundled: whether it comes with medrobust.
+            since: what has changed since the version of the contract that it was written for; told with its faults.
 
         Returns:
             Whether the module has a hook or a plugin class, sound or not.
@@ -120,7 +141,7 @@ class Registry:
         origin = Origin(distribution, version, bundled)
         found = offers_of(module, origin)
         for fault in found.errors:
-            self._fail(fault)
+            self._fail(replace(fault, remedy=f"{fault.remedy} {since}") if since else fault)
         for offer in found.plugins:
             self._take(offer)
         for library in found.libraries:
@@ -158,6 +179,10 @@ class Registry:
             self._fail(LoadError(offer.origin, f"plugin {offer.name}", cause, "Rename one of the two."))
         else:
             self._offers[offer.kind].append(offer)
+            if not offer.bundled and any(o.bundled for o in self._named(offer.kind, offer.name)):
+                cause = f"'{offer.name}' alone means the {offer.kind} that comes with medrobust"
+                remedy = f"Write '{offer.qualified}' in grids, or let its authors rename it."
+                self._fail(LoadError(offer.origin, f"plugin {offer.name}", cause, remedy, usable=True))
 
     def replace(self, plugin: RegisteredPlugin) -> None:
         """Register a plugin, in place of one of the same name and origin."""
@@ -200,13 +225,10 @@ class Registry:
             return library.plugin(inner)
         found = self._matching(kind, name)
         if len(found) == 1:
-            if ":" not in name and len(self._named(kind, name)) > 1:
-                self._clashes[f"{kind} {name}"] = found[0]
             return found[0]
         if len(found) > 1:
-            choices = " or ".join(f"'{o.qualified}'" for o in found)
-            raise PluginError(f"{kind} '{name}' is offered by several distributions; write {choices}")
-        broken = "".join(f" Not loaded: {fault}" for fault in self.faults)
+            raise PluginError(self.clash(found[0]))
+        broken = "".join(f" Not loaded: {fault}" for fault in self.faults if not fault.usable)
         if (name, kind) in self._libraries:
             raise PluginError(
                 f"'{name}' is a library: write '{name}:NAME'; 'medrobust plugins --provider {name}' lists them"
@@ -227,20 +249,13 @@ class Registry:
         """The shortest name by which a grid can call a plugin; qualified where its bare name means another one."""
         return offer.name if self._matching(offer.kind, offer.name) == [offer] else offer.qualified
 
-    def clashes(self) -> list[str]:
-        """A line for each bare name that was looked up and that other distributions offer too."""
-        return [self.clash(offer) for offer in self._clashes.values()]
-
     def clash(self, offer: RegisteredPlugin) -> str:
-        """What the bare name of an offer means, where several distributions offer it; else empty."""
-        kind, name = offer.kind, offer.name
-        named, meant = self._named(kind, name), self._matching(kind, name)
-        if len(named) < 2:
+        """That several strangers offer a name and what to write instead, where that is so; else empty."""
+        meant = self._matching(offer.kind, offer.name)
+        if len(meant) < 2:
             return ""
-        choices = " or ".join(f"'{o.qualified}'" for o in named if [o] != meant)
-        if len(meant) > 1:
-            return f"{kind} '{name}' is offered by several distributions; write {choices}"
-        return f"{kind} '{name}' is that of {meant[0].distribution}; {choices} must be written in full"
+        choices = " or ".join(f"'{o.qualified}'" for o in meant)
+        return f"{offer.kind} '{offer.name}' is offered by several distributions; write {choices}"
 
     def registered(self, plugin: Plugin) -> RegisteredPlugin:
         """The offer that an instance was made from; of several, the one that fixes most of its fields.
@@ -262,10 +277,6 @@ def load_local_files(files: Iterable[Path]) -> None:
     for file in files:
         if local.module_name(file) not in sys.modules:
             Registry().load_file(file)
-
-
-def _owner(point: importlib.metadata.EntryPoint) -> tuple[str, str]:
-    return (point.dist.name, point.dist.version) if point.dist else ("unknown", "?")
 
 
 @cache

@@ -1,11 +1,13 @@
 """Robustness in pytest.
 
-from medrobust.pytest import parametrize
+A test that takes a cell runs once for each cell of a grid:
 
-@parametrize("grid.toml")
-def test_robust(cell):
-    assert cell.robust_accuracy.lower >= 0.5
-    assert cell.evidence.sound
+    from medrobust.pytest import parametrize
+
+    @parametrize("grid.toml")
+    def test_robust(cell):
+        assert cell.robust_accuracy.lower >= 0.5
+        assert cell.evidence.sound
 """
 
 from .cell import RobustCell

@@ -37,7 +37,8 @@ def parametrize(
 
     Args:
         grid: a grid file, relative to the file of the test, or the content of one.
-        profile, images: as in `Session.plan`; by default the options `--medrobust-profile` and `--medrobust-images`.
+        profile: as in `Session.plan`; by default the option `--medrobust-profile`.
+        images: as in `Session.plan`; by default the option `--medrobust-images`.
         evidence: compute the few inexpensive cells that the checks of evidence need, and check.
     """
     return pytest.mark.medrobust(grid, profile=profile, images=images, evidence=evidence)

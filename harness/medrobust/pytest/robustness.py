@@ -57,7 +57,7 @@ class Robustness:
                 workers=self.config.getoption("medrobust_workers") or (None if alone else 1),
             )
         for fault in session.registry.faults:
-            warnings.warn(pytest.PytestWarning(f"plugin not loaded: {fault}"), stacklevel=1)
+            warnings.warn(pytest.PytestWarning(f"{fault.heading}: {fault}"), stacklevel=1)
         offer_placeholder(session.registry)
         return session
 

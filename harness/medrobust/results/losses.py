@@ -62,7 +62,10 @@ class Losses:
         cells: that were computed before.
         absent: how many cells were asked for and left no trace: never computed, or gone as a whole.
         weights: the models whose weights are gone while cells that were computed with them are there.
-        perturbations, probes, parts, evidence: how many of them are gone; evidence counts models.
+        perturbations: how many of them are gone.
+        probes: likewise.
+        parts: likewise.
+        evidence: of how many models it is gone.
         unnamed: cells that no request names any more, so that tables cannot call them as their grid does.
         asked_by: the commands that asked for what is lost, or the names of their grids.
     """

@@ -1,7 +1,7 @@
 """Where a store keeps what it holds: whole objects under names, by the few operations that any storage offers.
 
-Everything in a store goes through :class:`Objects`. Another kind of storage is one more subclass; buckets and whatever
-else fsspec knows are :class:`url_objects.UrlObjects`.
+Everything in a store goes through `Objects`. Another kind of storage is one more subclass; buckets and whatever
+else fsspec knows are `url_objects.UrlObjects`.
 """
 
 from __future__ import annotations
@@ -149,11 +149,7 @@ class LocalObjects(Objects):
                 yield temporary
             finally:
                 temporary.unlink(missing_ok=True)
-            folder = os.open(file.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            _flush(file.parent)
         except OSError as error:
             raise StoreError(
                 f"{file}: cannot be written ({error.strerror or error}); free space or choose --store"
@@ -214,3 +210,15 @@ def objects_at(path: Path) -> Objects:
     if path.exists() and not path.is_dir():
         raise StoreError(f"{path}: is a file, not a store")
     return LocalObjects(path)
+
+
+def _flush(folder: Path) -> None:
+    """Write to disk that files of a folder came or went, where a system can: Windows opens no folders."""
+    try:
+        opened = os.open(folder, os.O_RDONLY)
+    except PermissionError:
+        return
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

@@ -25,11 +25,13 @@ class Record:
         linf: realised linf norm per image (n,), pixels in [0, 1].
         groups: group ids (patients) (n,), or None where unknown.
         target: the class a targeted attack asked for (an index, or a 0/1 vector for multi-label), else None.
-        clean_more, adversarial_more: of a random model, logits of the draws after the first (n, draws - 1, outputs).
-        clean_scores, scores: a detector's scores of the clean and of the perturbed images (n,), not a number for images
-            that it learned from; None without a detector.
-        l1, l0: realised l1 norm and number of changed values per image (n,), where the budget is about them, or bounds
-            nothing.
+        clean_more: of a random model, logits of the draws after the first (n, draws - 1, outputs).
+        adversarial_more: likewise, of the perturbed images.
+        clean_scores: a detector's scores of the clean images (n,), not a number for images that it learned from; None
+            without a detector.
+        scores: likewise, of the perturbed images.
+        l1: realised l1 norm per image (n,), where the budget is about it, or bounds nothing.
+        l0: number of changed values per image (n,), in the same cases.
         norm: what the budget is about; None of a clean record.
         full: whether every image was attacked to the end; False with `stop = "success"`: images leave once broken.
     """

@@ -18,7 +18,7 @@ from .schema import SAMPLES
 
 @dataclass(frozen=True)
 class Samples:
-    """What one cell left per image, in the order of its part; fields as in :class:`Record`."""
+    """What one cell left per image, in the order of its part; fields as in `Record`."""
 
     ids: NDArray[np.str_]
     groups: NDArray[np.str_] | None

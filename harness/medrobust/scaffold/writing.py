@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import MedrobustError
+from ..plugins.contract_version import CONTRACT
 
 KINDS: Final[Mapping[str, str]] = {
     "attack": "medrobust_attacks",
@@ -77,7 +78,7 @@ class Scaffold:
             trim_blocks=True,
         )
         facts = {"kind": self.kind, "name": self.name, "module": self.module, "class_name": self.class_name}
-        facts |= {"hook": KINDS[self.kind]}
+        facts |= {"hook": KINDS[self.kind], "contract": str(CONTRACT)}
         templates = {**FILES, f"{self.module}.py": f"{self.kind}.py.jinja"}
         return {
             path.format(module=self.module): environment.get_template(template).render(facts)

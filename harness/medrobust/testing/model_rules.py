@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..contracts import Model, Shape
-from ..errors import ModelError
+from ..errors import ModelError, PluginError
 from ..results.verdict import logits_fault
 from .rules import Broken, LeftOut, Rule, rule
 
@@ -53,7 +53,7 @@ class ModelCase:
             for side in SIDES:
                 shape = Shape(channels, side, side, OUTPUTS)
                 try:
-                    self._build(shape)(torch.rand(2, channels, side, side))
+                    self.build(shape)(torch.rand(2, channels, side, side))
                 except ModelError as error:
                     errors.append(str(error))
                     continue
@@ -66,14 +66,20 @@ class ModelCase:
             raise LeftOut(f"it cannot be built here: {errors[0]}")
         raise Broken(f"takes no images of {SIDES[0]} to {SIDES[-1]} pixels: {errors[-1]}")
 
-    def _build(self, shape: Shape, seed: int = 0) -> nn.Module:
+    def other_shapes(self) -> Iterator[Shape]:
+        """Other images and outputs: grey and colour, one output, and two."""
+        for channels in (1, 3):
+            for outputs in (1, 2, OUTPUTS):
+                yield replace(self.shape, channels=channels, outputs=outputs)
+
+    def build(self, shape: Shape, seed: int = 0) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return self.model.build(shape).eval()
 
     def built(self, seed: int = 0) -> nn.Module:
         """The model with random weights, in evaluation mode."""
-        return self._build(self.shape, seed)
+        return self.build(self.shape, seed)
 
     def images(self, count: int = 4) -> Tensor:
         """Images that fill [0, 1]."""
@@ -96,6 +102,26 @@ def logits(case: ModelCase) -> None:
         raise Broken(fault)
     if found.dtype != torch.float32:
         raise Broken(f"gives {found.dtype}, not torch.float32")
+
+
+@rule("every form")
+def every_form(case: ModelCase) -> None:
+    """Of grey and of colour images, for one output, two and three: it gives as many logits, or says that it cannot."""
+    for shape in case.other_shapes():
+        told = (
+            f"{shape.channels} channel{'s' * (shape.channels > 1)}, {shape.outputs} output{'s' * (shape.outputs > 1)}"
+        )
+        try:
+            module = case.build(shape)
+        except (ModelError, PluginError):
+            continue  # it says itself what it is not made for
+        try:
+            found = _passed(module, torch.rand(2, shape.channels, shape.height, shape.width))
+        except RuntimeError as error:
+            first = str(error).splitlines()[0]
+            raise Broken(f"{told}: {first}; build for `shape`, or raise medrobust.ModelError") from error
+        if fault := logits_fault(found, 2, shape.outputs):
+            raise Broken(f"{told}: {fault}; build for `shape`, or raise medrobust.ModelError")
 
 
 @rule("no probabilities")
@@ -227,6 +253,7 @@ def learns(case: ModelCase) -> None:
 
 RULES: tuple[Rule, ...] = (
     logits,
+    every_form,
     no_probabilities,
     evaluation_mode,
     normalisation,

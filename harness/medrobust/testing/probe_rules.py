@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from ..contracts import Probe
 from ..engine.models.classifier import TorchClassifier
+from ..errors import ModelError, PluginError
 from .attack_cases import snapshot
 from .rules import Broken, Rule, named, rule
 from .situations import SITUATIONS, Situation
@@ -18,10 +20,15 @@ from .situations import SITUATIONS, Situation
 
 @dataclass
 class ProbeCase:
-    """A probe, with a network and images."""
+    """A probe, with a network and images of one kind."""
 
     probe: Probe
     situation: Situation = field(default=SITUATIONS[1])
+
+    def every(self) -> Iterator[ProbeCase]:
+        """The probe with each kind of network and images that there is."""
+        for situation in SITUATIONS:
+            yield ProbeCase(self.probe, situation)
 
     def images(self) -> tuple[Tensor, Tensor]:
         """Clean images, and a little brighter ones."""
@@ -34,34 +41,44 @@ class ProbeCase:
         rows = self.selected()
         return self.probe.measure(classifier or self.situation.classifier(), clean[rows], adversarial[rows])
 
-    def selected(self) -> NDArray[np.intp]:
-        """The places of the images that it selects."""
-        labels = self.situation.labels().numpy()
-        return np.asarray(self.probe.select(labels, len(labels)))
+    def selected(self, *, labelled: bool = True) -> NDArray[np.intp]:
+        """The places of the images that it selects, by their labels if it is given any."""
+        labels = self.situation.labels().numpy() if labelled else None
+        return np.asarray(self.probe.select(labels, len(self.situation.ids)))
 
 
 @rule("arrays")
 def arrays(case: ProbeCase) -> None:
     """It gives finite arrays by name, whose first axis is the images that it selected."""
-    found = case.measured()
-    if not isinstance(found, dict) or not found:
-        raise Broken(f"`measure` returns {type(found).__name__}, not a dict of arrays")
-    for name, value in found.items():
-        if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
-            raise Broken(f"'{name}' is {type(value).__name__}, not an array of numbers")
-        if len(value) != len(case.selected()):
-            raise Broken(f"'{name}' has {len(value)} rows for {len(case.selected())} images")
-        if not np.isfinite(value).all():
-            raise Broken(f"'{name}' has numbers that are not finite")
+    for each in case.every():
+        told = each.situation.name
+        try:
+            found = each.measured()
+        except (PluginError, ModelError):
+            if each.situation == case.situation:
+                raise
+            continue  # it says itself for what it is not meant
+        if not isinstance(found, dict) or not found:
+            raise Broken(f"{told}: `measure` returns {type(found).__name__}, not a dict of arrays")
+        for name, value in found.items():
+            if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
+                raise Broken(f"{told}: '{name}' is {type(value).__name__}, not an array of numbers")
+            if len(value) != len(each.selected()):
+                raise Broken(f"{told}: '{name}' has {len(value)} rows for {len(each.selected())} images")
+            if not np.isfinite(value).all():
+                raise Broken(f"{told}: '{name}' has numbers that are not finite")
 
 
 @rule("selection")
 def selection(case: ProbeCase) -> None:
-    """It selects images that there are, each once."""
-    rows = case.selected()
-    count = len(case.situation.ids)
-    if len(set(rows.tolist())) != len(rows) or not len(rows) or rows.min() < 0 or rows.max() >= count:
-        raise Broken(f"`select` gives {rows.tolist()} of {count} images")
+    """It selects images that there are, each once, whatever their labels, and also without labels."""
+    for each in case.every():
+        count = len(each.situation.ids)
+        for labelled in (True, False):
+            told = each.situation.name if labelled else f"{each.situation.name}, without labels"
+            rows = each.selected(labelled=labelled)
+            if len(set(rows.tolist())) != len(rows) or not len(rows) or rows.min() < 0 or rows.max() >= count:
+                raise Broken(f"{told}: `select` gives {rows.tolist()} of {count} images")
 
 
 @rule("images and model untouched")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.metadata
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -87,13 +88,23 @@ def offers_of(distribution: str = "", file: Path | str | None = None) -> list[Re
     """
     registry = Registry.discover([Path(file)] if file else ())
     wanted = Path(file).stem if file else distribution
-    if faults := [fault for fault in registry.faults if fault.distribution == wanted]:
+    if faults := [fault for fault in registry.faults if fault.distribution == wanted and not fault.usable]:
         raise PluginError("; ".join(map(str, faults)))
     found = [offer for offer in registry.offers() if offer.distribution == wanted]
     if not found:
+        if not file and not _is_installed(distribution):
+            raise PluginError(f"'{wanted}' is not installed here; in its folder: pip install -e .")
         known = sorted({offer.distribution for offer in registry.offers()})
         raise PluginError(f"'{wanted}' offers no plugin; installed distributions that do: {', '.join(known)}")
     return found
+
+
+def _is_installed(distribution: str) -> bool:
+    try:
+        importlib.metadata.distribution(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def instances(offers: list[RegisteredPlugin], parameters: Mapping[str, Mapping[str, Any]]) -> Iterator[Plugin]:

@@ -18,6 +18,7 @@ from medrobust import MedrobustError
 from medrobust.api import AXES, did_you_mean, metric
 
 from ..labels import Where, tables
+from ..specs import told
 
 Quantifier = Literal["all", "most", "average"]
 
@@ -189,8 +190,7 @@ def _claim(raw: Mapping[str, Any], where: str) -> Claim:
     try:
         claim: Claim = TypeAdapter(KINDS[kind]).validate_python(table)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise MedrobustError(f"{where}: {first['loc'][0]}: {first['msg']}") from None
+        raise MedrobustError(f"{where}: {told(error)}") from None
     _check_names(claim, where)
     if problem := claim.check():
         raise MedrobustError(f"{where}: {problem}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -22,7 +23,8 @@ def curve_panels(report: PaperReport, spec: CurvesSpec) -> list[figures.CurvePan
     """The panels of a figure of curves; entries without attack (or defense) are at 0 of every curve."""
     selected = report.selected(spec)
     if spec.x in (CONFIDENCE, RADIUS):
-        selected = spread([s for s in selected if not is_clean(s.row)], "bin")
+        attacked = [s for s in selected if not is_clean(s.row)]
+        selected = spread(attacked, "bin") if spec.x == CONFIDENCE else _at_radii(attacked)
     panels = []
     for panel in label_combinations(spec.panels, spec, selected):
         if is_clean(panel):
@@ -99,6 +101,21 @@ def _axes_of(x: str) -> tuple[str, ...]:
     return {CONFIDENCE: ("bin",), RADIUS: ("bin",), TRAIN_IMAGES: ("train_set",)}.get(x, (x.partition(".")[0],))
 
 
+def _at_radii(selected: Sequence[Selected]) -> list[Selected]:
+    """Entries of a metric at a row of radii, one for each radius; of those whose budget has a norm."""
+    found = []
+    for each in selected:
+        norm = _norm_of(each)
+        places = range(len(radii(norm))) if norm in RADIAL else ()
+        found += [replace(each, row={**each.row, "bin": str(n)}, index=n) for n in places]
+    return found
+
+
+def _norm_of(selected: Selected) -> str:
+    cell = selected.entry.cell
+    return BudgetSpec.parse(cell.axes()["budget"]).norm if cell else ""
+
+
 def _notes(
     spec: CurvesSpec, panel: Mapping[str, str], key: Mapping[str, str], points: Sequence[tuple[float, Value | None]]
 ) -> tuple[str, ...]:
@@ -121,9 +138,8 @@ def _abscissa(report: PaperReport, x: str, selected: Selected) -> float | None:
         return round(float(low + high) / 2, 6)
     if x == RADIUS:
         assert selected.index is not None
-        norm = BudgetSpec.parse(selected.entry.cell.axes()["budget"]).norm if selected.entry.cell else ""
-        scale = 255 if norm == "linf" else 1
-        return round(float(radii(norm)[selected.index]) * scale, 6) if norm in RADIAL else None
+        norm = _norm_of(selected)
+        return round(float(radii(norm)[selected.index]) * (255 if norm == "linf" else 1), 6)
     if x == TRAIN_IMAGES:
         images = report.counts.trained(selected.entry.cell) if selected.entry.cell else None
         return None if images is None else float(sum(images.values()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -14,6 +15,8 @@ from matplotlib.figure import Figure
 from .style import GREY, color_of, drawing_style, label_outer, marker_of, percent_ticks, shared_legend, small_multiples
 
 SeriesStyle = Literal["line", "control", "reference"]
+_TICKS = 6
+"""Of a logarithmic axis, at most; more places, as of a curve over every radius, have one of several labelled."""
 XScale = Literal["linear", "log", "even"]
 
 
@@ -178,7 +181,8 @@ def _set_x_axis(ax: Axes, positions: Sequence[float], x_scale: XScale) -> None:
         positive = [x for x in positions if x > 0]
         # A logarithmic axis has no zero; budgets do, and they go on a short linear piece.
         ax.set_xscale("symlog", linthresh=min(positive, default=1.0), linscale=0.5)
-        ax.set_xticks(positions, [f"{x:g}" for x in positions])
+        shown = positions[:: math.ceil(len(positions) / _TICKS)]
+        ax.set_xticks(shown, [f"{x:.3g}" for x in shown])
         ax.set_xticks([], minor=True)
         span = 10 ** (0.04 * np.log10(max(positive, default=10) / min(positive, default=1)))
         left = -0.15 * positive[0] if positive and positions[0] <= 0 else positions[0] / span

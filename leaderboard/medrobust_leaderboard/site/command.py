@@ -37,7 +37,10 @@ def site(
     from .build import write_site
 
     begun = time.perf_counter()
-    sessions = [open_session(store, plugin=plugin, data_root=data_root, workers=1) for store in stores]
+    sessions = [
+        open_session(store, plugin=plugin, data_root=data_root, workers=1, tell=not number)
+        for number, store in enumerate(stores)
+    ]
     for session, store in zip(sessions, stores, strict=True):
         if not session.store.exists:
             raise MedrobustError(f"{store} is not a store; 'medrobust run GRID --store {store}' creates one")

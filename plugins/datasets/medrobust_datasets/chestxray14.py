@@ -107,5 +107,5 @@ def official_splits(root: Path) -> tuple[tuple[Path, ...], Mapping[str, str]]:
     lists = {split: root / name for split, name in _LISTS.items()}
     if not all(path.is_file() for path in lists.values()):
         return (), {}
-    splits = {name: split for split, path in lists.items() for name in path.read_text().split()}
+    splits = {name: split for split, path in lists.items() for name in path.read_text(encoding="utf-8").split()}
     return tuple(lists.values()), splits

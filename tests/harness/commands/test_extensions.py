@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from textwrap import dedent
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -36,22 +33,13 @@ CODE = """
 
 
 @pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], None]]:
+def install(site: Any) -> Callable[[str, str], None]:
     """Install a distribution whose module adds commands."""
-    modules: list[str] = []
-    monkeypatch.syspath_prepend(tmp_path)
 
     def install(name: str, code: str) -> None:
-        modules.append(name)
-        (tmp_path / f"{name}.py").write_text(dedent(code))
-        folder = tmp_path / f"{name}-1.2.dist-info"
-        folder.mkdir()
-        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n")
-        (folder / "entry_points.txt").write_text(f"[medrobust.commands]\nmine = {name}:add_commands\n")
+        site.install(name, code, group="medrobust.commands", attribute="add_commands")
 
-    yield install
-    for name in modules:
-        sys.modules.pop(name, None)
+    return install
 
 
 def test_a_strangers_command_runs_and_has_debug(program: Program, install: Callable[[str, str], None]) -> None:
@@ -83,6 +71,14 @@ def test_a_broken_one_costs_a_line(
     done = program("stranger", "greet", "you", plugins=())
     assert done.out == "hello you\n"
     assert done.err.startswith("commands not loaded: broken 1.2")
+
+
+def test_with_strict_a_broken_one_ends_the_program(program: Program, install: Callable[[str, str], None]) -> None:
+    install("broken", "import nowhere_at_all")
+    done = program("check", "--strict", plugins=())
+    assert done.status == 1
+    assert "commands not loaded: broken 1.2" in done.err
+    assert "error: --strict: commands of another distribution were not loaded" in done.err
 
 
 def test_other_distributions_can_be_left_out(

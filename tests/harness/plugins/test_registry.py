@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.metadata
 import importlib.util
 import os
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import pytest
 
@@ -43,33 +41,7 @@ HOOK = """
 """
 
 
-class Site:
-    """A folder of installed distributions, as pip would leave it."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.modules: list[str] = []
-
-    def install(self, distribution: str, code: str, *, module: str = "", version: str = "1.2") -> None:
-        module = module or distribution.replace("-", "_")
-        self.modules.append(module)
-        (self.path / f"{module}.py").write_text(dedent(code), encoding="utf-8")
-        folder = self.path / f"{distribution.replace('-', '_')}-{version}.dist-info"
-        folder.mkdir()
-        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
-        (folder / "entry_points.txt").write_text(f"[medrobust]\nplugins = {module}\n")
-        importlib.invalidate_caches()
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    folder = tmp_path / "site"
-    folder.mkdir()
-    monkeypatch.syspath_prepend(folder)
-    site = Site(folder)
-    yield site
-    for module in site.modules:
-        sys.modules.pop(module, None)
+Site = Any
 
 
 def discover(site: Site, *, strict: bool = False) -> Registry:
@@ -188,7 +160,7 @@ def test_a_fault_of_one_class_leaves_its_neighbours(site: Site) -> None:
 def test_strict_raises_at_the_first_fault(site: Site) -> None:
     site.install("broken", "import no_such_module_at_all")
     with pytest.raises(
-        PluginError, match=r"broken 1\.2: entry point 'plugins' \(broken\): ModuleNotFoundError.*Reinstall"
+        PluginError, match=r"broken 1\.2: entry point 'plugins' \(broken\): ModuleNotFoundError.*Install what it needs"
     ):
         discover(site, strict=True)
 
@@ -224,26 +196,46 @@ def test_a_plugin_is_called_by_the_shortest_name_that_means_it(site: Site) -> No
     assert called == ["none", "aardvark:none", "mine", "mine"]
 
 
-def test_a_bare_name_that_another_distribution_offers_too_is_told(site: Site) -> None:
+def test_a_bundled_name_costs_a_line_and_works_in_full(site: Site) -> None:
     site.install("aardvark", ATTACK.replace('"mine"', '"none"') + HOOK)
     registry = discover(site)
-    registry.find("attack", "aardvark:none")
-    registry.find("defense", "none")
-    assert registry.clashes() == []
-    registry.find("attack", "none")
-    assert registry.clashes() == ["attack 'none' is that of medrobust; 'aardvark:none' must be written in full"]
+    (line,) = faults_of(registry, "aardvark")
+    assert line == (
+        "aardvark 1.2: plugin none: 'none' alone means the attack that comes with medrobust. "
+        "Write 'aardvark:none' in grids, or let its authors rename it."
+    )
+    with pytest.raises(PluginError, match="comes with medrobust"):
+        discover(site, strict=True)
 
 
-def test_what_a_bare_name_means_is_told_before_it_is_used(site: Site) -> None:
-    site.install("aardvark", ATTACK.replace('"mine"', '"none"') + HOOK)
+def test_a_name_that_two_strangers_offer_is_told_before_it_is_used(site: Site) -> None:
     site.install("first", ATTACK + HOOK)
     site.install("second", ATTACK + HOOK)
     registry = discover(site)
     told = {line for offer in registry.offers("attack") if (line := registry.clash(offer))}
-    assert told == {
-        "attack 'none' is that of medrobust; 'aardvark:none' must be written in full",
-        "attack 'mine' is offered by several distributions; write 'first:mine' or 'second:mine'",
-    }
+    assert told == {"attack 'mine' is offered by several distributions; write 'first:mine' or 'second:mine'"}
+
+
+@pytest.mark.parametrize("value", ["Mine", "NUMBER", "NOTHING"])
+def test_an_entry_point_that_names_no_module_is_told(site: Site, value: str) -> None:
+    site.install("inside", ATTACK + HOOK + "\n    NUMBER, NOTHING = 42, None\n", attribute=value)
+    registry = discover(site)
+    (line,) = faults_of(registry, "inside")
+    assert f"'{value}', and not a module. Name the module that has the hooks." in line
+
+
+def test_a_distribution_without_metadata_is_named_as_far_as_that_is_known(site: Site) -> None:
+    site.install("broken", "import no_such_module_at_all")
+    (site.path / "broken-1.2.dist-info" / "METADATA").unlink()
+    registry = discover(site)
+    assert faults_of(registry, "unknown")[0].startswith("unknown ?: entry point 'plugins' (broken): ModuleNotFound")
+
+
+def test_strictness_can_be_asked_for_by_the_environment(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.install("broken", "import no_such_module_at_all")
+    monkeypatch.setenv("MEDROBUST_STRICT", "1")
+    with pytest.raises(PluginError, match="no_such_module_at_all"):
+        Registry.discover()
 
 
 @bundled

@@ -143,3 +143,20 @@ def test_a_storage_that_refuses_says_so(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setattr(MemoryFileSystem, "cat_file", refuse)
     with pytest.raises(StoreError, match=r"/a: cannot be read \(RuntimeError: no entry\); are the address and"):
         objects.read("a")
+
+
+def test_a_system_that_opens_no_folders_writes_all_the_same(
+    local: LocalObjects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = os.open
+
+    def as_windows(path: Path, *rest: int) -> int:
+        if Path(path).is_dir():
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *rest)
+
+    monkeypatch.setattr(os, "open", as_windows)
+    local.write("cells/one.parquet", b"whole")
+    assert local.create("leases/one.json", b"mine")
+    assert not local.create("leases/one.json", b"yours")
+    assert local.read("cells/one.parquet") == b"whole"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -329,6 +329,10 @@ class Network(Model):
     def build(self, shape: Shape) -> nn.Module:
         if self.fault == "logits":
             return Body(Shape(shape.channels, shape.height, shape.width, shape.outputs + 1), "")
+        if self.fault == "every form":
+            return Body(Shape(3, shape.height, shape.width, shape.outputs), "")
+        if self.fault == "every form outputs":
+            return Body(replace(shape, outputs=max(2, shape.outputs)), "")
         body = Body(shape, self.fault)
         if self.fault == "seed":
             body.head.bias.data.add_(float(np.random.default_rng().normal()))
@@ -399,12 +403,16 @@ class Look(Probe):
     fault: str = ""
 
     def select(self, labels: Any, count: int) -> Any:
+        if self.fault == "selection without labels":
+            return np.flatnonzero(labels == labels)
         return np.array([0, 0]) if self.fault == "selection" else np.arange(count)
 
     def measure(self, classifier: Classifier, images: Tensor, adversarial: Tensor) -> dict[str, Any]:
         if self.fault == "images and model untouched":
             images.zero_()
         difference = (adversarial - images).numpy()
+        if self.fault == "arrays of colour":
+            difference = difference / difference[:, 1:].std()
         if self.fault == "twice the same":
             difference = difference + np.random.default_rng().normal(size=difference.shape)
         return {"difference": difference[:2] if self.fault == "arrays" else difference}

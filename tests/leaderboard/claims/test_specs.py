@@ -61,7 +61,7 @@ def test_claims_are_read_without_the_rest_of_the_paper(tmp_path: Path) -> None:
         (GOOD + "at_least = 0.5", r"at_most: give either"),
         (GOOD.replace("0.01", '"few"'), r"at_most: Input should be a valid number"),
         (GOOD + 'quantifier = "some"', r"quantifier: Input should be 'all', 'most' or 'average'"),
-        (GOOD.replace('section = "4.2"', ""), r"section: "),
+        (GOOD.replace('section = "4.2"', ""), r"lacks section"),
         (GOOD.replace('"4.2"', '" "'), r"section: is empty"),
         (GOOD + GOOD, r"claim 2: id: 'c1' is taken"),
         (GOOD.replace("[[claim]]", "[[claims]]"), r"unknown table 'claims'"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import multiprocessing
 import os
-import resource
 import signal
 import time
 import traceback
@@ -17,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ...contracts import AnyAttack, Budget, BudgetSpec, Goal, predictions
-from ...errors import PluginError
+from ...errors import MedrobustError, PluginError
 from ...results.verdict import InvalidImagesError, norms, verify
 from ..crafting.attack import run_attack
 from ..numerics import global_seed, ieee_float32
@@ -49,6 +48,12 @@ class Outcome:
     claims: str = ""
 
 
+def require_forks() -> None:
+    """Raise `MedrobustError` where processes cannot be forked, as on Windows: no attack can be tried there."""
+    if "fork" not in multiprocessing.get_all_start_methods():
+        raise MedrobustError("attacks are tried in forked processes, which are not to be had here; use Linux or macOS")
+
+
 def attempt(attack: AnyAttack, reference: Reference, budget: BudgetSpec, limit: float) -> Outcome:
     """Run an attack in a process of its own, which is ended after `limit` seconds of processor time.
 
@@ -78,6 +83,8 @@ def attempt(attack: AnyAttack, reference: Reference, budget: BudgetSpec, limit: 
 
 
 def _child(pipe: Connection, attack: AnyAttack, reference: Reference, budget: BudgetSpec, limit: float) -> None:
+    import resource  # as forks, on Linux and macOS only
+
     resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(limit), math.ceil(limit) + 5))
     quiet = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):  # progress bars, and what compiled code prints

@@ -69,7 +69,7 @@ def at_full_strength(
     budget: Budget,
     rng: SampleRNG,
 ) -> Crafted:
-    """As :func:`run_attack`, every image attacked to the end."""
+    """As `run_attack`, every image attacked to the end."""
     if isinstance(attack, IterativeAttack) and wanted != {None}:
         last = max(v for v in wanted if v is not None)
         reached = 0

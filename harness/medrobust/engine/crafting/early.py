@@ -92,7 +92,7 @@ def _stopping(
     budget: Budget,
     rng: SampleRNG,
 ) -> Crafted:
-    """As :func:`until_success`, with one classifier."""
+    """As `until_success`, with one classifier."""
     result = images.clone()
     left = (~goal.reached(classifier.confirm(images))).nonzero().flatten()
     if not len(left):

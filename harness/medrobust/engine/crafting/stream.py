@@ -189,7 +189,7 @@ class AdversarialStream:
                 self._progress(stop, len(wanted), "")
 
     def _among(self, consume: Callable[[Batch], T], wanted: Tensor) -> Iterator[T]:
-        """As :meth:`batches`, where an image looks as it does only among all those of its batch."""
+        """As `batches`, where an image looks as it does only among all those of its batch."""
         size = self.batch_size
         for number in sorted({int(position) // size for position in wanted}):
             whole = torch.arange(number * size, min((number + 1) * size, len(self.part)))

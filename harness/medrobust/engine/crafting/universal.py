@@ -36,7 +36,7 @@ def fit_universal(
 ) -> None:
     """Fit a perturbation and keep it at every cumulative value that a cell wants.
 
-    The crafting images come in the order of :func:`crafting_order` and are read from disk as the attack takes them.
+    The crafting images come in the order of `crafting_order` and are read from disk as the attack takes them.
 
     Args:
         made_from: the column of that name: the weights behind the classifier.

@@ -26,7 +26,7 @@ def watched(module: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, Tens
 
     Args:
         module: left as it is, but for hooks while the context lasts.
-        layers: names from :func:`layer_names`.
+        layers: names from `layer_names`.
 
     Raises:
         PluginError: for a layer that there is not, with the nearest names.

@@ -16,7 +16,7 @@ _VERDICT, _ATTACK = 1 << 40, 1 << 41
 
 
 class RandomInput(nn.Module):
-    """A random transformation in front of a module; `rng` is set by :func:`drawing` before a pass."""
+    """A random transformation in front of a module; `rng` is set by `drawing` before a pass."""
 
     def __init__(self, defense: RandomPreprocessing, inner: nn.Module) -> None:
         super().__init__()

@@ -171,7 +171,7 @@ _turn = threading.Lock()
 
 
 _events: Queue[Event | None] | None = None
-"""In a worker of :class:`Processes`, the way back to the process that runs the plan."""
+"""In a worker of `Processes`, the way back to the process that runs the plan."""
 
 
 def _tell(event: Event) -> None:

@@ -78,7 +78,7 @@ def installed(library: str) -> Iterator[None]:
 
 
 def network(classifier: Classifier, *, classes: int = 0, probabilities: bool = False) -> nn.Module:
-    """The network that a library is given, see :class:`ForLibraries`; its passes are counted."""
+    """The network that a library is given, see `ForLibraries`; its passes are counted."""
     two = classifier.task == "multiclass"
     return ForLibraries(classifier.module, two=two, classes=classes, probabilities=probabilities).eval()
 

@@ -1,4 +1,4 @@
-"""Findings on a chest radiograph. Each changes a :class:`Chest` where `present` is 1, and draws alike where it is 0."""
+"""Findings on a chest radiograph. Each changes a `Chest` where `present` is 1, and draws alike where it is 0."""
 
 from __future__ import annotations
 

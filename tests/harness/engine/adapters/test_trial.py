@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -15,6 +16,9 @@ from medrobust.engine.adapters.reference import Reference
 from medrobust.engine.adapters.trial import attempt
 
 BUDGET = BudgetSpec.parse("linf:0.1")
+FORKS = "fork" in multiprocessing.get_all_start_methods()
+
+pytestmark = pytest.mark.skipif(not FORKS, reason="attacks are tried in forked processes")
 
 
 @pytest.fixture(scope="module")
