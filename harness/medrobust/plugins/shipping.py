@@ -41,7 +41,7 @@ def pack(files: Iterable[Path]) -> tuple[bytes, tuple[str, ...]]:
 
 
 def unpack(archive: bytes, folder: Path) -> None:
-    """Write what :func:`pack` has packed below a folder."""
+    """Write what `pack` has packed below a folder."""
     with zipfile.ZipFile(io.BytesIO(archive)) as packed:
         packed.extractall(folder)
 

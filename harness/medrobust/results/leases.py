@@ -158,7 +158,7 @@ class Leases:
         return step in self._mine
 
     def take_all(self, steps: Sequence[str]) -> list[Lease | None]:
-        """What :meth:`take` gives for each of some steps; of a storage far away, all are asked for at once."""
+        """What `take` gives for each of some steps; of a storage far away, all are asked for at once."""
         return list(self._calls.map(self.take, steps)) if len(steps) > 1 else [self.take(step) for step in steps]
 
     def take(self, step: str) -> Lease | None:

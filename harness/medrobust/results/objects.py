@@ -198,7 +198,7 @@ class LocalObjects(Objects):
 
 
 def objects_at(path: Path) -> Objects:
-    """The objects at a place: a folder, or a URL as :func:`places.absolute` gives it.
+    """The objects at a place: a folder, or a URL as `places.absolute` gives it.
 
     Raises:
         StoreError: if a file is there.
