@@ -16,6 +16,8 @@ _TABLES = {"cells": "cell", "fits": "fit", "artifacts": "artifact", "parts": "pa
 
 SHARE = 0.1
 """Of the time of a run, how much it looks for what other runs have done, at most."""
+MANY = 500
+"""Files up to which it looks before each step all the same."""
 
 
 class Arrivals:
@@ -37,13 +39,14 @@ class Arrivals:
         self.done = Done(*(self._found[table] for table in _TABLES))
 
     def update(self, *, now: bool = True) -> Done:
-        """Look for what is new; without `now`, only if looking has taken little of the time since it was last done.
+        """Look for what is new; of many files without `now`, only if looking took little of the time since the last look.
 
-        A store of many files takes long to list, and a run asks before each step. What another run did in between may
-        be done twice then, which loses nothing.
+        These take long to list, and a run asks before each step. What another run did in between may be done twice
+        then, which loses nothing.
         """
         begun = time.monotonic()
-        if not now and begun - self._looked < self._took * (1 / SHARE - 1):
+        many = sum(map(len, self._known.values())) > MANY
+        if many and not now and begun - self._looked < self._took * (1 / SHARE - 1):
             return self.done
         self._look()
         self._looked = time.monotonic()

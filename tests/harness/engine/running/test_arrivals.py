@@ -1,4 +1,4 @@
-"""What other runs have done is looked for often in a small store, and seldom in one that takes long to list."""
+"""What other runs have done is looked for often in a small store, and seldom in one of many files."""
 
 from __future__ import annotations
 
@@ -23,6 +23,11 @@ def test_looking_takes_a_tenth_of_the_time_at_most(tmp_path: Path, monkeypatch: 
         return names(self, table, stem)
 
     monkeypatch.setattr(Tables, "names", slow)
+    for _ in range(3):
+        arrivals.update(now=False)
+    assert len(listed) == 3 * 4, "in a small store it looks before each step"
+    listed.clear()
+    monkeypatch.setattr("medrobust.engine.running.arrivals.MANY", -1)
     begun = time.monotonic()
     while time.monotonic() - begun < 1:
         arrivals.update(now=False)
