@@ -44,7 +44,16 @@ def cluster(workers: int, folder: Path) -> Iterator[str]:
     started = [subprocess.Popen([*run, "distributed.cli.dask_scheduler", *options], **quiet)]  # type: ignore[call-overload]
     while not file.exists():
         time.sleep(0.1)
-    options = ["--scheduler-file", str(file), "--nthreads", "1", "--no-nanny", "--no-dashboard"]
+    options = [
+        "--scheduler-file",
+        str(file),
+        "--nthreads",
+        "1",
+        "--death-timeout",
+        "60",
+        "--no-nanny",
+        "--no-dashboard",
+    ]
     for core in sorted(os.sched_getaffinity(0))[:workers]:
         worker = subprocess.Popen([*run, "distributed.cli.dask_worker", *options], **quiet)  # type: ignore[call-overload]
         psutil.Process(worker.pid).cpu_affinity([core])
