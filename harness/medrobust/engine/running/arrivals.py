@@ -39,7 +39,7 @@ class Arrivals:
         self.done = Done(*(self._found[table] for table in _TABLES))
 
     def update(self, *, now: bool = True) -> Done:
-        """Look for what is new; without `now`, of many files only if looking took little of the time since the last one.
+        """Look for what is new; without `now`, of many files only if looking took little of the time since then.
 
         These take long to list, and a run asks before each step. What another run did in between may be done twice
         then, which loses nothing.

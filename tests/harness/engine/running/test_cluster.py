@@ -96,16 +96,8 @@ class Cluster:
         return self
 
     def add_worker(self, *options: str, **environment: str) -> None:
-        plain = [
-            "--nthreads",
-            "1",
-            "--no-nanny",
-            "--no-dashboard",
-            "--death-timeout",
-            "60",
-            "--local-directory",
-            str(self.folder / "scratch"),
-        ]
+        plain = ["--nthreads", "1", "--no-nanny", "--no-dashboard", "--death-timeout", "60"]
+        plain += ["--local-directory", str(self.folder / "scratch")]
         self.environment |= environment
         self.workers.append(self._run("worker", [self.address, *plain, *options]))
 
