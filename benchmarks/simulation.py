@@ -107,7 +107,9 @@ class Simulation:
         def hand_out(at: float) -> None:
             nonlocal handed, looked
             look = self._look(done)
-            if not self.frugal or done < MANY or at - looked >= look * (1 / LOOK - 1):
+            # Steps that are handed out together are looked up together.
+            alone = hands.free <= at
+            if not self.frugal or (done < MANY and alone) or at - looked >= look * (1 / LOOK - 1):
                 at = hands.serve(at, look)
                 looked = at
             at = hands.serve(at, self.driver["pack"] + self._calls(TAKE, 0) / self._at_once)

@@ -119,10 +119,13 @@ class Schedule:
                 self._fail(step, self._failed[broken], lost=broken in self._lost)
             else:
                 possible.append(step)
-        for step, holder in zip(possible, self.leases.take_all([s.id for s in possible]), strict=True):
+        holders = self.leases.take_all([step.id for step in possible])
+        # After the leases are taken: what another run did of these steps before is there.
+        there = self.arrivals.update(now=False) if None in holders else self.arrivals.done
+        for step, holder in zip(possible, holders, strict=True):
             if holder is not None:
                 self._meet(step, holder)
-            elif (rest := step.remaining(self.arrivals.update(now=False))) is None:
+            elif (rest := step.remaining(there)) is None:
                 self._close_elsewhere(step)
             else:
                 self.tally.cells_elsewhere |= {c.id for c in step.cells} - {c.id for c in rest.cells}
