@@ -205,7 +205,7 @@ def test_work_done_twice_counts_once(
     for session in (first, second):
         session.store = Store(folder / "store", Forgetful(folder / "store"))
     monkeypatch.setattr(Leases, "_latest", lambda self, step: (-1, None))
-    monkeypatch.setattr(Arrivals, "update", lambda self: self.done)
+    monkeypatch.setattr(Arrivals, "update", lambda self, **now: self.done)
     plan = second.plan(folder / "grid.toml")
     outcomes: list[Outcome] = []
     steps_of = second.steps(plan)

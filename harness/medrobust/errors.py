@@ -42,6 +42,14 @@ class LostError(StoreError):
     """What a store should hold is damaged or gone; running its grid again makes it anew."""
 
 
+class ExecutorError(MedrobustError):
+    """What runs steps cannot go on, such as a cluster that is gone; what finished steps wrote is in the store."""
+
+
+class WorkerLostError(MedrobustError):
+    """A step was given up because the workers that were at it died."""
+
+
 def did_you_mean(name: str, valid: Iterable[str]) -> str:
     """A hint that ends an error message: the nearest valid name, or a few of them.
 

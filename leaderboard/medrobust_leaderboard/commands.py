@@ -14,15 +14,18 @@ import typer
 
 from medrobust import __version__
 from medrobust.commands import (
+    AddressOption,
     DataRootOption,
     DeviceOption,
     EvidenceOption,
+    ExecutorOption,
     ImagesOption,
     PluginOption,
     PrecisionOption,
     StoreOption,
     WorkersOption,
     console,
+    local_folder,
     open_session,
     print_damage,
     print_evidence,
@@ -60,6 +63,8 @@ def reproduce(
     plugin: PluginOption = None,
     data_root: DataRootOption = None,
     workers: WorkersOption = None,
+    executor: ExecutorOption = "local",
+    address: AddressOption = "",
     device: DeviceOption = "",
     evidence: EvidenceOption = True,
 ) -> None:
@@ -77,6 +82,8 @@ def reproduce(
         data_root=data_root,
         workers=workers,
         device=device,
+        executor=executor,
+        address=address,
     )
     if paper not in session.registry.papers() and (claims := read_claims(Path(__file__).parent / "papers" / paper)):
         console.print(f"[bold]{paper}[/] has no grid yet, so its claims cannot be tested.\n", highlight=False)
@@ -137,7 +144,7 @@ def write_report(
     from .figure_data import draw_figures
     from .page import page_figure, render_page
 
-    folder = session.store.path / "report"
+    folder = local_folder(session.store.path, "report")
     folder.mkdir(parents=True, exist_ok=True)
     drawn = draw_figures(report, folder)
     for table in tables:

@@ -23,6 +23,7 @@ from medrobust.commands import (
     print_damage,
     print_evidence,
     print_notes,
+    shown_place,
 )
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def leaderboard(
 def _open(paths: Sequence[Path], session: Session) -> list[Store]:
     from medrobust.api import Store
 
-    found = [session.store, *(Store(path.absolute()) for path in paths[1:])]
+    found = [session.store, *(Store(path) for path in paths[1:])]
     for path, store in zip(paths, found, strict=True):
         if not store.exists:
             raise MedrobustError(f"{path} is not a store; 'medrobust run GRID --store {path}' creates one")
@@ -144,9 +145,7 @@ def _show_detection(stores: Sequence[Store], where: Labels, output: Format, out:
 
 def left_out_lines(ranking: Ranking, paths: Sequence[Path]) -> list[str]:
     """What no table of a ranking shows, with the reason and, where there is one, the command that changes it."""
-    import os
-
-    places = shlex.join(os.path.relpath(path) for path in paths)
+    places = shlex.join(shown_place(path) for path in paths)
     lines = []
     for left in ranking.left_out:
         count = f"{left.count} results" if left.count > 1 else "1 result"

@@ -36,8 +36,17 @@ SOURCES = [
 CODE = re.compile(r"`([^`\n]+)`|^ {4}(.+)$", re.MULTILINE)
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 OF_OTHER_PROGRAMS = {
-    *("--compile-bytecode", "--group", "--with"),  # uv
+    *("--compile-bytecode", "--extra", "--group", "--with"),  # uv
     *("--case", "--threads", "--prepare"),  # benchmarks/attacks.py
+    *(
+        "--nthreads",
+        "--lifetime",
+        "--lifetime-stagger",
+        "--resources",
+        "--scheduler-file",
+        "--protocol",
+        "--port",
+    ),  # dask
 }
 
 

@@ -14,6 +14,7 @@ A session has a store, the plugins and the hardware:
 from ..contracts import AXES
 from ..engine.acceleration import Acceleration
 from ..engine.evidence import EVIDENCE_COLUMNS, evidence_on
+from ..engine.running.cluster import Dask
 from ..engine.running.executors import Workers
 from ..engine.running.progress import Terminal, human_time
 from ..engine.session import Outcome, Session
@@ -68,6 +69,7 @@ __all__ = [
     "Acceleration",
     "Cell",
     "Comparison",
+    "Dask",
     "Entry",
     "Fault",
     "Grid",

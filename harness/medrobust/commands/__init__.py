@@ -12,13 +12,16 @@ The module is imported at every start, also of `medrobust --help`; import what t
 inside the commands that need it.
 """
 
+from ..results.places import local_folder, shown_place
 from .damage import print_damage
 from .next_command import next_command
 from .options import (
     AccelerationOption,
+    AddressOption,
     DataRootOption,
     DeviceOption,
     EvidenceOption,
+    ExecutorOption,
     ImagesOption,
     JsonOption,
     PluginOption,
@@ -32,9 +35,11 @@ from .sessions import open_registry, open_session, print_notes, this_command
 
 __all__ = [
     "AccelerationOption",
+    "AddressOption",
     "DataRootOption",
     "DeviceOption",
     "EvidenceOption",
+    "ExecutorOption",
     "ImagesOption",
     "JsonOption",
     "PluginOption",
@@ -44,6 +49,7 @@ __all__ = [
     "WorkersOption",
     "console",
     "errors",
+    "local_folder",
     "next_command",
     "open_registry",
     "open_session",
@@ -51,5 +57,6 @@ __all__ = [
     "print_evidence",
     "print_notes",
     "print_outcome",
+    "shown_place",
     "this_command",
 ]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from ..results.places import shown_place
 from .printing import counted, errors
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def advice_lines(found: Losses, store: Store) -> Iterator[str]:
         return
     commands = [text for text in found.asked_by if text.startswith("medrobust ")]
     grids = [text for text in found.asked_by if text not in commands]
-    where = shlex.quote(os.path.relpath(store.path))
+    where = shlex.quote(shown_place(store.path))
     for command in commands:
         yield f"Next: {command} --store {where}"
     if grids or not commands:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..errors import MedrobustError
+from ..results.places import shown_place
 from .damage import damage_lines
 from .next_command import next_command
 from .options import JsonOption
@@ -65,7 +65,7 @@ def merge(
                 opened.append((path.absolute().name, opened_store(path)))
         if not opened:
             raise MedrobustError(f"nothing to put into {out}: name other stores or submissions")
-        target = Store(out.absolute())
+        target = Store(out)
         before = [Inventory.of(store).having("superseded") for store in (target, *(store for _, store in opened))]
         added = merge_stores(opened, target)
     superseded = Inventory.of(target).having("superseded") - set().union(*before)
@@ -75,7 +75,7 @@ def merge(
     else:
         _print(added)
         _print_superseded(target, superseded)
-        next_command("leaderboard", os.path.relpath(target.path))
+        next_command("leaderboard", shown_place(target.path))
     if any(each.conflicts for each in added):
         raise typer.Exit(1)
 

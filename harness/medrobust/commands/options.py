@@ -17,9 +17,30 @@ DataRootOption = Annotated[
     Path | None,
     typer.Option("--data-root", metavar="DIR", help="Folder of file-based data sets (default: MEDROBUST_DATA)."),
 ]
-StoreOption = Annotated[Path | None, typer.Option("--store", metavar="DIR", help="Folder where results are kept.")]
+StoreOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--store", metavar="DIR|URL", help="Folder where results are kept, or a URL such as s3://bucket/store."
+    ),
+]
 WorkersOption = Annotated[
     int | None, typer.Option("--workers", metavar="N", min=1, help="Number of processes (default: one per core).")
+]
+ExecutorOption = Annotated[
+    Literal["local", "dask"],
+    typer.Option(
+        "--executor",
+        help="Where steps run: processes of this machine (local), or workers of Dask, which --address names; without "
+        "it, a Dask cluster of this machine. Needs the extra dask.",
+    ),
+]
+AddressOption = Annotated[
+    str,
+    typer.Option(
+        "--address",
+        metavar="URL",
+        help="Scheduler of a Dask cluster (tcp://HOST:PORT, tls://HOST:PORT, or the file.json it has written).",
+    ),
 ]
 DeviceOption = Annotated[
     str, typer.Option("--device", help="Torch device, such as cpu or cuda (default: CUDA if available).")

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import os
-
 import typer
 
+from ..results.places import shown_place
 from .damage import print_damage
 from .next_command import next_command
 from .options import (
     DEFAULT_STORE,
     AccelerationOption,
+    AddressOption,
     DataRootOption,
     DeviceOption,
     EvidenceOption,
+    ExecutorOption,
     GridArgument,
     ImagesOption,
     PluginOption,
@@ -35,6 +36,8 @@ def run(
     plugin: PluginOption = None,
     data_root: DataRootOption = None,
     workers: WorkersOption = None,
+    executor: ExecutorOption = "local",
+    address: AddressOption = "",
     device: DeviceOption = "",
     evidence: EvidenceOption = True,
     acceleration: AccelerationOption = "auto",
@@ -49,6 +52,8 @@ def run(
         workers=workers,
         device=device,
         acceleration=acceleration,
+        executor=executor,
+        address=address,
     )
     file = grid_file(grid, session)
     plan = session.plan(file, profile=profile, images=images, precision=precision or "", evidence=evidence)
@@ -59,6 +64,6 @@ def run(
     print_outcome(outcome, session.store.path)
     lost = print_damage(session.store)
     if len(plan.cells) > len(outcome.problems):
-        next_command("leaderboard", os.path.relpath(session.store.path), plugin=plugin, data_root=data_root)
+        next_command("leaderboard", shown_place(session.store.path), plugin=plugin, data_root=data_root)
     if lost or not outcome.complete:
         raise typer.Exit(1)

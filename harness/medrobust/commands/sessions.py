@@ -15,6 +15,7 @@ from ..errors import MedrobustError, did_you_mean
 from .printing import errors
 
 if TYPE_CHECKING:
+    from ..engine.running.executors import Workers
     from ..engine.session import Session
     from ..plugins.registry import Registry
 
@@ -43,10 +44,15 @@ def open_session(
     device: str = "",
     acceleration: str = "auto",
     tell: bool = True,
+    executor: str = "local",
+    address: str = "",
 ) -> Session:
     """A session from command-line options; plugins that cannot be loaded are named on standard error, one line each.
 
     A command that opens several sessions tells it (`tell`) for one of them.
+
+    Raises:
+        MedrobustError: for a value that cannot be, or options that do not go together.
     """
     from ..engine.acceleration import Acceleration
     from ..engine.session import Session
@@ -56,12 +62,35 @@ def open_session(
         tuple(plugin or ()),
         data_root=data_root,
         workers=workers,
-        device=device,
+        # Workers elsewhere have devices of their own, which this machine may lack.
+        device="" if address else device,
         acceleration=Acceleration.parse(acceleration),
     )
+    session.executor = _executor(executor, address, workers, device or ("" if address else session.device))
     if tell:
         print_faults(session.registry)
     return session
+
+
+def _executor(name: str, address: str, workers: int | None, device: str) -> Workers | None:
+    """Where steps run, if not in processes of this program."""
+    if name == "local":
+        if address:
+            raise MedrobustError(f"--address {address}: is for --executor dask; give both, or neither")
+        return None
+    from ..engine.running.cluster import Dask, is_open
+    from ..engine.running.parcels import ANY_DEVICE
+
+    def say(line: str) -> None:
+        errors.print(Text.assemble(("note: ", "yellow"), line), soft_wrap=True)
+
+    if not address:
+        return Dask("", workers or (1 if device.startswith("cuda") else None), device, say)
+    if workers is not None:
+        raise MedrobustError("--workers: the cluster at --address has its own; leave it out")
+    if is_open(address):
+        say(f"{address} is not encrypted: whoever reaches it runs programs on its workers; docs/cluster.md shows TLS")
+    return Dask(address, None, device or ANY_DEVICE, say)
 
 
 def grid_file(grid: Path, session: Session) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -15,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..errors import MedrobustError
+from ..results.places import shown_place
 from .damage import advice_lines, damage_lines, loss_lines, print_damage
 from .options import JsonOption
 from .printing import console, counted
@@ -72,7 +72,7 @@ def list_store(store: StoreArgument, as_json: JsonOption = False) -> None:
         say(f"Orphaned: {_counts(orphans)}, which no result refers to.")
     if print_damage(opened):
         return
-    where = os.path.relpath(opened.path)
+    where = shown_place(opened.path)
     if totals["superseded"] or totals["failed"] or orphans:
         say(f"Next: medrobust store prune {where} --dry-run")
     elif totals["current"]:
@@ -132,7 +132,7 @@ def prune_store(
     if dry_run and not removal.nothing:
         given_options = {"--superseded": superseded, "--failed": failed, "--orphaned": orphaned}
         options = "".join(f" {name}" for name, given in given_options.items() if given)
-        say(f"Next: medrobust store prune {os.path.relpath(opened.path)}{options}")
+        say(f"Next: medrobust store prune {shown_place(opened.path)}{options}")
 
 
 def _print(removal: Removal, *, dry_run: bool) -> None:
@@ -168,7 +168,7 @@ def opened_store(path: Path) -> Store:
     """
     from ..results.store import Store
 
-    opened = Store(path.absolute())
+    opened = Store(path)
     if not opened.exists:
         raise MedrobustError(f"{path} is not a store; 'medrobust run GRID --store {path}' creates one")
     return opened

@@ -81,7 +81,7 @@ class RunContext:
     """Places and hardware, the same for every step of a run; picklable.
 
     Attributes:
-        store: directory of the store.
+        store: directory of the store, or its URL.
         data_root: root of file-based data sets.
         cache: directory of decoded images.
         device: torch device of models and images.

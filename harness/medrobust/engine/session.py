@@ -78,7 +78,7 @@ class Session:
     """Plugins, a store, and the hardware to use.
 
     Args:
-        store_path: directory of the store.
+        store_path: directory of the store, or a URL that fsspec knows.
         plugin_files: local plugin files.
         data_root: root of file-based data sets; MEDROBUST_DATA if not given.
         cache: directory of decoded images; MEDROBUST_CACHE or the user's cache if not given.
@@ -93,7 +93,7 @@ class Session:
         MedrobustError: if a named place does not exist.
     """
 
-    store_path: Path
+    store_path: Path | str
     plugin_files: tuple[Path, ...] = ()
     data_root: Path | None = None
     cache: Path | None = None
@@ -116,7 +116,7 @@ class Session:
         files = tuple(Path(f).absolute() for f in self.plugin_files)
         root = checked_data_root(self.data_root, "--data-root") or default_data_root()
         self.device = checked_device(self.device) if self.device else default_device()
-        self.store = Store(Path(self.store_path).absolute())
+        self.store = Store(self.store_path)
         cache = Path(self.cache).absolute() if self.cache else default_cache()
         self.context = RunContext(self.store.path, root, cache, self.device, files, self.acceleration)
         self.registry = Registry.discover(files, strict=self.strict)

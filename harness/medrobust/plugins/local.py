@@ -19,6 +19,10 @@ _there_before: dict[Path, frozenset[str]] = {}
 """By folder, its modules that were imported before the first plugin file of it was loaded."""
 
 
+_opened: set[str] = set()
+"""The folders that are on Python's path for their plugin files alone."""
+
+
 def module_name(file: Path) -> str:
     """The file's own name, so that classes defined there can be found again in another process."""
     return f"{PREFIX}{file.stem.replace('-', '_')}"
@@ -33,6 +37,7 @@ def open_folder(folder: Path) -> None:
     """
     if str(folder) not in sys.path:
         sys.path.append(str(folder))
+        _opened.add(str(folder))
     mine = frozenset(name for name, module in list(sys.modules.items()) if _beside(name, module, folder))
     for name in mine - _there_before.setdefault(folder, mine):
         del sys.modules[name]
@@ -53,6 +58,19 @@ def load(file: Path) -> ModuleType:
     sys.modules[name] = module
     specification.loader.exec_module(module)
     return module
+
+
+def forget(file: Path) -> None:
+    """Undo the loading of a plugin file, and of what it imported from beside it."""
+    folder = file.parent
+    sys.modules.pop(module_name(file), None)
+    for name, module in list(sys.modules.items()):
+        if _beside(name, module, folder) and name not in _there_before.get(folder, ()):
+            del sys.modules[name]
+    if str(folder) in _opened and str(folder) in sys.path:
+        sys.path.remove(str(folder))
+    _opened.discard(str(folder))
+    _there_before.pop(folder, None)
 
 
 def hidden_neighbour(file: Path) -> str:

@@ -64,6 +64,18 @@ def sources(offers: Iterable[RegisteredPlugin]) -> list[Source]:
     return list(found.values())
 
 
+def local_content(file: Path) -> dict[str, Path]:
+    """The files behind a loaded local plugin file, itself included, by their names below its folder.
+
+    Raises:
+        PluginError: if it is not loaded, or needs a file from elsewhere.
+    """
+    known = dependencies(module_name(file))
+    if known is None:
+        raise PluginError(f"--plugin {file}: is not loaded")
+    return dict(_code(*known))
+
+
 def _files(offer: RegisteredPlugin) -> Iterator[tuple[str, Path | bytes]]:
     """What one plugin needs, by name below the folder of its home."""
     modules = [offer.plugin.__module__, *([_local_module(offer)] if offer.version == FILE else [])]

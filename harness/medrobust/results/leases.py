@@ -13,12 +13,14 @@ slept, the storage cannot tell who came second), they do it twice, and the store
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -34,6 +36,8 @@ EXPIRES = 60.0
 """Seconds without a sign of life after which a run of another machine counts as ended."""
 RENEWED = 15.0
 """Seconds between two signs of life."""
+AT_ONCE = 16
+"""Calls of the storage at once: a run on a large cluster has thousands of leases, and a bucket may be far away."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +137,8 @@ class Leases:
         self._clock = clock
         self._mine: dict[str, tuple[int, Lease]] = {}
         self._seen: dict[str, tuple[bytes, float]] = {}
-        self._lock = threading.Lock()
+        self._locks: dict[str, threading.Lock] = {}
+        self._calls = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="leases")
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._keep_renewing, daemon=True)
 
@@ -145,11 +150,16 @@ class Leases:
         self._stop.set()
         self._thread.join()
         for step in list(self._mine):
-            self.give_back(step)
+            self.give_back(step, wait=False)
+        self._calls.shutdown(wait=True)
 
     def __contains__(self, step: object) -> bool:
         """Whether this run has the lease of a step."""
         return step in self._mine
+
+    def take_all(self, steps: Sequence[str]) -> list[Lease | None]:
+        """What `take` gives for each of some steps; of a storage far away, all are asked for at once."""
+        return list(self._calls.map(self.take, steps)) if len(steps) > 1 else [self.take(step) for step in steps]
 
     def take(self, step: str) -> Lease | None:
         """Take the lease of a step; None if this run has it now, else the lease of the run that does."""
@@ -159,24 +169,30 @@ class Leases:
                 return holder
             lease = Lease(self.owner, datetime.now(UTC).isoformat(timespec="seconds"))
             if self.objects.create(_name(step, number + 1), lease.to_json()):
-                with self._lock:
-                    self._mine[step] = (number + 1, lease)
+                self._mine[step] = (number + 1, lease)
         return None
 
     def holder(self, step: str) -> Lease | None:
         """The valid lease of another run on a step, if there is one."""
         return self._latest(step)[1]
 
-    def give_back(self, step: str) -> None:
-        """Give the lease of a step back, with the void ones before it."""
-        with self._lock:
+    def give_back(self, step: str, *, wait: bool = True) -> None:
+        """Give the lease of a step back, with the void ones before it; without `wait`, in a moment."""
+        with self._lock(step):
             number, _ = self._mine.pop(step)
+        if wait:
+            self._remove_up_to(step, number)
+        else:
+            self._calls.submit(self._remove_up_to, step, number)
+
+    def _remove_up_to(self, step: str, number: int) -> None:
+        with contextlib.suppress(StoreError):  # it becomes void when this process ends
             for each in range(self._first(step), number + 1):
-                self._remove(_name(step, each))
+                self.objects.remove(_name(step, each))
 
     def mark_failed(self, step: str, reason: str) -> None:
         """Say that a step failed: until this run ends, no other run tries it as well."""
-        with self._lock:
+        with self._lock(step):
             number, lease = self._mine[step]
             self._mine[step] = (number, replace(lease, failed=reason))
         self._renew(step)
@@ -211,19 +227,16 @@ class Leases:
     def _first(self, step: str) -> int:
         return min(self._numbers(step), default=0)
 
-    def _remove(self, name: str) -> None:
-        try:
-            self.objects.remove(name)
-        except StoreError:
-            return  # it becomes void when this process ends
+    def _lock(self, step: str) -> threading.Lock:
+        return self._locks.setdefault(step, threading.Lock())
 
     def _keep_renewing(self) -> None:
         while not self._stop.wait(self.renewed):
-            for step in list(self._mine):
-                self._renew(step)
+            for _ in self._calls.map(self._renew, list(self._mine)):
+                pass
 
     def _renew(self, step: str) -> None:
-        with self._lock:
+        with self._lock(step):
             if step not in self._mine:
                 return
             number, lease = self._mine[step]

@@ -1,6 +1,7 @@
 """Where a store keeps what it holds: whole objects under names, by the few operations that any storage offers.
 
-Everything in a store goes through `Objects`. Another kind of storage, such as a bucket, is one more subclass.
+Everything in a store goes through `Objects`. Another kind of storage is one more subclass; buckets and whatever
+else fsspec knows are `url_objects.UrlObjects`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import LostError, StoreError
+from .places import Url
 
 TEMPORARY = ".tmp-"
 """How the names of files begin that are being written."""
@@ -196,11 +198,15 @@ class LocalObjects(Objects):
 
 
 def objects_at(path: Path) -> Objects:
-    """The objects at a place.
+    """The objects at a place: a folder, or a URL as `places.absolute` gives it.
 
     Raises:
         StoreError: if a file is there.
     """
+    if isinstance(path, Url):
+        from .url_objects import UrlObjects  # fsspec is asked for its file systems where one is used
+
+        return UrlObjects(path)
     if path.exists() and not path.is_dir():
         raise StoreError(f"{path}: is a file, not a store")
     return LocalObjects(path)

@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from .files import Damaged, Files
 from .lost import first_there, mark_lost, outdated
 from .marker import CONTENT, MARKER, check_marker, read_marker
 from .objects import Objects, objects_at
+from .places import absolute
 from .record import Record
 from .samples import Samples, from_rows, to_rows
 from .schema import KEYS, TABLES
@@ -43,7 +43,7 @@ class Store:
     What is damaged or gone counts as absent, with all that rests on it; see `files` and `lost`.
 
     Args:
-        path: the directory; made when first written to.
+        path: the directory, made when first written to; or a URL that fsspec knows (`s3://bucket/store`).
         objects: how it is read and written, if not as files.
 
     Raises:
@@ -51,12 +51,12 @@ class Store:
     """
 
     def __init__(self, path: str | PathLike[str], objects: Objects | None = None) -> None:
-        self.path = Path(path)
+        self.path = absolute(path)
         self.objects = objects or objects_at(self.path)
         self.files = Files(self.objects)
         self.tables = Tables(self.files)
         self.tensors = Tensors(self.files)
-        check_marker(self.files, str(path))
+        check_marker(self.files, str(self.path))
 
     @property
     def exists(self) -> bool:

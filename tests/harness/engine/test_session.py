@@ -329,3 +329,16 @@ def test_an_attack_that_exits_fails_its_cell(session: MakeSession) -> None:
     )
     assert [s for _, s, _ in outcome.problems] == ["failed"]
     assert len(records) == 2
+
+
+def test_a_store_in_memory_has_the_records_of_one_in_a_folder(session: MakeSession, tmp_path: Path) -> None:
+    text = {"dataset": "textures", "model": "tiny-net", "attack": ["sign", "one-for-all"], "budget": "linf:8/255"}
+    folder, memory = session(tmp_path / "folder"), session(f"memory://{tmp_path.name}/store")  # type: ignore[arg-type]
+    for each in (folder, memory):
+        assert each.run(each.plan({"grid": [text]})).complete
+    expected = dict(folder.store.records(folder.store.finished()))
+    found = dict(memory.store.records(memory.store.finished()))
+    assert found.keys() == expected.keys()
+    assert len(found) == 3
+    for cell, record in found.items():
+        assert np.array_equal(record.adversarial, expected[cell].adversarial)

@@ -33,8 +33,9 @@ def estimate(steps: Sequence[Step], store: Store) -> float | None:
 
 
 def recorded(store: Store) -> History:
-    """The median seconds of what a store holds."""
-    cells = store.cells(["dataset", "model", "attack", "seconds"])
-    attacks = cells[cells["status"] == "ok"].groupby(["dataset", "model", "attack"])["seconds"].median()
+    """The median seconds, and the most memory, of what a store holds."""
+    cells = store.cells(["dataset", "model", "attack", "seconds", "peak_memory"])
+    alike = cells[cells["status"] == "ok"].groupby(["dataset", "model", "attack"])
+    attacks, memory = alike["seconds"].median(), alike["peak_memory"].max().dropna().astype(int)
     trainings = store.rows("fits").groupby(["dataset", "model"])["seconds"].median()
-    return History(dict(trainings.items()), dict(attacks.items()))  # type: ignore[arg-type]
+    return History(dict(trainings.items()), dict(attacks.items()), dict(memory.items()))  # type: ignore[arg-type]

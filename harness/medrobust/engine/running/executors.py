@@ -13,7 +13,7 @@ from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExec
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from multiprocessing.queues import Queue
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -43,10 +43,12 @@ class Workers(ABC):
 
     Attributes:
         count: steps that run at once.
+        remote: whether its workers may be on other machines, which have other places and devices.
         lost: what a future raises if its worker was lost; the step is then tried once more on a fresh executor.
     """
 
     count: int
+    remote: ClassVar[bool] = False
     lost: tuple[type[BaseException], ...] = (BrokenExecutor,)
 
     @abstractmethod

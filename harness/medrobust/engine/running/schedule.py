@@ -9,6 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 
+from ...errors import ExecutorError, WorkerLostError
 from ...results.leases import Lease, Leases
 from ...results.store import Store
 from ..context import RunContext
@@ -106,14 +107,22 @@ class Schedule:
 
     def _hand_out(self, executor: Executor, running: dict[Future[StepReport], Step]) -> None:
         """Submit ready steps, as many as the workers take, that no other run is at or has done."""
-        while self._ready and len(running) < self.workers.ahead:
-            step = self._ready.popleft()
+        while self._ready and (room := self.workers.ahead - len(running)) > 0:
+            wanted = [self._ready.popleft() for _ in range(min(room, len(self._ready)))]
+            self._hand_out_these(wanted, executor, running)
+
+    def _hand_out_these(self, steps: list[Step], executor: Executor, running: dict[Future[StepReport], Step]) -> None:
+        possible = []
+        for step in steps:
             broken = next((n for n in step.needs if n in self._failed), None)
             if broken is not None:
                 self._fail(step, self._failed[broken], lost=broken in self._lost)
-            elif (holder := self.leases.take(step.id)) is not None:
+            else:
+                possible.append(step)
+        for step, holder in zip(possible, self.leases.take_all([s.id for s in possible]), strict=True):
+            if holder is not None:
                 self._meet(step, holder)
-            elif (rest := step.remaining(self.arrivals.update())) is None:
+            elif (rest := step.remaining(self.arrivals.update(now=False))) is None:
                 self._close_elsewhere(step)
             else:
                 self.tally.cells_elsewhere |= {c.id for c in step.cells} - {c.id for c in rest.cells}
@@ -133,6 +142,10 @@ class Schedule:
                 for lost in (step, *running.values()):
                     self._retry(lost)
                 return False
+            except ExecutorError:
+                raise
+            except WorkerLostError as error:
+                self._fail(step, str(error))
             except Exception as error:  # noqa: BLE001 - for instance a step that cannot be sent to a worker
                 self._fail(step, f"{type(error).__name__}: {error}")
         return True
@@ -145,7 +158,8 @@ class Schedule:
         for step in list(self._waiting.values()):
             # The lease first: it is given back after the result is there.
             holder = self.leases.holder(step.id)
-            if step.remaining(self.arrivals.update()) is None:
+            # What nobody holds any more was done, or is about to be handed out: then the answer has to be sure.
+            if step.remaining(self.arrivals.update(now=holder is None)) is None:
                 del self._waiting[step.id]
                 self._close_elsewhere(step)
             elif holder is None:
@@ -184,7 +198,9 @@ class Schedule:
         self._end(step, StepReport(step.id, 0.0))
 
     def _close(self, step: Step, report: StepReport) -> None:
-        self.tally.steps += step.id in self.leases
+        if step.id in self.leases:
+            self.tally.steps += 1
+            self.arrivals.own.add(step.id)
         self.tally.cells |= {cell.id for cell in step.cells}
         if report.error:
             self._failed[step.id] = report.error
@@ -201,7 +217,7 @@ class Schedule:
             if report.error and not report.lost:
                 self.leases.mark_failed(step.id, report.error)
             else:
-                self.leases.give_back(step.id)
+                self.leases.give_back(step.id, wait=False)
         self._order.done(step.id)
         self.watcher.finished(self.steps[step.id], report)
 

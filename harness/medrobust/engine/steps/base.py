@@ -49,10 +49,12 @@ class History:
     Attributes:
         fits: of a training, by (data set, model).
         cells: of a cell, by (data set, model, attack).
+        memory: the most bytes that a process had when it made such a cell, by (data set, model, attack).
     """
 
     fits: Mapping[tuple[str, str], float] = field(default_factory=dict)
     cells: Mapping[tuple[str, str, str], float] = field(default_factory=dict)
+    memory: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +93,12 @@ class Step(ABC):
     def seconds(self, history: History) -> float | None:
         """What it took when it was run before, or None where nothing of the kind is recorded."""
         return None
+
+    def memory(self, history: History) -> int | None:
+        """The bytes it needs, by what its cells have needed before, or None where nothing of the kind is recorded."""
+        axes = (cell.axes() for cell in self.cells)
+        known = [history.memory.get((a["dataset"], a["model"], a["attack"])) for a in axes]
+        return max((each for each in known if each is not None), default=None)
 
     @abstractmethod
     def remaining(self, done: Done) -> Step | None:
