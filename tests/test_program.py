@@ -395,7 +395,7 @@ def test_a_name_that_several_distributions_offer_is_told_and_kept_apart(program:
     )
     ended = program("plan", "grid.toml", "--json", plugins=(TESTS / "tiny.py", file))
     assert [c["attack"] for c in json.loads(ended.out)["cells"]] == ["none", "clash:none"]
-    assert "note: attack 'none' is that of medrobust; 'clash:none' must be written in full" in ended.err
+    assert "'none' alone means the attack that comes with medrobust. Write 'clash:none' in grids" in ended.err
 
 
 FAULTY = '''

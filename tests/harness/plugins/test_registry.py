@@ -196,6 +196,7 @@ def test_a_plugin_is_called_by_the_shortest_name_that_means_it(site: Site) -> No
     assert called == ["none", "aardvark:none", "mine", "mine"]
 
 
+@bundled
 def test_a_bundled_name_costs_a_line_and_works_in_full(site: Site) -> None:
     site.install("aardvark", ATTACK.replace('"mine"', '"none"') + HOOK)
     registry = discover(site)
@@ -231,6 +232,7 @@ def test_a_distribution_without_metadata_is_named_as_far_as_that_is_known(site: 
     assert faults_of(registry, "unknown")[0].startswith("unknown ?: entry point 'plugins' (broken): ModuleNotFound")
 
 
+@bundled
 def test_strictness_can_be_asked_for_by_the_environment(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.install("broken", "import no_such_module_at_all")
     monkeypatch.setenv("MEDROBUST_STRICT", "1")

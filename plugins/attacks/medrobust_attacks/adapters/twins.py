@@ -56,5 +56,6 @@ TORCHATTACKS: Final[Twins] = {
     "DeepFool": ({"steps": 50}, {"name": "deepfool", "steps": 50}),
     # One search, with the weight 1.
     "CW": ({"steps": 100, "lr": 0.01}, {**_CW, "searches": 1, "first_weight": 1.0, "abort": False}),
-    "AutoAttack": ({}, {"name": "autoattack"}),
+    # Its members take 10 steps, the published ones 100.
+    "AutoAttack": ({}, {"name": "autoattack", "steps": 10}),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import site
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -39,7 +40,9 @@ class Own(Attack):
 @pytest.fixture(scope="module")
 def ask() -> Iterator[Callable[..., Any]]:
     """Have a function called in the other process."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+    # The other process imports this module by the name that pytest has given it, from the root.
+    context, root = multiprocessing.get_context("spawn"), str(TESTS.parent)
+    with ProcessPoolExecutor(1, mp_context=context, initializer=site.addsitedir, initargs=(root,)) as pool:
         yield lambda call, *arguments: pool.submit(call, *arguments).result(timeout=60)
 
 
