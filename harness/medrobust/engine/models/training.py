@@ -156,6 +156,10 @@ def _images(part: LoadedPart, index: Tensor) -> Tensor:
     return part.tensor(index.numpy())
 
 
+_NAMED = 5
+"""Classes without images that a message names; ImageNet has hundreds of them in a small slice."""
+
+
 def _counts(labels: Tensor, classes: Sequence[str]) -> Tensor:
     """Images of each class, or that show each of several findings.
 
@@ -165,7 +169,8 @@ def _counts(labels: Tensor, classes: Sequence[str]) -> Tensor:
     counts = torch.bincount(labels, minlength=len(classes)) if labels.ndim == 1 else labels.sum(dim=0)
     missing = [f"'{classes[index]}'" for index in (counts == 0).nonzero().flatten().tolist()]
     if missing:
-        which = f"class {missing[0]} has" if len(missing) == 1 else f"classes {', '.join(missing)} have"
+        named = ", ".join(missing[:_NAMED]) + (f" and {rest} others" if (rest := len(missing) - _NAMED) > 0 else "")
+        which = f"class {named} has" if len(missing) == 1 else f"classes {named} have"
         raise DataError(
             f"{which} no image among the {len(labels)} training images of this slice; take a larger train_set"
         )
