@@ -57,6 +57,9 @@ def _is_set(variable: str) -> bool:
 
 def _door(point: EntryPoint) -> Door:
     """An entry point; of a half-removed distribution, name and version may be gone."""
-    metadata = point.dist.metadata if point.dist else None
+    try:
+        metadata = point.dist.metadata if point.dist else None
+    except FileNotFoundError:  # what the package importlib_metadata raises, which may stand in for Python's own
+        metadata = None
     name, version = (metadata[key] if metadata is not None and key in metadata else "" for key in ("Name", "Version"))
     return Door(name or "unknown", version or "?", point)
