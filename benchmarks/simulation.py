@@ -31,9 +31,9 @@ TAKE, GIVE_BACK = {"list": 1, "create": 1}, {"list": 1, "remove": 1}
 """Calls of the driver for the lease of a step."""
 BEFORE, AFTER = {"read": 5, "list": 7}, {"list": 3, "write": 2}
 """Calls of a worker, by counting those of a step that attacks; two of the listings afterwards are of large folders."""
-LOOK, MANY, AT_ONCE, RENEWED, EXPIRES = 0.1, 500, 16, 15.0, 60.0
-"""The share of its time that a driver looks around, at most, in a store of many files; its calls about leases at once;
-seconds of leases."""
+LOOK, CHEAP, AT_ONCE, RENEWED, EXPIRES = 0.1, 0.25, 16, 15.0, 60.0
+"""The share of its time that a driver looks around, at most, where a look takes more than these seconds; its calls about
+leases at once; seconds of leases."""
 
 
 @dataclass
@@ -109,7 +109,7 @@ class Simulation:
             look = self._look(done)
             # Steps that are handed out together are looked up together.
             alone = hands.free <= at
-            if not self.frugal or (done < MANY and alone) or at - looked >= look * (1 / LOOK - 1):
+            if not self.frugal or (look <= CHEAP and alone) or at - looked >= look * (1 / LOOK - 1):
                 at = hands.serve(at, look)
                 looked = at
             at = hands.serve(at, self.driver["pack"] + self._calls(TAKE, 0) / self._at_once)

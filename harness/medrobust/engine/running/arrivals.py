@@ -16,8 +16,8 @@ _TABLES = {"cells": "cell", "fits": "fit", "artifacts": "artifact", "parts": "pa
 
 SHARE = 0.1
 """Of the time of a run, how much it looks for what other runs have done, at most."""
-MANY = 500
-"""Files up to which it looks before each step all the same."""
+CHEAP = 0.25
+"""Seconds that a look may take so that it is taken before each step all the same, and no step is done twice."""
 
 
 class Arrivals:
@@ -39,14 +39,13 @@ class Arrivals:
         self.done = Done(*(self._found[table] for table in _TABLES))
 
     def update(self, *, now: bool = True) -> Done:
-        """Look for what is new; without `now`, of many files only if looking took little of the time since then.
+        """Look for what is new; without `now`, where that takes long, only if it took little of the time since then.
 
-        These take long to list, and a run asks before each step. What another run did in between may be done twice
-        then, which loses nothing.
+        A hundred thousand files in a bucket far away take seconds to list, and a run asks before each step. What
+        another run did in between may be done twice then, which loses nothing.
         """
         begun = time.monotonic()
-        many = sum(map(len, self._known.values())) > MANY
-        if many and not now and begun - self._looked < self._took * (1 / SHARE - 1):
+        if not now and self._took > CHEAP and begun - self._looked < self._took * (1 / SHARE - 1):
             return self.done
         self._look()
         self._looked = time.monotonic()
