@@ -32,8 +32,8 @@ TAKE, GIVE_BACK = {"list": 1, "create": 1}, {"list": 1, "remove": 1}
 BEFORE, AFTER = {"read": 5, "list": 7}, {"list": 3, "write": 2}
 """Calls of a worker, by counting those of a step that attacks; two of the listings afterwards are of large folders."""
 LOOK, CHEAP, AT_ONCE, RENEWED, EXPIRES = 0.1, 0.25, 16, 15.0, 60.0
-"""The share of its time that a driver looks around, at most, where a look takes more than these seconds; its calls about
-leases at once; seconds of leases."""
+"""The share of its time that a driver looks around, at most, where a look takes more than these seconds; its calls
+about leases at once; seconds of leases."""
 
 
 @dataclass
