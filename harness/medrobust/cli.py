@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 import typer
 from rich.text import Text
@@ -24,6 +25,7 @@ from .commands.plan import plan
 from .commands.plugins import plugins
 from .commands.printing import errors
 from .commands.run import run
+from .commands.stopping import Program, Stopped, notes_of, stoppable, tell_next, tell_stopped
 from .commands.store import store_commands
 from .commands.submissions import submit
 from .commands.verify import verify
@@ -32,12 +34,14 @@ from .commands.why import why
 from .errors import MedrobustError
 from .plugins.entry_points import strictly
 from .plugins.tracebacks import show
+from .results.refused import OF_PLACES, refused
 
 
 def build() -> tuple[typer.Typer, list[str]]:
     """The command line with all commands, and what is wrong with those that could not be added."""
     app = typer.Typer(
         name="medrobust",
+        cls=Program,
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
@@ -66,18 +70,34 @@ def main() -> None:
     try:
         if faults and strictly():
             raise SystemExit(1)
-        command(prog_name="medrobust", obj=faults)
+        with stoppable():
+            command(prog_name="medrobust", obj=faults)
     except MedrobustError as error:
         show(error)
-        errors.print(Text.assemble(("error: ", "bold red"), str(error)), soft_wrap=True)
+        _print_error(str(error), notes_of(error))
         raise SystemExit(1) from None
-    except KeyboardInterrupt:
-        errors.print("stopped; the same command continues where it left off", highlight=False)
-        raise SystemExit(130) from None
+    except Stopped as stopped:
+        raise SystemExit(tell_stopped(stopped)) from None
     except BrokenPipeError:
         # The reader of a pipe has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(141) from None
+    except OSError as error:
+        # Whatever a command writes: a report, an archive, its own output.
+        if error.errno not in OF_PLACES:
+            raise
+        show(error)
+        file = Path(error.filename) if isinstance(error.filename, str) else Path.cwd() / "what this command prints"
+        _print_error(str(refused(file, error, "write elsewhere")), notes_of(error))
+        raise SystemExit(1) from None
+
+
+def _print_error(text: str, notes: list[str]) -> None:
+    errors.print(Text.assemble(("error: ", "bold red"), text), soft_wrap=True)
+    for note in notes:
+        errors.print(Text(note), soft_wrap=True)
+    if notes:
+        tell_next()
 
 
 if __name__ == "__main__":

@@ -42,6 +42,10 @@ class LostError(StoreError):
     """What a store should hold is damaged or gone; running its grid again makes it anew."""
 
 
+class PlaceError(StoreError):
+    """The folder of a store or of the cache cannot be written, or is gone: a run ends, and the next one goes on."""
+
+
 class ExecutorError(MedrobustError):
     """What runs steps cannot go on, such as a cluster that is gone; what finished steps wrote is in the store."""
 

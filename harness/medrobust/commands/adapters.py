@@ -11,7 +11,7 @@ from rich.text import Text
 
 from ..errors import MedrobustError, did_you_mean
 from .options import PluginOption
-from .printing import console
+from .printing import console, counted
 from .sessions import print_faults
 
 if TYPE_CHECKING:
@@ -76,12 +76,21 @@ def check(
         console.print(Text(f"{reference.label}: {reference.clean:.0%} of the images correct"))
         known = kept.read(resume) if resume else {}
 
+        tried = len(known)
+
         def tell(done: int, total: int, left: float, checked: Checked) -> None:
+            nonlocal tried
+            tried += 1
             if resume:
                 kept.add(resume, checked)
             _tell(done, total, left, checked)
 
-        found = check_all(libraries, session.registry, reference, limit, tell, only, jobs, known)
+        try:
+            found = check_all(libraries, session.registry, reference, limit, tell, only, jobs, known)
+        except KeyboardInterrupt as stop:
+            there = f"kept in {resume}" if resume else "not kept: that takes --resume FILE"
+            stop.add_note(f"what came of {counted(tried, 'attack')} is {there}")
+            raise
     written = table(found, libraries, reference, limit)
     if out is None:
         console.print(Text(written), soft_wrap=True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
+from ..errors import PlaceError
 from ..grid.plan import Done, Plan
 from ..results.leases import Leases
 from ..results.store import Store
@@ -50,7 +52,8 @@ def compute(
                 Schedule(steps, workers(steps), store, context, watcher, leases, arrivals, tally).run()
         finally:
             watcher.end()
-        store.compact()
+        with suppress(PlaceError):  # the next run joins them; a disk that is nearly full has all results
+            store.compact()
     return tally
 
 

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..contracts import Chosen, ImageData, OnDemand, Pixels
-from ..errors import DataError, StoreError
+from ..errors import DataError
+from ..results.refused import refused
 
 THREADS = 2
 """Threads that decode; the steps of a run share the cores."""
@@ -34,7 +35,7 @@ def keep(data: ImageData, folder: Path, report: Report) -> None:
 
     Raises:
         DataError: if an image cannot be decoded.
-        StoreError: if the cache cannot be written.
+        PlaceError: if the cache cannot be written.
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -55,7 +56,7 @@ def keep(data: ImageData, folder: Path, report: Report) -> None:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     except OSError as error:
-        raise StoreError(f"{folder.parent}: cache cannot be written ({error.strerror}); set MEDROBUST_CACHE") from error
+        raise refused(folder, error, "set MEDROBUST_CACHE to another folder for decoded images") from error
 
 
 def _write_images(data: ImageData, file: Path, report: Report) -> None:

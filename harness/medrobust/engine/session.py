@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,7 @@ from .preflight import check_checkpoints
 from .requests import write_request
 from .running.executors import GivenExecutor, Processes, ThisProcess, Workers
 from .running.progress import Silent, Watcher
+from .running.standing import telling
 from .steps import Step
 
 
@@ -253,15 +256,22 @@ class Session:
             plan: what to compute.
             watcher: receives progress.
             command: the command line that asked for it, if any; the store keeps it, to name it should files be lost.
-        """
-        import time
+                What ends such a run early has a note that tells how far it came.
 
+        Raises:
+            PlaceError: if the store or the cache cannot be written: a full disk, a read-only one, one that is gone.
+        """
+        with telling(plan, self.store) if command else nullcontext():
+            return self._run(plan, watcher or Silent(), command)
+
+    def _run(self, plan: Plan, watcher: Watcher, command: str) -> Outcome:
         begun = time.perf_counter()
         self.store.create()
         # First of all, so that a store also knows what a run that was stopped did not come to.
         write_request(plan, self.store, command)
         finished = self.store.finished() & plan.cells.keys()
-        tally = compute(plan, self.store, self.context, self._workers, watcher or Silent())
+        tally = compute(plan, self.store, self.context, self._workers, watcher)
+        self.store.require(anew=True)
         cached = len(finished - tally.cells - tally.cells_elsewhere)
         elsewhere = len(tally.cells_elsewhere - tally.cells)
         frame = self.store.cells(["reason"])

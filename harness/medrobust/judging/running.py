@@ -15,6 +15,7 @@ from ..contracts import BudgetSpec
 from ..engine.calibration import crafting_rates, measure
 from ..engine.numerics import ieee_float32
 from ..engine.running.progress import Silent, Watcher
+from ..engine.running.standing import telling
 from ..engine.session import Session
 from ..engine.sizes import Sizes
 from ..engine.throughput import Architecture, Throughput
@@ -117,6 +118,10 @@ class Course:
             plan = self._planned(fitted.images)
         self._note_impossible(plan)
         parts = {(trial, budget): replace(plan, entries=tuple(e)) for trial, budget, e in groups_of(plan.entries)}
+        with telling(plan, self.session.store):
+            return self._run(plan, parts, fitted)
+
+    def _run(self, plan: Plan, parts: Mapping[tuple[str, str], Plan], fitted: Fitted) -> Ran:
         self.say(f"checks of the model and its clean accuracy, {fitted.images} images")
         self._compute(parts[CHECKS, ""])
         (clean_cell,) = {cell.clean_id for cell in parts[CHECKS, ""].cells.values()}

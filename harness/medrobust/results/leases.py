@@ -149,17 +149,22 @@ class Leases:
     def __exit__(self, *exception: object) -> None:
         self._stop.set()
         self._thread.join()
-        for step in list(self._mine):
-            self.give_back(step, wait=False)
+        # Calls that are under way may take leases still.
         self._calls.shutdown(wait=True)
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="leases") as calls:
+            for _ in calls.map(self.give_back, list(self._mine)):
+                pass
 
     def __contains__(self, step: object) -> bool:
         """Whether this run has the lease of a step."""
         return step in self._mine
 
     def take_all(self, steps: Sequence[str]) -> list[Lease | None]:
-        """What `take` gives for each of some steps; of a storage far away, all are asked for at once."""
-        return list(self._calls.map(self.take, steps)) if len(steps) > 1 else [self.take(step) for step in steps]
+        """What `take` gives for each of some steps; of a storage far away, all are asked for at once.
+
+        Never in the thread that calls, where Ctrl-C could come between a lease and the note that this run has it.
+        """
+        return list(self._calls.map(self.take, steps))
 
     def take(self, step: str) -> Lease | None:
         """Take the lease of a step; None if this run has it now, else the lease of the run that does."""

@@ -19,31 +19,31 @@ MARKER = "store.json"
 CONTENT = json.dumps({"schema": VERSION})
 
 
-def check_marker(files: Files, place: str) -> None:
-    """Make sure that a store, or nothing, is at a place.
+def check_marker(files: Files, place: str) -> bool:
+    """Make sure that a store, or nothing, is at a place; whether it is a store.
 
     Raises:
         StoreError: if something else is there, or a store of another schema.
     """
     objects = files.objects
     if read_marker(objects) is None and not objects.anything():
-        return
+        return False
     # Read after the look at the rest: another run may just have made the store.
     text = read_marker(objects)
     version = _version(text)
     if version == VERSION:
-        return
+        return True
     if _has_tables(objects):
         _write_again(files, text)
-    elif text is None:
+        return True
+    if text is None:
         raise StoreError(f"{place}: holds other files and no store; choose another --store")
-    elif version is None:
+    if version is None:
         raise StoreError(f"{place}/{MARKER}: is damaged; put back {CONTENT} if this is a store")
-    else:
-        raise StoreError(
-            f"{place}: store of schema {version}, this program reads schema {VERSION}; choose another --store to "
-            "compute its cells anew, or read it with the medrobust that made it"
-        )
+    raise StoreError(
+        f"{place}: store of schema {version}, this program reads schema {VERSION}; choose another --store to compute "
+        "its cells anew, or read it with the medrobust that made it"
+    )
 
 
 def read_marker(objects: Objects) -> str | None:

@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import LostError, StoreError
+from ..errors import LostError, PlaceError, StoreError
 from .places import Url
+from .refused import refused
 
 TEMPORARY = ".tmp-"
 """How the names of files begin that are being written."""
@@ -93,10 +94,17 @@ class LocalObjects(Objects):
 
     A file is written beside its place, flushed to disk and renamed, so that a kill at any moment leaves all of it or
     nothing.
+
+    Args:
+        path: the folder.
+        sign: an object that stays once it was there. Where it has gone, the folder was moved or removed or its disk is
+            away, and nothing is written into what is there instead.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, sign: str = "") -> None:
         self.path = path
+        self.sign = sign
+        self._signed = bool(sign) and (path / sign).exists()
 
     def read(self, name: str, *, last: int | None = None) -> bytes:
         try:
@@ -126,16 +134,22 @@ class LocalObjects(Objects):
 
     def _create_in_place(self, name: str, data: bytes) -> bool:
         try:
-            with (self.path / name).open("xb") as stream:
-                stream.write(data)
+            stream = (self.path / name).open("xb")
         except FileExistsError:
             return False
+        try:
+            with stream:
+                stream.write(data)
+        except OSError:
+            (self.path / name).unlink(missing_ok=True)  # a part of it would be taken for somebody's
+            raise
         return True
 
     @contextlib.contextmanager
     def _beside(self, name: str, data: bytes) -> Iterator[Path]:
         """A temporary file in the folder of an object, with its content, on disk; the folder is flushed afterwards."""
         file = self.path / name
+        self._check_sign(name)
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             handle, made = tempfile.mkstemp(prefix=TEMPORARY, suffix=file.suffix, dir=file.parent)
@@ -151,9 +165,15 @@ class LocalObjects(Objects):
                 temporary.unlink(missing_ok=True)
             _flush(file.parent)
         except OSError as error:
-            raise StoreError(
-                f"{file}: cannot be written ({error.strerror or error}); free space or choose --store"
-            ) from error
+            raise refused(file, error, "choose another --store") from error
+
+    def _check_sign(self, name: str) -> None:
+        if not self.sign or name == self.sign:
+            return
+        there = (self.path / self.sign).exists()
+        if self._signed and not there:
+            raise vanished(self.path)
+        self._signed = there
 
     def listing(self, folder: str, prefix: str = "") -> list[Found]:
         return [f for f in self._files(folder, prefix) if not f.name.rpartition("/")[2].startswith(TEMPORARY)]
@@ -197,8 +217,16 @@ class LocalObjects(Objects):
             raise StoreError(f"{self.path / name}: cannot be moved ({error.strerror or error})") from error
 
 
-def objects_at(path: Path) -> Objects:
-    """The objects at a place: a folder, or a URL as `places.absolute` gives it.
+def vanished(path: Path) -> PlaceError:
+    """The error for a store that was there when the run began."""
+    return PlaceError(
+        f"{path}: the store is gone; it was moved or removed, or its disk is away: put it back, or run again to begin "
+        "anew"
+    )
+
+
+def objects_at(path: Path, sign: str = "") -> Objects:
+    """The objects at a place: a folder, or a URL as `places.absolute` gives it; `sign` as of `LocalObjects`.
 
     Raises:
         StoreError: if a file is there.
@@ -209,7 +237,7 @@ def objects_at(path: Path) -> Objects:
         return UrlObjects(path)
     if path.exists() and not path.is_dir():
         raise StoreError(f"{path}: is a file, not a store")
-    return LocalObjects(path)
+    return LocalObjects(path, sign)
 
 
 def _flush(folder: Path) -> None:

@@ -19,7 +19,7 @@ from .compaction import ABOVE, compact, latest_requests
 from .files import Damaged, Files
 from .lost import first_there, mark_lost, outdated
 from .marker import CONTENT, MARKER, check_marker, read_marker
-from .objects import Objects, objects_at
+from .objects import Objects, objects_at, vanished
 from .places import absolute
 from .record import Record
 from .samples import Samples, from_rows, to_rows
@@ -52,11 +52,11 @@ class Store:
 
     def __init__(self, path: str | PathLike[str], objects: Objects | None = None) -> None:
         self.path = absolute(path)
-        self.objects = objects or objects_at(self.path)
+        self.objects = objects or objects_at(self.path, MARKER)
         self.files = Files(self.objects)
         self.tables = Tables(self.files)
         self.tensors = Tensors(self.files)
-        check_marker(self.files, str(self.path))
+        self._found = check_marker(self.files, str(self.path))
 
     @property
     def exists(self) -> bool:
@@ -71,6 +71,16 @@ class Store:
         """Make the directory, if it is not there."""
         if not self.exists:
             self.objects.write(MARKER, CONTENT.encode())
+        return self
+
+    def require(self, *, anew: bool = False) -> Store:
+        """Make sure that it is there, when it was opened or (`anew`) now: a run makes its store once.
+
+        Raises:
+            PlaceError: if it is not.
+        """
+        if not (self._found and not anew) and not self.exists:
+            raise vanished(self.path)
         return self
 
     # Writing ---------------------------------------------------------------------------------------------------------

@@ -6,8 +6,10 @@ import dataclasses
 import multiprocessing
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -99,24 +101,32 @@ def _shared(
         return
     context = multiprocessing.get_context("fork")
     pipes: list[Connection] = []
+    processes: list[BaseProcess] = []
     for number in range(jobs):
         ours, theirs = context.Pipe(duplex=False)
 
         def run(pipe: Connection = theirs, mine: Sequence[Entry] = work[number::jobs]) -> None:
-            for each in mine:
-                pipe.send((each[0].prefix, _tried(each, registry, reference, limit)))
+            with suppress(KeyboardInterrupt):  # the first process says what there is to say
+                for each in mine:
+                    pipe.send((each[0].prefix, _tried(each, registry, reference, limit)))
             pipe.close()
 
-        context.Process(target=run).start()
+        processes.append(context.Process(target=run))
+        processes[-1].start()
         theirs.close()
         pipes.append(ours)
-    while pipes:
-        for pipe in wait(pipes):
-            assert isinstance(pipe, Connection)
-            try:
-                yield pipe.recv()
-            except EOFError:
-                pipes.remove(pipe)
+    try:
+        while pipes:
+            for pipe in wait(pipes):
+                assert isinstance(pipe, Connection)
+                try:
+                    yield pipe.recv()
+                except EOFError:
+                    pipes.remove(pipe)
+    finally:
+        for process in processes:
+            process.terminate()
+            process.join()
 
 
 def _tried(entry: Entry, registry: Registry, reference: Reference, limit: float) -> Checked:

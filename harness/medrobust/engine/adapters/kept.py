@@ -15,13 +15,19 @@ from .trial import Outcome
 def read(file: Path) -> dict[str, Checked]:
     """The last result of each attack, by name; nothing if there is no such file.
 
+    A line that was not written to its end, as by a kill or on a full disk, is taken off.
+
     Raises:
         MedrobustError: if it is not a file of results.
     """
     if not file.exists():
         return {}
+    text = file.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        file.write_text(whole, encoding="utf-8")
     try:
-        rows = [_checked(json.loads(line)) for line in file.read_text(encoding="utf-8").splitlines()]
+        rows = [_checked(json.loads(line)) for line in whole.splitlines()]
     except (ValueError, TypeError, KeyError) as error:
         raise MedrobustError(f"{file} holds no results of 'medrobust adapters check': {error}") from None
     return {row.name: row for row in rows}

@@ -129,6 +129,24 @@ class Processes(Workers):
                 pump.join(timeout=5)
                 events.close()
 
+    def submit(self, executor: Executor, step: Step, context: RunContext, listen: Listen) -> Future[StepReport]:
+        """Hand one step over, for which a process may be started: one that Ctrl-C in a terminal does not reach."""
+        with _held_back(signal.SIGINT):
+            return super().submit(executor, step, context, listen)
+
+
+@contextmanager
+def _held_back(number: signal.Signals) -> Iterator[None]:
+    """Hold a signal back from this thread, and for good from processes that it starts, where a system can."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
 
 class _Inline(Executor):
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
@@ -182,7 +200,7 @@ def _tell(event: Event) -> None:
 def _start(events: Queue[Event | None]) -> None:
     """Prepare a worker process."""
     global _events
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides, where the signal is not held back already
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _events = events
 

@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 
-from ...errors import ExecutorError, WorkerLostError
+from ...errors import ExecutorError, PlaceError, WorkerLostError
 from ...results.leases import Lease, Leases
 from ...results.store import Store
 from ..context import RunContext
@@ -94,13 +94,19 @@ class Schedule:
     def _serve(self, executor: Executor) -> None:
         """Run steps on an executor until none is left, or a worker was lost."""
         running: dict[Future[StepReport], Step] = {}
-        self._find_ready()
-        while self._order.is_active():
-            self._hand_out(executor, running)
-            if not self._collect(running):
-                return
+        try:
             self._find_ready()
-            self._look_around(idle=not running and not self._ready)
+            while self._order.is_active():
+                self._hand_out(executor, running)
+                if not self._collect(running):
+                    return
+                self._find_ready()
+                self._look_around(idle=not running and not self._ready)
+        except BaseException:
+            # An executor that the caller keeps would go on with what has not begun.
+            for future in running:
+                future.cancel()
+            raise
 
     def _find_ready(self) -> None:
         self._ready.extend(self.steps[i] for i in self._order.get_ready())
@@ -145,7 +151,7 @@ class Schedule:
                 for lost in (step, *running.values()):
                     self._retry(lost)
                 return False
-            except ExecutorError:
+            except (ExecutorError, PlaceError):
                 raise
             except WorkerLostError as error:
                 self._fail(step, str(error))

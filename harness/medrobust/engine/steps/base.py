@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from ...errors import LostError
+from ...errors import LostError, PlaceError
 from ...grid.cells import Cell
 from ...grid.plan import Done
 from ...results.store import StepRecord, Store
@@ -121,12 +121,18 @@ class Step(ABC):
 
 
 def run_step(step: Step, context: RunContext, progress: Progress | None = None) -> StepReport:
-    """Run a step and write what it made; an error becomes part of the report, never of the caller."""
+    """Run a step and write what it made; an error becomes part of the report.
+
+    Raises:
+        PlaceError: where nothing can be written: then neither can the reason, and no other step would do better.
+    """
     begun = time.perf_counter()
-    store = Store(context.store)
+    store = Store(context.store).require()
     try:
         outcomes = step.run(store, context, progress)
         return StepReport(step.id, time.perf_counter() - begun, cells=outcomes)
+    except PlaceError:
+        raise
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin raises must not stop the others
         reason = explain(error, step.describe())
         outcomes = step.fail(store, context, reason)
