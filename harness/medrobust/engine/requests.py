@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import pyarrow.compute as pc
 
 from ..contracts import AXES, UniversalAttack
 from ..grid.cells import Cell
@@ -20,9 +22,16 @@ def write_request(plan: Plan, store: Store, command: str = "") -> None:
     """
     rows = list(_rows(plan))
     request = digest(plan.title, [[*(row[axis] for axis in AXES), row["cell"], row["tags"]] for row in rows])
-    created = datetime.now(UTC)
+    created = max(datetime.now(UTC), _after(store))
     common = {"request": request, "grid": plan.title, "command": command or None, "created": created}
     store.write_rows("requests", request, ({**row, **common} for row in rows))
+
+
+def _after(store: Store) -> datetime:
+    """The first moment after all requests in a store: the order of requests decides what is current, and clocks are
+    set back."""
+    latest: datetime | None = pc.max(store.tables.read("requests", ["created"])["created"]).as_py()
+    return datetime.min.replace(tzinfo=UTC) if latest is None else latest + timedelta(microseconds=1)
 
 
 def _rows(plan: Plan) -> list[dict[str, Any]]:

@@ -277,7 +277,9 @@ class Session:
         frame = self.store.cells(["reason"])
         mine = frame[frame["cell"].isin(list(plan.cells))]
         bad = mine[mine["status"] != "ok"]
-        problems = [(c, str(s), str(r)) for c, s, r in zip(bad["cell"], bad["status"], bad["reason"], strict=True)]
+        # Of several failures the store tells the latest by its clock, which may have been set.
+        told = {**dict(zip(bad["cell"], bad["reason"], strict=True)), **tally.reasons}
+        problems = [(c, str(s), str(told[c])) for c, s in zip(bad["cell"], bad["status"], strict=True)]
         known = set(mine["cell"])
         problems += [(c, "missing", "not computed") for c in plan.cells if c not in known]
         measured = self.store.artifacts()

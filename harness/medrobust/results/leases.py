@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import secrets
 import socket
 import threading
@@ -48,7 +49,8 @@ class Owner:
         host: name of its machine, for people.
         machine: what tells this start of this machine (or container) from any other.
         pid: its process.
-        started: when that process started, in seconds since the epoch, as the machine says.
+        started: when that process started, in seconds since this machine did; where a system does not say so, since
+            the epoch.
         token: drawn at random, for each run of a process.
     """
 
@@ -61,8 +63,7 @@ class Owner:
     @classmethod
     def of_this_run(cls) -> Owner:
         """A new run of this process."""
-        process = psutil.Process()
-        return cls(socket.gethostname(), _machine(), process.pid, process.create_time(), secrets.token_hex(8))
+        return cls(socket.gethostname(), _machine(), os.getpid(), _started(os.getpid()), secrets.token_hex(8))
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}"
@@ -73,9 +74,9 @@ class Owner:
         if self.machine != _machine():
             return False
         try:
-            process = psutil.Process(self.pid)
-            # Numbers of processes are given again. Two seconds, as the start is told by a clock that may be set.
-            return process.status() == psutil.STATUS_ZOMBIE or abs(process.create_time() - self.started) > 2
+            # Numbers of processes are given again. Two seconds, as some systems tell the start by a clock that drifts.
+            ended = psutil.Process(self.pid).status() == psutil.STATUS_ZOMBIE
+            return ended or abs(_started(self.pid) - self.started) > 2
         except psutil.NoSuchProcess:
             return True
         except psutil.Error:
@@ -255,6 +256,19 @@ class Leases:
 
 def _name(step: str, number: int) -> str:
     return f"{FOLDER}/{step}.{number}.json"
+
+
+def _started(pid: int) -> float:
+    """When a process started: on Linux in seconds since the machine did, which no setting of its clock changes.
+
+    Raises:
+        psutil.Error: if there is no such process.
+    """
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        return int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return psutil.Process(pid).create_time()
 
 
 @cache

@@ -165,6 +165,7 @@ class LocalObjects(Objects):
                 temporary.unlink(missing_ok=True)
             _flush(file.parent)
         except OSError as error:
+            self._check_sign(name)
             raise refused(file, error, "choose another --store") from error
 
     def _check_sign(self, name: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from os import PathLike
 from typing import Any
@@ -14,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from torch import Tensor
 
-from ..errors import LostError
+from ..errors import LostError, PlaceError, StoreError
 from .compaction import ABOVE, compact, latest_requests
 from .files import Damaged, Files
 from .lost import first_there, mark_lost, outdated
@@ -93,7 +94,15 @@ class Store:
             samples = [to_rows(key, record.samples[cell]) for cell, key in keys.items()]
             self.tables.write("samples", name, pa.concat_tables(samples))
         rows = [{**row, "samples": keys.get(str(row["cell"]))} for row in record.cells]
-        self.write_rows("cells", name, rows)
+        try:
+            self.write_rows("cells", name, rows)
+        except PlaceError:
+            # Samples without their cell would count as what is left of one. A twin of this run may have written it.
+            if not self.tables.names("cells", name):
+                with suppress(StoreError):
+                    for found in self.tables.names("samples", name):
+                        self.objects.remove(found.name)
+            raise
 
     def write_rows(self, table: str, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """Write rows of a table as one file, in place of an earlier one of that name."""

@@ -33,6 +33,7 @@ class Tally:
         steps, steps_elsewhere: that were run here, and that other runs made meanwhile.
         cells, cells_elsewhere: identities of the cells of these steps.
         failed_cells: those of them without a result.
+        reasons: of these, why.
     """
 
     failed: dict[str, str] = field(default_factory=dict)
@@ -41,6 +42,7 @@ class Tally:
     cells: set[str] = field(default_factory=set)
     cells_elsewhere: set[str] = field(default_factory=set)
     failed_cells: set[str] = field(default_factory=set)
+    reasons: dict[str, str] = field(default_factory=dict)
 
 
 class Schedule:
@@ -218,7 +220,9 @@ class Schedule:
             self._lost.add(step.id)
         else:
             self.tally.failed |= {step.id: report.error} if report.error else {}
-            self.tally.failed_cells |= {cell for cell, status, _ in report.cells if status == "failed"}
+            reasons = {cell: reason for cell, status, reason in report.cells if status == "failed"}
+            self.tally.failed_cells |= reasons.keys()
+            self.tally.reasons |= reasons
         self._end(step, report)
 
     def _end(self, step: Step, report: StepReport) -> None:

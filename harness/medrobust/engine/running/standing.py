@@ -23,5 +23,7 @@ def telling(plan: Plan, store: Store) -> Iterator[None]:
 
 def standing(plan: Plan, store: Store) -> str:
     """How many cells of a plan a store has, in words; the next run does not compute them again."""
-    there = len(Store(store.path, store.objects).finished() & plan.cells.keys()) if store.exists else 0
+    if not store.exists:
+        return f"there is no store at {store.path} now"
+    there = len(store.finished() & plan.cells.keys())
     return f"{there} of {len(plan.cells)} cells are in the store {store.path}, and are not computed again"
