@@ -10,16 +10,17 @@ import sysconfig
 import tomllib
 import venv
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib.metadata import entry_points
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 import medrobust.pytest_plugin
 from medrobust import Arithmetic
-from medrobust.api import Grid, Registry, Session, parse_grid
+from medrobust.api import Grid, Registry, Session, Store, parse_grid
 
 pytest_plugins = ["pytester"]
 
@@ -45,6 +46,7 @@ class Finished:
 
 
 Program = Callable[..., Finished]
+Bits = Callable[[Path], dict[str, dict[str, object]]]
 RunPytest = Callable[..., pytest.RunResult]
 
 INSTALLED = bool(entry_points(group="pytest11", name="medrobust"))
@@ -91,6 +93,23 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         del os.environ["MEDROBUST_CACHE"]
     else:
         os.environ["MEDROBUST_CACHE"] = before
+
+
+@pytest.fixture(scope="session")
+def bits() -> Bits:
+    """What a store says of each cell, to the last bit: its status, and every field of its record."""
+
+    def read(place: Path) -> dict[str, dict[str, object]]:
+        store = Store(place)
+        found: dict[str, dict[str, object]] = {c: {"status": s} for c, s in store.cells([])["status"].items()}
+        for cell, record in store.records(list(found)):
+            values = {each.name: getattr(record, each.name) for each in fields(record)}
+            for name, value in values.items():
+                numbers = isinstance(value, np.ndarray) and value.dtype.kind in "biuf"
+                found[cell][name] = (value.shape, value.tobytes()) if numbers else np.asarray(value).tolist()
+        return found
+
+    return read
 
 
 @pytest.fixture(scope="session")

@@ -6,12 +6,9 @@ import json
 import os
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +17,7 @@ import pandas as pd
 import pytest
 
 import medrobust
-from medrobust.api import Outcome, Registry, Session, Store
+from medrobust.api import Registry, Session, Store
 
 Program = Callable[..., Any]
 TESTS = Path(__file__).parent
@@ -33,25 +30,6 @@ attack = ["sign", { name = "steps", steps = [1, 4] }, "slow"]
 budget = ["linf:4/255", "linf:30/255"]
 seed = [0, 1]
 """
-SLOW = '''
-import time
-from dataclasses import dataclass
-from typing import ClassVar
-from medrobust import Attack, ThreatModel
-
-
-@dataclass(frozen=True)
-class Slow(Attack):
-    """Takes its time."""
-
-    name: ClassVar[str] = "slow"
-    revision: ClassVar[int] = 1
-    threat: ClassVar[ThreatModel] = ThreatModel(norms={"linf"})
-
-    def perturb(self, classifier, images, goal, budget, rng):
-        time.sleep(SECONDS)
-        return (images + budget.eps * (2 * (images < 0.5).float() - 1)).clamp(0, 1)
-'''
 OWN = '''
 from dataclasses import dataclass
 from typing import ClassVar
@@ -69,124 +47,6 @@ class Darken(Attack):
     def perturb(self, classifier, images, goal, budget, rng):
         return (images - budget.eps).clamp(0, 1)
 '''
-
-
-def table(store: Store) -> pd.DataFrame:
-    """What a table is made of: every cell with its status and its record, without times and places."""
-    frame = store.cells()[["attack", "budget", "seed", "status", "reason"]].copy()
-    for cell, record in store.records(list(frame.index)):
-        frame.loc[cell, "logits"] = record.adversarial.tobytes().hex() + record.clean.tobytes().hex()
-        frame.loc[cell, "norms"] = record.l2.tobytes().hex() + record.linf.tobytes().hex()
-    return frame
-
-
-@dataclass(frozen=True)
-class Interrupted:
-    """A run of two workers that was killed in the middle, then run again by one, beside a run that was not.
-
-    Attributes:
-        store: of the killed run, now complete.
-        fresh: of a run of one worker.
-        first: cells that the killed run left.
-        files: what it left, with times and content.
-        second: how the second run ended.
-        orphans: worker processes that outlived the killed one.
-    """
-
-    store: Store
-    fresh: Store
-    first: pd.DataFrame
-    files: dict[Path, tuple[int, bytes]]
-    second: Outcome
-    orphans: list[str]
-
-
-@pytest.fixture(scope="module")
-def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Interrupted:
-    folder = tmp_path_factory.mktemp("interrupted")
-    # One model, so that both workers come to the slow attack last.
-    budgets = [f"linf:{eps}/255" for eps in (1, 4, 8, 30)]
-    text = GRID.replace("[0, 1]", "0").replace('["linf:4/255", "linf:30/255"]', json.dumps(budgets))
-    (folder / "grid.toml").write_text(text)
-    slow, store = folder / "slow_attack.py", folder / "store"
-    slow.write_text(SLOW.replace("SECONDS", "600"))
-    command = [sys.executable, "-m", "medrobust.cli", "run", "grid.toml", "--store", str(store), "--workers", "2"]
-    command += ["--device", "cpu", "--plugin", str(TESTS / "tiny.py"), "--plugin", str(slow)]
-    limit = time.monotonic() + 300
-    with (folder / "log").open("w") as log:
-        run = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, start_new_session=True)
-    try:
-        # All but the slow attack and the clean records, which stand at the end.
-        while len(list((store / "cells").glob("[!.]*.parquet"))) < 8:
-            assert run.poll() is None, (folder / "log").read_text()
-            assert time.monotonic() < limit, (folder / "log").read_text()
-            time.sleep(0.05)
-        run.kill()
-        assert run.wait() != 0
-        # A worker that is still being imported notices only afterwards.
-        patience = time.monotonic() + 120
-        while (orphans := processes_of(run.pid)) and time.monotonic() < patience:
-            time.sleep(0.05)
-    finally:
-        if processes_of(run.pid):
-            os.killpg(run.pid, signal.SIGKILL)
-    first = Store(store).cells()
-    files = {f: (f.stat().st_mtime_ns, f.read_bytes()) for f in finished_files(store)}
-    # The same attack without its sleep: a declared revision stands for the source, so its cells are the same.
-    slow.write_text(SLOW.replace("SECONDS", "0"))
-    outcomes = []
-    for place in (store, folder / "fresh"):
-        session = Session(place, (TESTS / "tiny.py", slow), device="cpu", workers=1)
-        outcomes.append(session.run(session.plan(folder / "grid.toml")))
-    assert (outcomes[1].made, outcomes[1].complete) == (17, True)
-    return Interrupted(Store(store), Store(folder / "fresh"), first, files, outcomes[0], orphans)
-
-
-def test_after_a_kill_no_finished_step_is_computed_again(interrupted: Interrupted) -> None:
-    done = interrupted.first
-    assert 12 <= len(done) < 17
-    assert (interrupted.second.cached, interrupted.second.made) == (len(done), 17 - len(done))
-    assert interrupted.second.complete
-    assert interrupted.store.cells().loc[done.index, "created"].equals(done["created"])
-    assert {f: (f.stat().st_mtime_ns, f.read_bytes()) for f in interrupted.files} == interrupted.files
-
-
-def test_after_a_kill_the_final_tables_are_equal(interrupted: Interrupted) -> None:
-    pd.testing.assert_frame_equal(table(interrupted.store), table(interrupted.fresh))
-
-
-def test_one_and_two_workers_give_equal_records(interrupted: Interrupted) -> None:
-    by_two = dict(interrupted.store.records(list(interrupted.first.index)))
-    by_one = dict(interrupted.fresh.records(list(interrupted.first.index)))
-    assert len(by_two) >= 12
-    assert by_two.keys() == by_one.keys()
-    for cell, record in by_two.items():
-        for field in ("ids", "labels", "groups", "adversarial", "l2", "linf"):
-            assert np.array_equal(getattr(record, field), getattr(by_one[cell], field)), (cell, field)
-    assert interrupted.store.fitted() == interrupted.fresh.fitted()
-
-
-def test_workers_end_with_their_parent(interrupted: Interrupted) -> None:
-    assert interrupted.orphans == []
-
-
-def finished_files(store: Path) -> list[Path]:
-    """Files of results; a request made again is written again, with its time, and leases come and go."""
-    files = (f for f in store.rglob("*") if f.is_file() and not f.name.startswith(".tmp-"))
-    return [f for f in files if f.parent.name not in ("requests", "leases")]
-
-
-def processes_of(group: int) -> list[str]:
-    """Processes of a session that still run (a dead one that nobody has waited for does not)."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[3]) == group and fields[0] != "Z":
-            found.append(folder.name)
-    return found
 
 
 def test_a_third_partys_attack_in_one_file_gets_its_verdict(program: Program, tmp_path: Path) -> None:

@@ -41,6 +41,12 @@ AT_ONCE = 16
 """Calls of the storage at once: a run on a large cluster has thousands of leases, and a bucket may be far away."""
 
 
+SWEPT = 256
+"""Leases that a run looks at in the end, to remove those of runs that have ended."""
+_ended: set[str] = set()
+"""Runs of this process that have ended."""
+
+
 @dataclass(frozen=True)
 class Owner:
     """A run.
@@ -70,9 +76,11 @@ class Owner:
 
     @property
     def has_ended(self) -> bool:
-        """Whether its process is known to have ended; of another machine that is never known."""
+        """Whether it, or its process, is known to have ended; of another machine that is never known."""
         if self.machine != _machine():
             return False
+        if self.token in _ended:
+            return True
         try:
             # Numbers of processes are given again. Two seconds, as some systems tell the start by a clock that drifts.
             ended = psutil.Process(self.pid).status() == psutil.STATUS_ZOMBIE
@@ -155,6 +163,10 @@ class Leases:
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="leases") as calls:
             for _ in calls.map(self.give_back, list(self._mine)):
                 pass
+            _ended.add(self.owner.token)
+            with contextlib.suppress(StoreError):
+                for _ in calls.map(self._sweep, [found.name for found in self.objects.listing(FOLDER)[:SWEPT]]):
+                    pass
 
     def __contains__(self, step: object) -> bool:
         """Whether this run has the lease of a step."""
@@ -195,6 +207,13 @@ class Leases:
         with contextlib.suppress(StoreError):  # it becomes void when this process ends
             for each in range(self._first(step), number + 1):
                 self.objects.remove(_name(step, each))
+
+    def _sweep(self, name: str) -> None:
+        """Remove a lease that a run which has ended left behind: one that was killed between a result and its lease."""
+        with contextlib.suppress(StoreError):
+            lease = Lease.from_json(self.objects.read(name))
+            if lease is not None and lease.owner.has_ended:
+                self.objects.remove(name)
 
     def mark_failed(self, step: str, reason: str) -> None:
         """Say that a step failed: until this run ends, no other run tries it as well."""
