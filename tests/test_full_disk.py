@@ -224,7 +224,7 @@ def test_a_write_that_is_refused_half_way_leaves_nothing(run: Run, tmp_path: Pat
         stream = original(self, mode, *args, **options)
         if mode == "xb":
             stream.close()
-            return open("/dev/full", "wb", buffering=0)  # noqa: PTH123, SIM115 - closed by who opened it
+            return open("/dev/full", "wb", buffering=0)  # noqa: PTH123 - closed by who opened it
         return stream
 
     def no_links(*args: Any) -> None:

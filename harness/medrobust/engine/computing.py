@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from ..errors import PlaceError
 from ..grid.plan import Done, Plan
-from ..results.leases import Leases
+from ..results.leases import Leases, sweep
 from ..results.store import Store
 from .context import RunContext
 from .planner import steps_of
@@ -54,6 +54,7 @@ def compute(
             watcher.end()
         with suppress(PlaceError):  # the next run joins them; a disk that is nearly full has all results
             store.compact()
+    sweep(store.objects)
     return tally
 
 

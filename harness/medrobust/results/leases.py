@@ -163,10 +163,7 @@ class Leases:
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="leases") as calls:
             for _ in calls.map(self.give_back, list(self._mine)):
                 pass
-            _ended.add(self.owner.token)
-            with contextlib.suppress(StoreError):
-                for _ in calls.map(self._sweep, [found.name for found in self.objects.listing(FOLDER)[:SWEPT]]):
-                    pass
+        _ended.add(self.owner.token)
 
     def __contains__(self, step: object) -> bool:
         """Whether this run has the lease of a step."""
@@ -207,13 +204,6 @@ class Leases:
         with contextlib.suppress(StoreError):  # it becomes void when this process ends
             for each in range(self._first(step), number + 1):
                 self.objects.remove(_name(step, each))
-
-    def _sweep(self, name: str) -> None:
-        """Remove a lease that a run which has ended left behind: one that was killed between a result and its lease."""
-        with contextlib.suppress(StoreError):
-            lease = Lease.from_json(self.objects.read(name))
-            if lease is not None and lease.owner.has_ended:
-                self.objects.remove(name)
 
     def mark_failed(self, step: str, reason: str) -> None:
         """Say that a step failed: until this run ends, no other run tries it as well."""
@@ -271,6 +261,20 @@ class Leases:
                 self.objects.write(_name(step, number), lease.to_json())
             except StoreError:
                 return  # the next time, perhaps; at worst another run takes the step as well
+
+
+def sweep(objects: Objects) -> None:
+    """Remove leases that runs of this machine left behind which have ended, such as one killed after its last step."""
+
+    def look(name: str) -> None:
+        with contextlib.suppress(StoreError):
+            lease = Lease.from_json(objects.read(name))
+            if lease is not None and lease.owner.has_ended:
+                objects.remove(name)
+
+    with contextlib.suppress(StoreError), ThreadPoolExecutor(AT_ONCE, thread_name_prefix="leases") as calls:
+        for _ in calls.map(look, [found.name for found in objects.listing(FOLDER)[:SWEPT]]):
+            pass
 
 
 def _name(step: str, number: int) -> str:
