@@ -34,6 +34,9 @@ class Plugin(ABC):
     libraries: ClassVar[tuple[str, ...]] = ()
     """Distributions whose installed versions belong to a cell's identity, such as `("foolbox",)`, because the results
     depend on them. Those of base classes count as well. If one is not installed, the plugin is not loaded."""
+    repeatable: ClassVar[bool] = True
+    """Whether equal seeds give equal records on one machine. A plugin that stops after a time, asks a service or adds
+    up in any order declares False, and every table says so below its numbers."""
     references: ClassVar[tuple[Reference, ...]] = ()
     """What to cite where results of it are published; `medrobust cite` lists it."""
     licence: ClassVar[str] = ""
@@ -74,6 +77,17 @@ class Preset:
     fields: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     summary: str = ""
     references: tuple[Reference, ...] = ()
+
+
+def unrepeatable(plugin: Plugin) -> list[str]:
+    """The titles of a plugin and of those that it is made of whose results equal seeds need not repeat."""
+    found = [] if plugin.repeatable else [plugin.title]
+    for each in dataclasses.fields(plugin):  # type: ignore[arg-type]
+        value = getattr(plugin, each.name)
+        for part in value if isinstance(value, tuple | list) else (value,):
+            if isinstance(part, Plugin):
+                found += unrepeatable(part)
+    return list(dict.fromkeys(found))
 
 
 def cumulative(default: int) -> Any:

@@ -203,8 +203,11 @@ class _Comparison:
         if agreement.degree == "different" and self.refit:
             outcome, detail = self._by_interval(identity, cell)
             return replace(found, outcome=outcome, detail=detail, decisions=agreement.decisions)
+        detail = agreement.detail
+        if agreement.degree == "different" and row["reason"]:
+            detail = f"{detail}; {row['reason']}"
         images, decisions = agreement.images, agreement.decisions
-        return replace(found, outcome=agreement.degree, detail=agreement.detail, images=images, decisions=decisions)
+        return replace(found, outcome=agreement.degree, detail=detail, images=images, decisions=decisions)
 
     def _was_trained(self, cell: Cell) -> bool:
         """Whether the weights that a cell rests on could be made here."""

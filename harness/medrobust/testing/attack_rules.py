@@ -107,7 +107,9 @@ def model_untouched(case: AttackCase) -> None:
 
 @rule("seed")
 def seed(case: AttackCase) -> None:
-    """The same seed gives the same result."""
+    """The same seed gives the same result, or it declares that it need not (`repeatable`)."""
+    if not case.attack.repeatable:
+        raise LeftOut("it declares that equal seeds need not give equal records")
     situation, norm, targeted = case.one()
     first = case.run(situation, norm, targeted).returned
     again = case.run(situation, norm, targeted, fresh=True).returned
