@@ -93,7 +93,7 @@ def run(tmp_path: Path) -> Iterator[Callable[[str], Any]]:
     return call
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.long)])
 def test_a_clock_that_jumps_while_a_run_goes_changes_no_record(
     run: Callable[[str], Any], bits: Bits, clock: Clock, tmp_path: Path, seed: int
 ) -> None:
@@ -136,7 +136,7 @@ def test_the_last_request_counts_though_the_clock_was_set_back(program: Program,
 
 
 def test_a_run_that_goes_on_is_not_taken_for_ended(clock: Clock, tmp_path: Path) -> None:
-    objects = leases.LocalObjects(tmp_path) if hasattr(leases, "LocalObjects") else Store(tmp_path).objects
+    objects = Store(tmp_path / "store").objects
     first, second = leases.Leases(objects), leases.Leases(objects)
     assert first.take("s") is None
     for ahead in (2 * HOUR, -3 * HOUR):
@@ -148,7 +148,7 @@ def test_a_run_that_goes_on_is_not_taken_for_ended(clock: Clock, tmp_path: Path)
     assert second.take("s") is None
 
 
-@pytest.mark.parametrize("hours", [30, -30])
+@pytest.mark.parametrize("hours", [30, pytest.param(-30, marks=pytest.mark.long)])
 def test_times_of_files_decide_nothing(
     run: Callable[[str], Any], program: Program, bits: Bits, tmp_path: Path, hours: float
 ) -> None:

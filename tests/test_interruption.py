@@ -229,8 +229,15 @@ def default_signals() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
-@pytest.mark.parametrize("where", ["fit", "attack"])
-@pytest.mark.parametrize(("name", "called", "status"), [("SIGINT", "Ctrl-C", 130), ("SIGTERM", "SIGTERM", 143)])
+@pytest.mark.parametrize(
+    ("name", "called", "status", "where"),
+    [
+        ("SIGINT", "Ctrl-C", 130, "attack"),
+        ("SIGTERM", "SIGTERM", 143, "fit"),
+        pytest.param("SIGINT", "Ctrl-C", 130, "fit", marks=pytest.mark.long),
+        pytest.param("SIGTERM", "SIGTERM", 143, "attack", marks=pytest.mark.long),
+    ],
+)
 @pytest.mark.usefixtures("default_signals")
 def test_a_signal_ends_a_run_in_order(
     program: Program,

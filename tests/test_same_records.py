@@ -22,9 +22,9 @@ GRID = """
 [[grid]]
 dataset = "textures"
 model = "tiny-net"
-defense = ["none", "jitter", { name = "drilled", rounds = 1 }]
+defense = ["none", "jitter"]
 attack = ["sign", { name = "steps", steps = [1, 4] }, "one-for-all", "hum"]
-budget = ["linf:4/255", "linf:30/255"]
+budget = "linf:30/255"
 seed = [0, 1]
 """
 UNSTABLE = '''
@@ -80,10 +80,11 @@ def test_cells_that_are_asked_for_alone_are_the_same_cells(usual: Store, tmp_pat
     (block,) = tomllib.loads(GRID)["grid"]
     run(tmp_path / "store", {"grid": [{**block, "defense": "jitter", "attack": "hum", "seed": 1}]})
     alone, all_of_them = bits(tmp_path / "store"), bits(usual.path)
-    assert len(alone) == 3
+    assert len(alone) == 2
     assert alone == {cell: all_of_them[cell] for cell in alone}
 
 
+@pytest.mark.long
 def test_plugins_that_the_grid_does_not_name_change_no_bit(usual: Store, tmp_path: Path, bits: Bits) -> None:
     (tmp_path / "unstable.py").write_text(UNSTABLE)
     run(tmp_path / "store", files=(tmp_path / "unstable.py", OTHERS, TINY))
@@ -96,6 +97,7 @@ def test_the_number_of_workers_changes_no_bit(usual: Store, tmp_path: Path, bits
     assert bits(tmp_path / "store") == bits(usual.path)
 
 
+@pytest.mark.long
 @pytest.mark.numerical
 def test_other_batches_have_the_same_draws_and_nearly_the_same_logits(
     usual: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -104,7 +106,7 @@ def test_other_batches_have_the_same_draws_and_nearly_the_same_logits(
     other = run(tmp_path / "store")
     cells = other.cells(["attack", "batch_size"])
     assert set(cells["batch_size"]) == {5}
-    assert set(usual.cells(["batch_size"])["batch_size"]) == {24}
+    assert min(usual.cells(["batch_size"])["batch_size"]) >= 24, "all images at once"
     before, after = records(usual), records(other)
     assert before.keys() == after.keys()
     for cell in before:
@@ -116,6 +118,7 @@ def test_other_batches_have_the_same_draws_and_nearly_the_same_logits(
             assert np.abs(before[cell].adversarial - after[cell].adversarial).max() <= 1e-4
 
 
+@pytest.mark.long
 @pytest.mark.numerical
 def test_other_threads_are_other_cells_whose_numbers_stand_side_by_side(program: Program, tmp_path: Path) -> None:
     # Untrained, so that both have the same weights.
@@ -161,8 +164,9 @@ def test_what_is_not_repeatable_is_declared_and_said_in_tables(program: Program,
         "unstable": said,
         cells["attack"][cells["attack"].str.startswith("all-of")].item(): said,
     }
-    told = program("leaderboard", "store", plugins=plugins)
-    assert said in " ".join(told.out.split())
+    for table in ((), ("--metric", "accuracy")):
+        told = program("leaderboard", "store", *table, plugins=plugins)
+        assert said in " ".join(told.out.split())
     # Another run has another record, and a check by running it again says why.
     verified = program("verify", "store", plugins=plugins)
     assert said in " ".join((verified.out + verified.err).split())

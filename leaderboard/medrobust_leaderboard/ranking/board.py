@@ -81,7 +81,7 @@ class AttackName:
     plugin: str = ""
 
 
-FlagKind = Literal["evidence", "attacks", "shared patients", "failed", "precision", "machines"]
+FlagKind = Literal["evidence", "attacks", "shared patients", "failed", "not repeatable", "precision", "machines"]
 """What a flag is about: evidence against the number; attacks of the track that the model did not face; patients that
 are in the training images too; attacks that failed; another precision than float32; several machines behind one row."""
 

@@ -76,6 +76,8 @@ def _attacks(
 def _facts(trials: Sequence[Trial]) -> Iterator[Flag]:
     if shared := together(t.result.shared_groups for t in trials):
         yield Flag("shared patients", "patients in training images", shared)
+    if said := together(t.result.reason for t in trials):
+        yield Flag("not repeatable", "equal seeds need not repeat it", said)
     if note := precision_note(t.labels["precision"] for t in trials):
         yield Flag("precision", "not float32", note)
     if note := machine_note(t.result.machine for t in trials):
