@@ -1,10 +1,11 @@
 """Crafts a universal perturbation on many image files under a limit of memory, and prints how much it needed.
 
-    python tests/streaming_run.py FOLDER COUNT LIMIT_MB [whole]
+    python tests/streaming_run.py FOLDER COUNT LIMIT_MB [whole | evaluate]
 
 writes COUNT files of 160 pixels to FOLDER if there are none, takes them at 256 pixels (float32: 0.75 MiB each), allows
 this process LIMIT_MB of data beyond what it holds after a small run, and runs a grid whose only costly part is the
-perturbation. With `whole` it asks for all images at once instead, as a test that the limit is one. Linux only.
+perturbation. With `whole` it asks for all images at once instead, as a test that the limit is one. With `evaluate` the
+images are not crafted on but evaluated: decoded into the cache, passed through the model, and attacked. Linux only.
 """
 
 from __future__ import annotations
@@ -66,6 +67,20 @@ craft_on = "@photos"
 """
 
 
+EVALUATION = """
+[define]
+photos = {{ name = "openimages-folder", path = "photos", size = 256, test = 0.98 }}
+
+[[grid]]
+dataset     = {{ name = "phantom-derm", classes = 2, size = 256, train = 8, val = 2, test = 4 }}
+model       = "coarse"
+attack      = "fgsm"
+goal        = "predicted"
+budget      = "linf:0.1"
+evaluate_on = {{ dataset = "@photos", slice = "test[:{count}]" }}
+"""
+
+
 def data_bytes() -> int:
     """Private writable memory of this process: what RLIMIT_DATA bounds. Maps of files are no part of it."""
     return int(_status("VmData"))
@@ -111,9 +126,11 @@ def write_files(folder: Path, count: int) -> None:
         (folder / f"{number:06d}.jpg").write_bytes(contents[number % DISTINCT])
 
 
-def main(folder: Path, count: int, limit_mb: int, *, whole: bool) -> None:
+def main(folder: Path, count: int, limit_mb: int, what: str = "") -> None:
+    run = evaluate if what == "evaluate" else craft
     if not (folder / "photos").is_dir():
-        write_files(folder / "photos", count)
+        # Of those to evaluate, some more: two in a hundred are no test images.
+        write_files(folder / "photos", count + count // 20 if what == "evaluate" else count)
     (folder / "coarse.py").write_text(MODEL)
     torch.set_num_threads(1)
     files = (folder / "coarse.py",)
@@ -123,7 +140,7 @@ def main(folder: Path, count: int, limit_mb: int, *, whole: bool) -> None:
     before = data_bytes()
     limit = before + limit_mb * 2**20
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-    if whole:
+    if what == "whole":
         ask_for_all(session, folder, count)
         return
     held = resident()
@@ -142,7 +159,17 @@ def planned(session: Session, folder: Path, count: int) -> Plan:
     return session.plan(tomllib.loads(GRID.format(count=count, size=size, chunks=count // size)))
 
 
-def run(session: Session, folder: Path, count: int) -> None:
+def evaluate(session: Session, folder: Path, count: int) -> None:
+    """Evaluate `count` images clean and under an attack, and read their records."""
+    plan = session.plan(tomllib.loads(EVALUATION.format(count=count)))
+    outcome = session.run(plan)
+    assert outcome.complete, outcome.problems
+    records = dict(session.store.records(list(plan.cells)))
+    assert [len(record) for record in records.values()] == [count, count]
+    assert max(record.linf.max() for record in records.values()) > 0.09
+
+
+def craft(session: Session, folder: Path, count: int) -> None:
     """Craft a perturbation on `count` images; it is neither zero nor too large."""
     plan = planned(session, folder, count)
     outcome = session.run(plan)
@@ -162,4 +189,4 @@ def ask_for_all(session: Session, folder: Path, count: int) -> None:
 
 if __name__ == "__main__":
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), whole=sys.argv[4:] == ["whole"])
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:])

@@ -1,4 +1,4 @@
-"""Crafting on more images than memory holds: they stream from disk."""
+"""More images, and more records, than memory holds: they stream from disk."""
 
 from __future__ import annotations
 
@@ -31,3 +31,11 @@ def test_crafting_images_stream_from_disk(tmp_path: Path) -> None:
     whole = crafted(tmp_path, "whole")
     assert whole.returncode != 0
     assert "Unable to allocate" in whole.stderr or "can't allocate memory" in whole.stderr
+
+
+@pytest.mark.long
+def test_evaluated_images_stream_from_disk(tmp_path: Path) -> None:
+    """They are decoded into the cache, pass through the model and are attacked in batches."""
+    streamed = crafted(tmp_path, "evaluate")
+    assert streamed.returncode == 0, streamed.stderr[-2000:]
+    assert "2000 images, 1500 MiB as float32" in streamed.stdout

@@ -72,9 +72,9 @@ def stoppable() -> Iterator[None]:
         raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
 
     if threading.current_thread() is threading.main_thread():
-        for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
-            if signal.getsignal(number) == usual:
-                before[number] = signal.signal(number, stop)
+        for asked, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
+            if signal.getsignal(asked) == usual:
+                before[asked] = signal.signal(asked, stop)
     try:
         yield
     finally:
