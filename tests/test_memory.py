@@ -39,3 +39,18 @@ def test_evaluated_images_stream_from_disk(tmp_path: Path) -> None:
     streamed = crafted(tmp_path, "evaluate")
     assert streamed.returncode == 0, streamed.stderr[-2000:]
     assert "2000 images, 1500 MiB as float32" in streamed.stdout
+
+
+@pytest.mark.long
+def test_records_of_very_many_images_are_read_one_by_one(tmp_path: Path) -> None:
+    def read(*more: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, str(RUN.with_name("reading_run.py")), str(tmp_path), "80", "100000", "520", *more]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    one_by_one = read()
+    assert one_by_one.returncode == 0, one_by_one.stderr[-2000:]
+    assert "80 records of 100000 images" in one_by_one.stdout
+    # The limit is one: all records at once are refused under it.
+    whole = read("whole")
+    assert whole.returncode != 0
+    assert "Unable to allocate" in whole.stderr or "malloc" in whole.stderr or "MemoryError" in whole.stderr
