@@ -223,7 +223,7 @@ budget = ["linf:4/255", "linf:30/255"]
 
 @pytest.fixture
 def default_signals() -> Iterator[None]:
-    """Ctrl-C as a program meets it that is started from a terminal."""
+    """Ctrl-C as a program meets it that is started from a terminal, also where these tests run in the background."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -274,6 +274,7 @@ def test_a_signal_ends_a_run_in_order(
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+@pytest.mark.usefixtures("default_signals")
 def test_a_signal_to_all_processes_ends_them_without_a_word_but_the_drivers(tmp_path: Path, name: str) -> None:
     """As Ctrl-C in a terminal, or what ends a job of a cluster: driver and workers get it at once."""
     (tmp_path / "grid.toml").write_text(GRID.replace("[0, 1]", "0"))

@@ -12,6 +12,10 @@ from .checking import Checked
 from .trial import Outcome
 
 
+_BEGINS = '{"name": "'
+"""How every line begins."""
+
+
 def read(file: Path) -> dict[str, Checked]:
     """The last result of each attack, by name; nothing if there is no such file.
 
@@ -24,8 +28,11 @@ def read(file: Path) -> dict[str, Checked]:
         return {}
     text = file.read_text(encoding="utf-8")
     whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        file.write_text(whole, encoding="utf-8")
+    if rest := text.removeprefix(whole):
+        if rest.startswith(_BEGINS) or _BEGINS.startswith(rest):
+            file.write_text(whole, encoding="utf-8")
+        else:
+            whole = text
     try:
         rows = [_checked(json.loads(line)) for line in whole.splitlines()]
     except (ValueError, TypeError, KeyError) as error:
