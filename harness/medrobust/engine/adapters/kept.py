@@ -11,7 +11,6 @@ from ...errors import MedrobustError
 from .checking import Checked
 from .trial import Outcome
 
-
 _BEGINS = '{"name": "'
 """How every line begins."""
 
