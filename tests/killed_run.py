@@ -13,6 +13,7 @@ import random
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -41,36 +42,43 @@ def begun(folder: Path, store: str) -> int:
         os._exit(status)
 
 
-def ended(child: int, within: float) -> bool:
-    """Whether a process ends by itself within some seconds; it has to end well."""
-    limit = time.monotonic() + within
-    while time.monotonic() < limit:
+def ended(child: int, moment: Callable[[], bool]) -> bool:
+    """Whether a process ends by itself before a moment comes; it has to end well."""
+    limit = time.monotonic() + 300
+    while not moment():
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
             assert status == 0, f"a run ended with status {status}"
             return True
+        assert time.monotonic() < limit, "a run does not end"
         time.sleep(0.002)
     return False
+
+
+def files(store: Path) -> int:
+    """How many files there are, those that come and go among them."""
+    return sum(1 for _ in store.rglob("*.*"))
 
 
 def main(folder: Path, kills: int, seed: int) -> None:
     torch.set_num_threads(1)
     (folder / "grid.toml").write_text(GRID)
     rng, done, number = random.Random(seed), 0, 0
-    first = time.monotonic()
-    assert ended(begun(folder, "undisturbed"), 300)
-    span = time.monotonic() - first
+    assert ended(begun(folder, "undisturbed"), lambda: False)
     while done < kills:
         number += 1
-        store = f"killed-{number}"
+        store = folder / f"killed-{number}"
         while True:
-            child = begun(folder, store)
-            if ended(child, rng.uniform(0, span) if done < kills else 300):
+            # A few files later, and then anywhere within what comes next: a machine under load has no even pace.
+            wanted, later = files(store) + rng.randint(1, 12), rng.uniform(0, 0.1)
+            child = begun(folder, store.name)
+            if ended(child, lambda w=wanted: done < kills and files(store) >= w):  # type: ignore[misc]
                 break
+            time.sleep(later)
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
             done += 1
-            print(done, len(list((folder / store / "cells").glob("[!.]*.parquet"))), flush=True)
+            print(done, len(list((store / "cells").glob("[!.]*.parquet"))), flush=True)
 
 
 if __name__ == "__main__":
