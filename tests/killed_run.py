@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -60,11 +61,19 @@ def files(store: Path) -> int:
     return sum(1 for _ in store.rglob("*.*"))
 
 
+def has(store: Path, wanted: int) -> bool:
+    return files(store) >= wanted
+
+
+def never() -> bool:
+    return False
+
+
 def main(folder: Path, kills: int, seed: int) -> None:
     torch.set_num_threads(1)
     (folder / "grid.toml").write_text(GRID)
     rng, done, number = random.Random(seed), 0, 0
-    assert ended(begun(folder, "undisturbed"), lambda: False)
+    assert ended(begun(folder, "undisturbed"), never)
     while done < kills:
         number += 1
         store = folder / f"killed-{number}"
@@ -72,7 +81,7 @@ def main(folder: Path, kills: int, seed: int) -> None:
             # A few files later, and then anywhere within what comes next: a machine under load has no even pace.
             wanted, later = files(store) + rng.randint(1, 12), rng.uniform(0, 0.1)
             child = begun(folder, store.name)
-            if ended(child, lambda w=wanted: done < kills and files(store) >= w):  # type: ignore[misc]
+            if ended(child, partial(has, store, wanted) if done < kills else never):
                 break
             time.sleep(later)
             os.kill(child, signal.SIGKILL)
