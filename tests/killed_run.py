@@ -52,7 +52,7 @@ def ended(child: int, moment: Callable[[], bool]) -> bool:
             assert status == 0, f"a run ended with status {status}"
             return True
         assert time.monotonic() < limit, "a run does not end"
-        time.sleep(0.002)
+        time.sleep(0.01)
     return False
 
 
