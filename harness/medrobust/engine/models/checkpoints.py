@@ -125,10 +125,11 @@ def _is_exported(file: Path) -> bool:
 
 def _names_in(file: Path) -> list[str]:
     """The files in a zip archive; none if it is no archive."""
-    if not zipfile.is_zipfile(file):
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return archive.namelist()
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
         return []
-    with zipfile.ZipFile(file) as archive:
-        return archive.namelist()
 
 
 def _classes_in(file: Path) -> list[str]:
