@@ -68,7 +68,9 @@ def fuzz(reader: Reader, count: int, seed: int = 0) -> Fuzzed:
             except MedrobustError as error:
                 found.refused += 1
                 if not 0 < len(str(error)) < LONGEST:
-                    raise AssertionError(f"{reader.name}, input {seed}/{number}: {len(str(error))} characters") from error
+                    raise AssertionError(
+                        f"{reader.name}, input {seed}/{number}: {len(str(error))} characters"
+                    ) from error
             except KeyboardInterrupt:
                 raise
             except BaseException as error:

@@ -10,13 +10,40 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 NUMBERS = (
-    *("0", "-1", "1e999", "-1e999", "1e999999999", "nan", "inf", "9" * 5000, "0x10", "1_0", ".", "1/0", "0/0", "1e-999"),
+    *(
+        "0",
+        "-1",
+        "1e999",
+        "-1e999",
+        "1e999999999",
+        "nan",
+        "inf",
+        "9" * 5000,
+        "0x10",
+        "1_0",
+        ".",
+        "1/0",
+        "0/0",
+        "1e-999",
+    ),
     *("2147483648", "9223372036854775808", "18446744073709551616", "1" + "0" * 30, "٣", "%", "1.0.0"),
 )
 TEXTS = (
     *("", " ", "\x00", "\x1b[2J", "\u202e", "\n", "'", '"', "\\", "{}", "[]", "null", "{split.__class__}", "{0}", "%s"),
     *("../../etc/passwd", "/dev/zero", "~", "C:\\x", "a" * 2000, "[" * 2000, "(" * 300, "-" * 9000, "@x", "#", "=1+1"),
-    *("<script>", "$(id)", "[red]x[/]", "\ufeff", "\ud7ff", "True", "pgd", "linf:8/255", "test[:1%]", "\\d+(", "(a+)+$"),
+    *(
+        "<script>",
+        "$(id)",
+        "[red]x[/]",
+        "\ufeff",
+        "\ud7ff",
+        "True",
+        "pgd",
+        "linf:8/255",
+        "test[:1%]",
+        "\\d+(",
+        "(a+)+$",
+    ),
 )
 ODD: tuple[Any, ...] = (
     *(None, True, False, 0, 1, -1, 2**31, 2**63, 2**64, 10**30, 10**400, 0.0, -0.5, 1e308, float("nan"), float("inf")),
@@ -63,7 +90,9 @@ def odd_text(text: str, draw: random.Random, words: Sequence[str] = ()) -> str:
     for _ in range(draw.choice((1, 1, 2, 3, 6))):
         at = draw.randrange(len(text) + 1)
         end = min(at + draw.choice((0, 1, 1, 2, 5, 30)), len(text))
-        new = draw.choice((draw.choice(NUMBERS), draw.choice(TEXTS), chr(draw.randrange(1, 0x3000)), "", text[:at][-40:]))
+        new = draw.choice(
+            (draw.choice(NUMBERS), draw.choice(TEXTS), chr(draw.randrange(1, 0x3000)), "", text[:at][-40:])
+        )
         text = text[:at] + (draw.choice(words) if words and draw.random() < 0.4 else new) + text[end:]
     return text
 

@@ -9,7 +9,7 @@ import shutil
 import struct
 import tomllib
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,9 @@ BUDGETS = (
     *("linf:0.3 box=none slack=1/255", "linf:1.5@/128 box=[0,1]", "l2:.5/3"),
 )
 PARTS = (*BUDGETS, *NUMBERS, *("linf:", "l2:", "eps", "/", "@", "e", "*", "=", "%", "slack=", "box=", "zeta=", "1e9"))
-TABLE = "file,label,split,group\ntrain/ill/a.png,ill,train,p1\ntrain/well/b.png,well,train,p2\ntest/ill/c.png,ill,test,p3\n"
+TABLE = (
+    "file,label,split,group\ntrain/ill/a.png,ill,train,p1\ntrain/well/b.png,well,train,p2\ntest/ill/c.png,ill,test,p3\n"
+)
 LIST = "file,split\na.png,train\nb.png,test\ntest/ill/c.png,val\n"
 SIDE = 28
 
@@ -134,7 +136,10 @@ def budget(registry: Registry, folder: Path) -> Reader:
 def npz(registry: Registry, folder: Path) -> Reader:
     """Arrays of MedMNIST, as bytes, as archives with odd entries, and with odd headers of arrays."""
     rng = np.random.default_rng(0)
-    arrays = {"train_images": rng.integers(0, 255, (6, SIDE, SIDE), dtype=np.uint8), "train_labels": np.eye(6, 1, dtype=int)}
+    arrays = {
+        "train_images": rng.integers(0, 255, (6, SIDE, SIDE), dtype=np.uint8),
+        "train_labels": np.eye(6, 1, dtype=int),
+    }
     seeds = []
     for save in (np.savez, np.savez_compressed):
         packed = io.BytesIO()
@@ -145,7 +150,9 @@ def npz(registry: Registry, folder: Path) -> Reader:
 
     def make(draw: random.Random) -> bytes:
         seed = draw.choice(seeds)
-        return damaged(seed, draw, seeds) if draw.random() < 0.5 else rezipped(seed, draw, lambda _, c: odd_npy(c, draw))
+        return (
+            damaged(seed, draw, seeds) if draw.random() < 0.5 else rezipped(seed, draw, lambda _, c: odd_npy(c, draw))
+        )
 
     def read(given: bytes) -> object:
         (place / "pneumoniamnist.npz").write_bytes(given)
@@ -159,8 +166,28 @@ def odd_npy(data: bytes, draw: random.Random) -> bytes:
     """An array file whose header is another."""
     if draw.random() < 0.3:
         return damaged(data, draw)
-    kinds = ("'|u1'", "'<i8'", "'|O'", "'|V1000000000'", "'<U99999999'", "'<c16'", "[('a', '|O')]", "'<m8'", "'?'", "''")
-    shapes = ("()", "(0,)", "(-1, 2)", "(6, 28, 28)", "(10**9,)", "(1099511627776, 28, 28)", "(9" + "9" * 400 + ",)", "None")
+    kinds = (
+        "'|u1'",
+        "'<i8'",
+        "'|O'",
+        "'|V1000000000'",
+        "'<U99999999'",
+        "'<c16'",
+        "[('a', '|O')]",
+        "'<m8'",
+        "'?'",
+        "''",
+    )
+    shapes = (
+        "()",
+        "(0,)",
+        "(-1, 2)",
+        "(6, 28, 28)",
+        "(10**9,)",
+        "(1099511627776, 28, 28)",
+        "(9" + "9" * 400 + ",)",
+        "None",
+    )
     kind, shape = draw.choice((*kinds, *TEXTS[:12])), draw.choice((*shapes, *TEXTS))
     header = f"{{'descr': {kind}, 'fortran_order': {draw.choice(('False', 'True', '3'))}, 'shape': {shape}, }}"
     text = header.encode("latin1", "replace") + b"\n"
@@ -177,7 +204,22 @@ def table(registry: Registry, folder: Path) -> Reader:
         (images / name).parent.mkdir(parents=True, exist_ok=True)
         (images / name).touch()
     seeds = (TABLE, LIST)
-    words = ("train", "test", "val", "a.png", "ill", "../", "/etc/passwd", "file", "split", ",", '"', "\r", "\n", "\x00")
+    words = (
+        "train",
+        "test",
+        "val",
+        "a.png",
+        "ill",
+        "../",
+        "/etc/passwd",
+        "file",
+        "split",
+        ",",
+        '"',
+        "\r",
+        "\n",
+        "\x00",
+    )
 
     def make(draw: random.Random) -> tuple[int, bytes]:
         number = draw.randrange(3)
@@ -190,7 +232,9 @@ def table(registry: Registry, folder: Path) -> Reader:
         number, content = given
         for file in ("labels.csv", "split_train.csv", "split_test.csv"):
             (folder / file).write_bytes(content)
-        more: dict[str, Any] = ({"csv": "labels.csv"}, {"splits": "labels.csv"}, {"splits": "split_{split}.csv"})[number]
+        more: dict[str, Any] = ({"csv": "labels.csv"}, {"splits": "labels.csv"}, {"splits": "split_{split}.csv"})[
+            number
+        ]
         found = ImageFolder(path="images", **more).complete(DataSource(folder))
         assert all(sample.file.resolve().is_relative_to(images.resolve()) for sample in found.samples)
         return found
@@ -240,14 +284,16 @@ def parquet(registry: Registry, folder: Path, made: Store) -> Reader:
 
 def odd_parquet(data: bytes, draw: random.Random) -> bytes:
     """A table with a column of another type or of odd values, another set of columns, or metadata of others."""
-    rows = pq.read_table(pa.BufferReader(data))
+    rows = pq.read_table(pa.BufferReader(data), use_threads=False)
     at = draw.randrange(rows.num_columns)
     name, count = rows.schema.names[at], len(rows)
     odd: list[Callable[[], Any]] = [
         lambda: pa.array([draw.randrange(-5, 2**31) for _ in range(count)]),
         lambda: pa.array([draw.choice(TEXTS[:30]) for _ in range(count)]),
         lambda: pa.array([draw.choice((None, [], ["a"], [None])) for _ in range(count)], pa.list_(pa.string())),
-        lambda: pa.array([draw.choice((None, 0.0, float("nan"), float("inf"), -1e300)) for _ in range(count)], pa.float64()),
+        lambda: pa.array(
+            [draw.choice((None, 0.0, float("nan"), float("inf"), -1e300)) for _ in range(count)], pa.float64()
+        ),
         lambda: pa.array([{"a": 1}] * count, pa.struct([("a", pa.int64())])),
         lambda: pa.array([b"\xff\xfe"] * count, pa.binary()),
         lambda: pa.nulls(count, rows.schema.types[at]),
@@ -264,7 +310,10 @@ def odd_parquet(data: bytes, draw: random.Random) -> bytes:
     elif kind == 3:
         rows = rows.slice(0, 0) if draw.random() < 0.3 else pa.concat_tables([rows] * draw.choice((2, 50)))
     elif kind == 4:
-        about = {"pandas": odd_text('{"index_columns": ["a"], "columns": [{"name": null}]}', draw), "medrobust records": "x"}
+        about = {
+            "pandas": odd_text('{"index_columns": ["a"], "columns": [{"name": null}]}', draw),
+            "medrobust records": "x",
+        }
         rows = rows.replace_schema_metadata({**about, "ARROW:schema": odd_text("AAAA", draw)})
     else:
         rows = rows.set_column(at, name, draw.choice(odd)())
@@ -298,7 +347,9 @@ def tensors(registry: Registry, folder: Path) -> Reader:
         if kind == 0:
             table[name]["dtype"] = draw.choice(kinds)
         elif kind == 1:
-            table[name]["shape"] = draw.choice(([], [0], [-1], [2**40, 2**40], [2, 2**63], ["a"], None, [1.5], [1] * 100))
+            table[name]["shape"] = draw.choice(
+                ([], [0], [-1], [2**40, 2**40], [2, 2**63], ["a"], None, [1.5], [1] * 100)
+            )
         elif kind == 2:
             numbers = (0, 4, 8, -1, len(content), len(content) + 1, 2**63, 2**64, 1.5)
             table[name]["data_offsets"] = [draw.choice(numbers), draw.choice(numbers)]
@@ -354,6 +405,8 @@ def checkpoint(registry: Registry, folder: Path) -> Reader:
         torch.save(content, packed, _use_new_zipfile_serialization=new, pickle_protocol=draw.choice((2, 3, 4)))
         return packed.getvalue()
 
+    seeds = [whole(content, random.Random(n)) for n in range(8) for content in (dict(state), {"state_dict": state})]
+
     def make(draw: random.Random) -> bytes:
         entries: dict[Any, Any] = dict(state)
         for _ in range(draw.choice((0, 1, 1, 2))):
@@ -362,10 +415,15 @@ def checkpoint(registry: Registry, folder: Path) -> Reader:
                 entries[draw.choice((*TEXTS[:20], 3, ("a", 1), "module." + str(name)))] = entries.pop(name)
             else:
                 entries[name] = draw.choice(kinds)(state[draw.choice(list(state))])
-        content = draw.choice((entries, entries, {"state_dict": entries, "epoch": 3}, {"a": entries, "b": entries}, [entries]))
-        data = whole(content, draw)
-        if draw.random() < 0.3:
-            return data
+        content = draw.choice(
+            (entries, entries, {"state_dict": entries, "epoch": 3}, {"a": entries, "b": entries}, [entries])
+        )
+        if draw.random() < 0.7:
+            data = draw.choice(seeds)
+        else:
+            data = whole(content, draw)
+            if draw.random() < 0.5:
+                return data
         if zipfile.is_zipfile(io.BytesIO(data)) and draw.random() < 0.5:
             return rezipped(data, draw, lambda _, c: damaged(c, draw))
         return damaged(data, draw)
@@ -385,9 +443,15 @@ def submission(registry: Registry, folder: Path, packed: bytes) -> Reader:
 
     def changed(name: str, content: bytes, draw: random.Random) -> tuple[str, bytes]:
         if name.endswith(".json"):
-            new = json.dumps(odd_value(json.loads(content), draw)).encode() if draw.random() < 0.7 else damaged(content, draw)
+            new = (
+                json.dumps(odd_value(json.loads(content), draw)).encode()
+                if draw.random() < 0.7
+                else damaged(content, draw)
+            )
             return name, new
-        odd = odd_parquet(content, draw) if name.endswith(".parquet") and draw.random() < 0.5 else damaged(content, draw)
+        odd = (
+            odd_parquet(content, draw) if name.endswith(".parquet") and draw.random() < 0.5 else damaged(content, draw)
+        )
         parts = name.split(".")
         if draw.random() < 0.8:
             parts[-2] = content_hash(odd)
@@ -422,8 +486,18 @@ def image(registry: Registry, folder: Path) -> Reader:
     """Images of every format that is read."""
     pixels = np.random.default_rng(0).integers(0, 255, (24, 20, 3), dtype=np.uint8)
     seeds = []
-    for kind, mode in (("PNG", "RGB"), ("PNG", "P"), ("JPEG", "RGB"), ("TIFF", "RGB"), ("TIFF", "L"),
-                       ("BMP", "RGB"), ("GIF", "P"), ("WEBP", "RGB"), ("PPM", "L"), ("PNG", "LA")):
+    for kind, mode in (
+        ("PNG", "RGB"),
+        ("PNG", "P"),
+        ("JPEG", "RGB"),
+        ("TIFF", "RGB"),
+        ("TIFF", "L"),
+        ("BMP", "RGB"),
+        ("GIF", "P"),
+        ("WEBP", "RGB"),
+        ("PPM", "L"),
+        ("PNG", "LA"),
+    ):
         made = io.BytesIO()
         Image.fromarray(pixels).convert(mode).save(made, kind)
         seeds.append(made.getvalue())

@@ -195,7 +195,9 @@ class BudgetSpec:
             elif key == "slack":
                 slack = Length.parse(value)
             else:
-                raise ValueError(f"unknown option {shown(option)} in {shown(raw)}; valid: box=none, box=[0,1], slack=1/255")
+                raise ValueError(
+                    f"unknown option {shown(option)} in {shown(raw)}; valid: box=none, box=[0,1], slack=1/255"
+                )
         for what, length, before in (("radius", eps if norm == "linf" else None, "linf:"), ("slack", slack, "slack=")):
             if length is not None and (wrong := beyond_pixels(length, before)):
                 raise ValueError(f"the {what} of {shown(raw)} {wrong}")

@@ -45,9 +45,13 @@ class Slice:
         """
         match = _SLICE.fullmatch(text.replace(" ", ""))
         if match is None:
-            raise ValueError(f"{shown(text)} is not a valid slice; write test, train[:50%], train[50%:] or train[:1000]")
+            raise ValueError(
+                f"{shown(text)} is not a valid slice; write test, train[:50%], train[50%:] or train[:1000]"
+            )
         if match["split"] not in SPLITS:
-            raise ValueError(f"{shown(text)}: no split is called {shown(match['split'])}{did_you_mean(match['split'], SPLITS)}")
+            raise ValueError(
+                f"{shown(text)}: no split is called {shown(match['split'])}{did_you_mean(match['split'], SPLITS)}"
+            )
         start = _bound(match["start"] or "0%", text)
         stop = _bound(match["stop"], text) if match["stop"] else None
         if start == 1 and isinstance(start, Fraction):
@@ -78,7 +82,9 @@ def _bound(text: str, whole: str) -> Bound:
             return share
         count = int(text)
     except (ValueError, ZeroDivisionError):
-        raise ValueError(f"{shown(whole)}: {shown(text)} is neither a share between 0% and 100% nor a number of images") from None
+        raise ValueError(
+            f"{shown(whole)}: {shown(text)} is neither a share between 0% and 100% nor a number of images"
+        ) from None
     if count < 0:
         raise ValueError(f"{shown(whole)}: a number of images cannot be negative")
     return count

@@ -22,7 +22,7 @@ def read(file: Path) -> dict[str, Checked]:
         return {}
     try:
         rows = [_checked(json.loads(line)) for line in file.read_text(encoding="utf-8").splitlines()]
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise MedrobustError(f"{file} holds no results of 'medrobust adapters check': {error}") from None
     return {row.name: row for row in rows}
 
