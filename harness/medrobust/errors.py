@@ -66,8 +66,8 @@ def did_you_mean(name: str, valid: Iterable[str]) -> str:
     >>> did_you_mean("pdg", ["pgd", "fgsm"])
     "; did you mean 'pgd'?"
     """
-    names = sorted(set(valid))
-    if near := difflib.get_close_matches(name, names, n=1, cutoff=0.6):
+    names = sorted({each[:80] for each in valid})
+    if near := difflib.get_close_matches(name[:200], names, n=1, cutoff=0.6):
         return f"; did you mean '{near[0]}'?"
     if not names:
         return ""

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import random
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,18 @@ def ran(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> tuple[Session, 
 
 
 @pytest.fixture
-def reader(request: pytest.FixtureRequest, core: Registry, tmp_path: Path) -> Reader:
+def scratch(tmp_path: Path) -> Iterator[Path]:
+    """A folder for many small files: in memory where the system has such a place, as disks take their time."""
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(prefix="medrobust-tests-", dir=memory) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def reader(request: pytest.FixtureRequest, core: Registry, scratch: Path) -> Reader:
     """The reader that a test names."""
     name: str = request.param
     made: list[object] = []
@@ -54,7 +66,7 @@ def reader(request: pytest.FixtureRequest, core: Registry, tmp_path: Path) -> Re
         session, packed = request.getfixturevalue("ran")
         made = [session.store if name == "parquet" else packed]
     make: Callable[..., Reader] = getattr(readers, name)
-    return make(core, tmp_path, *made)
+    return make(core, scratch, *made)
 
 
 @pytest.mark.parametrize("reader", NAMES, indirect=True)

@@ -15,6 +15,8 @@ from .definitions import Definitions
 from .slices import Slice
 from .values import known_keys, list_of, table_of, text_of, whole_number
 
+LONGEST = 2000
+"""Characters of what is said of a value, which may be any text."""
 _SURROGATE_KEYS = ("dataset", "train_set", "model", "defense", "seed", "instance")
 
 
@@ -56,7 +58,7 @@ class Choices:
                     raise
                 except (MedrobustError, ValueError) as error:
                     called = f" (@{alias})" if alias else ""
-                    raise GridError(f"{where}{called}: {error}") from None
+                    raise GridError(f"{where}{called}: {str(error)[:LONGEST]}") from None
 
     def _choices(self, axis: str, value: Any, alias: str, where: str) -> Iterator[Choice]:
         if axis in ("dataset", "model", "defense", "attack", "probe"):
