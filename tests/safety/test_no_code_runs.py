@@ -39,6 +39,8 @@ TRUSTED = {
     # With --trust-code only, which the tests below and those of `judge` hold it to.
     ("medrobust/judging/modules.py", "torch.load"),
     ("medrobust/judging/modules.py", "torch.jit.load"),
+    # A copy of such a program, from memory.
+    ("medrobust/judging/wrapping.py", "torch.jit.load"),
     ("medrobust/judging/modules.py", "torch.export.load"),
     # From the process that plans, over Dask's wire (docs/cluster.md) or a pool of this machine.
     ("medrobust/engine/running/executors.py", "pickle.loads"),
@@ -90,7 +92,7 @@ def calls(source: str) -> set[str]:
         options = {each.arg: ast.unparse(each.value) for each in node.keywords}
         if name in RUNS or (name == "torch.load" and options.get("weights_only") != "True"):
             found.add(name)
-        if name.endswith(("np.load", "numpy.load", "read_array")) and options.get("allow_pickle") != "False":
+        if name in ("np.load", "numpy.load", "np.lib.format.read_array") and options.get("allow_pickle") != "False":
             found.add(name)
     return found
 

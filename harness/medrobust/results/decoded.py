@@ -41,7 +41,9 @@ def refuse_endless(data: bytes, file: pq.ParquetFile) -> None:
         names = [name for name in found.schema_arrow.names if any(p.partition(".")[0] == name for p in paths)]
         texts = sum(map(_length, found.read(columns=names).columns))
     if (size := numbers + texts) > most:
-        raise ValueError(f"its {file.metadata.num_rows} rows take up to {size / 1e9:.1f} GB, which no run writes as so little")
+        raise ValueError(
+            f"its {file.metadata.num_rows} rows take up to {size / 1e9:.1f} GB, which no run writes as so little"
+        )
 
 
 def _columns(about: pq.FileMetaData) -> Iterator[pq.ColumnChunkMetaData]:
