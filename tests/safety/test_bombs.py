@@ -126,9 +126,7 @@ def jpeg(width: int, height: int) -> bytes:
 
 @pytest.mark.parametrize("kind", [png, tiff, jpeg])
 @pytest.mark.parametrize("side", [9_200, 60_000])
-def test_a_giant_image_is_refused_by_what_it_declares(
-    read: Read, kind: Callable[[int, int], bytes], side: int, tmp_path: Path
-) -> None:
+def test_a_giant_image_is_refused(read: Read, kind: Callable[[int, int], bytes], side: int, tmp_path: Path) -> None:
     file = tmp_path / f"image.{kind.__name__}"
     file.write_bytes(kind(side, side))
     assert file.stat().st_size < 2000
@@ -163,12 +161,10 @@ def header(shape: str, kind: str = "|u1") -> bytes:
         (header("(1,)", "|V2000000000"), "declares more values than it has"),
         (header("(9000000000000, 28, 28)"), "declares more values than it has"),
         (header("(-5, 28, 28)"), "declares more values than it has"),
-        (header("(2000, 1000, 1000)") + bytes(2 * 10**8), "would unpack to 400 MB, more than images do"),
+        (header("(2000, 1000, 1000)") + bytes(6 * 10**7), "would unpack to 120 MB, more than images do"),
     ],
 )
-def test_an_array_that_is_larger_than_its_file_is_refused(
-    read: Read, content: bytes, told: str, tmp_path: Path
-) -> None:
+def test_an_array_larger_than_its_file_is_refused(read: Read, content: bytes, told: str, tmp_path: Path) -> None:
     file = tmp_path / "medmnist" / "pneumoniamnist.npz"
     file.parent.mkdir()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
@@ -181,12 +177,12 @@ def test_an_array_that_is_larger_than_its_file_is_refused(
 
 
 def test_a_checkpoint_that_is_compressed_is_refused(read: Read, tmp_path: Path) -> None:
-    torch.save({"weight": torch.zeros(60_000_000)}, tmp_path / "plain.pt")
+    torch.save({"weight": torch.zeros(20_000_000)}, tmp_path / "plain.pt")
     with zipfile.ZipFile(tmp_path / "plain.pt") as plain, zipfile.ZipFile(tmp_path / "bomb.pt", "w", 8) as bomb:
         for name in plain.namelist():
             bomb.writestr(name, plain.read(name))
     told, took = read("checkpoint", tmp_path / "bomb.pt")
-    assert "has 0.2 MB and would unpack to 240.0 MB, which torch.save never writes; it was not opened" in told
+    assert "has 0.1 MB and would unpack to 80.0 MB, which torch.save never writes; it was not opened" in told
     assert took < 50
 
 
@@ -238,9 +234,7 @@ def many_empty_rows() -> bytes:
     ("make", "told"),
     [(one_long_text, "its 300 rows take up to 3.0 GB"), (many_empty_rows, "its 60000000 rows take up to")],
 )
-def test_a_table_of_equal_values_without_end_is_set_aside(
-    read: Read, make: Callable[[], bytes], told: str, tmp_path: Path
-) -> None:
+def test_an_endless_table_is_set_aside(read: Read, make: Callable[[], bytes], told: str, tmp_path: Path) -> None:
     data = make()
     place = tmp_path / "parts" / f"a.{content_hash(data)}.parquet"
     place.parent.mkdir()
@@ -303,7 +297,7 @@ def block(**more: object) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("grid", "told"),
     [
-        ({"define": laughs(9), **block(attack="@n0")}, "with the definitions, the grid has more than 100000 values"),
+        ({"define": laughs(9), **block(attack="@n0")}, "with the definitions, the grid has more than 20000 values"),
         (
             block(attack={"name": "steps", "steps": list(range(400)), "step": ["1/255"] * 400}),
             r"1\.6e\+05 combinations",

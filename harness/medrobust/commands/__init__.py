@@ -30,7 +30,7 @@ from .options import (
     StoreOption,
     WorkersOption,
 )
-from .printing import console, errors, print_evidence, print_outcome
+from .printing import console, errors, harmless, print_evidence, print_outcome
 from .sessions import open_registry, open_session, print_notes, this_command
 
 __all__ = [
@@ -49,6 +49,7 @@ __all__ = [
     "WorkersOption",
     "console",
     "errors",
+    "harmless",
     "local_folder",
     "next_command",
     "open_registry",

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from ..errors import GridError, did_you_mean, shown
 
-MOST: Final = 100_000
+MOST: Final = 20_000
 """Values that the items of a grid stand for in all; lists of lists of names are soon more than any run computes."""
 
 

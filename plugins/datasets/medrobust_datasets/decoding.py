@@ -32,7 +32,8 @@ _IN_MEMORY = 2 * 2**30
 """Bytes above which decoded images go to an unnamed temporary file instead of memory."""
 
 # What Pillow raises on files that are empty, truncated, no image at all, or absurdly large.
-_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, Image.DecompressionBombError) + (
+_UNREADABLE = (
+    *(OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, Image.DecompressionBombError),
     Image.DecompressionBombWarning,  # where warnings are errors
 )
 
