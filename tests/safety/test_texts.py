@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from medrobust import GridError
+from medrobust import MedrobustError
 from medrobust.commands import console
 from medrobust_leaderboard.page import PageFigure, render_page
 from medrobust_leaderboard.render import to_html, to_latex, to_markdown
@@ -150,7 +150,7 @@ def test_a_table_is_written_to_no_other_folder(name: str, tmp_path: Path) -> Non
         f'[[table]]\nid = "{name}"\ntitle = "T"\nrows = ["attack"]\ncolumns = ["dataset"]\n'
         'value = [{ metric = "accuracy" }]\n'
     )
-    with pytest.raises(GridError, match="id"):
+    with pytest.raises(MedrobustError, match=r"id: String should match"):
         read_paper(tmp_path)
 
 
