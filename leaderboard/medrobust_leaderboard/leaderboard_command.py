@@ -19,6 +19,7 @@ from medrobust.commands import (
     ImagesOption,
     PluginOption,
     console,
+    folder_or_url,
     open_session,
     print_damage,
     print_evidence,
@@ -43,7 +44,9 @@ PaperProfile = Annotated[
 
 
 def leaderboard(
-    stores: Annotated[list[Path], typer.Argument(metavar="STORE...", help="Folders of one or several stores.")],
+    stores: Annotated[
+        list[Path], typer.Argument(metavar="STORE...", parser=folder_or_url, help="Folders or URLs of stores.")
+    ],
     where: Annotated[
         list[str] | None,
         typer.Option("--where", metavar="AXIS=LABEL,...", help="Only these results, such as attack=pgd*,dataset=skin."),

@@ -12,7 +12,7 @@ The module is imported at every start, also of `medrobust --help`; import what t
 inside the commands that need it.
 """
 
-from ..results.places import local_folder, shown_place
+from ..results.places import folder_or_url, local_folder, shown_place
 from .damage import print_damage
 from .next_command import next_command
 from .options import (
@@ -49,6 +49,7 @@ __all__ = [
     "WorkersOption",
     "console",
     "errors",
+    "folder_or_url",
     "harmless",
     "local_folder",
     "next_command",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import MedrobustError
+from .printing import counted
 from .store import StoreArgument, opened_store
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def env(
     if not found:
         raise MedrobustError(f"{store} has no cells yet; 'medrobust run GRID --store {store}' computes some")
     if number > len(found):
-        raise MedrobustError(f"--number {number}: {store} has {_counted(len(found), 'environment')}")
+        raise MedrobustError(f"--number {number}: {store} has {counted(len(found), 'environment')}")
     typer.echo("\n".join(requirements(found, number - 1, str(store))))
 
 
@@ -78,10 +79,10 @@ def requirements(found: Sequence[Environment], chosen: int, store: str) -> Itera
     """The lines of a requirements file; what pip does not understand stands in comments."""
     mine = found[chosen]
     total = sum(each.cells for each in found)
-    yield f"# {mine.cells} of {_counted(total, 'cell')} of {store} were made with these versions."
+    yield f"# {mine.cells} of {counted(total, 'cell')} of {store} were made with these versions."
     yield f"# Python {mine.versions.get('python', 'unknown')}"
     for device, count in mine.devices.most_common():
-        yield f"# {device} ({_counted(count, 'cell')})"
+        yield f"# {device} ({counted(count, 'cell')})"
     version, _, build = mine.versions.get("torch", "").partition("+")
     if build:
         yield f"# torch {version} as built for {build} (previous versions on pytorch.org have the command)"
@@ -91,7 +92,7 @@ def requirements(found: Sequence[Environment], chosen: int, store: str) -> Itera
     for number, other in enumerate(found):
         if number != chosen:
             differing = _difference(mine, other)
-            yield f"# {_counted(other.cells, 'cell')} of another environment (--number {number + 1}): {differing}"
+            yield f"# {counted(other.cells, 'cell')} of another environment (--number {number + 1}): {differing}"
 
 
 def _difference(mine: Environment, other: Environment) -> str:
@@ -100,7 +101,3 @@ def _difference(mine: Environment, other: Environment) -> str:
     return ", ".join(
         f"{name} {theirs or 'absent'} instead of {ours or 'none'}" for name, ours, theirs in pairs if ours != theirs
     )
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..errors import MedrobustError
-from ..results.places import shown_place
+from ..results.places import folder_or_url, shown_place
 from .damage import damage_lines
 from .next_command import next_command
 from .options import JsonOption
@@ -38,9 +38,17 @@ WORDS = {
 
 def merge(
     stores: Annotated[
-        list[Path], typer.Argument(metavar="STORE|FILE.zip...", help="Folders of stores, and submissions.")
+        list[Path],
+        typer.Argument(
+            metavar="STORE|FILE.zip...", parser=folder_or_url, help="Folders or URLs of stores, and submissions."
+        ),
     ],
-    out: Annotated[Path, typer.Option("--out", metavar="STORE", help="Folder of the store to make or to add to.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", metavar="STORE", parser=folder_or_url, help="Folder or URL of the store to make or to add to."
+        ),
+    ],
     as_json: JsonOption = False,
 ) -> None:
     """Unite stores and submissions: of a cell that several have, the first one is taken.

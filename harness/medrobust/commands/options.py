@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from ..results.places import folder_or_url
+
 DEFAULT_STORE = Path("medrobust-store")
 
 GridArgument = Annotated[Path, typer.Argument(metavar="GRID", help="A grid file (TOML), or the name of a paper.")]
@@ -20,7 +22,10 @@ DataRootOption = Annotated[
 StoreOption = Annotated[
     Path | None,
     typer.Option(
-        "--store", metavar="DIR|URL", help="Folder where results are kept, or a URL such as s3://bucket/store."
+        "--store",
+        metavar="DIR|URL",
+        parser=folder_or_url,
+        help="Folder where results are kept, or a URL such as s3://bucket/store.",
     ),
 ]
 WorkersOption = Annotated[

@@ -58,7 +58,7 @@ def plan(
 ) -> None:
     """Show what a run would do: cells in the store, missing, excluded and impossible, passes, and hours where the
     device was calibrated (medrobust calibrate)."""
-    from ..engine.running.estimate import estimate
+    from ..engine.running.estimate import Costs, estimate
 
     session = open_session(store or DEFAULT_STORE, plugin=plugin, data_root=data_root, device=device)
     file = grid_file(grid, session)
@@ -66,7 +66,7 @@ def plan(
     print_notes(session)
     finished = set(session.done().cells)
     steps = session.steps(planned)
-    seconds = estimate(steps, session.store)
+    seconds = estimate(steps, session.store, Costs(session.context))
     workload = Workload.of(steps, session, on, throughput)
     if as_json:
         _print_json(planned, finished, len(steps), seconds, workload)
@@ -75,7 +75,8 @@ def plan(
     missing = [c for c in planned.cells.values() if c.id not in finished]
     _print_counts(planned, len(missing), len(steps))
     if steps:
-        _print_missing(missing, seconds)
+        # One time is enough: what was measured on idle hardware comes before what runs beside others once took.
+        _print_missing(missing, seconds if workload.seconds is None else None)
         words = ["calibrate", str(grid)]
         options = {"--profile": profile or None, "--data-root": data_root, "--device": device or None}
         words += [word for name, value in options.items() if value for word in (name, str(value))]

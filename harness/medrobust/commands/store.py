@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..errors import MedrobustError
-from ..results.places import shown_place
+from ..results.places import folder_or_url, shown_place
 from .damage import advice_lines, damage_lines, loss_lines, print_damage
 from .options import JsonOption
 from .printing import console, counted
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..results.prune import Removal
     from ..results.store import Store
 
-StoreArgument = Annotated[Path, typer.Argument(metavar="STORE", help="Folder of a store.")]
+StoreArgument = Annotated[Path, typer.Argument(metavar="STORE", parser=folder_or_url, help="Folder or URL of a store.")]
 
 
 def store_commands() -> typer.Typer:

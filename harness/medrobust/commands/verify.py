@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import MedrobustError
+from ..results.places import folder_or_url
 from .next_command import next_command
 from .options import AccelerationOption, DataRootOption, DeviceOption, JsonOption, PluginOption, WorkersOption
+from .printing import counted
 from .sessions import open_session
 from .store import opened_store, say
 from .submissions import verify_file
@@ -29,7 +31,12 @@ DIFFERENT, NOT_RUN = 1, 3
 
 
 def verify(
-    store: Annotated[Path, typer.Argument(metavar="STORE|FILE.zip", help="Folder of a store, or a submission.")],
+    store: Annotated[
+        Path,
+        typer.Argument(
+            metavar="STORE|FILE.zip", parser=folder_or_url, help="Folder or URL of a store, or a submission."
+        ),
+    ],
     sample: Annotated[int, typer.Option("--sample", metavar="N", min=1, help="Number of cells to draw.")] = SAMPLE,
     seed: Annotated[
         int | None,
@@ -96,7 +103,7 @@ def _verify_store(store: Path, draw: Draw, *, plugin: list[Path] | None, **optio
         print_json({"store": str(opened.path)}, draw, outcomes, found)
     else:
         print_cells(found)
-        say(f"{len(found)} cells, drawn with {draw}: {in_words(outcomes)}.")
+        say(f"{counted(len(found), 'cell')}, drawn with {draw}: {in_words(outcomes)}.")
         _print_elsewhere(found)
         _print_next(found, store, plugin, options["data_root"])
     return outcomes

@@ -11,6 +11,7 @@ from ..results.store import Store
 from .context import RunContext
 from .planner import steps_of
 from .running.arrivals import Arrivals
+from .running.estimate import Costs
 from .running.executors import Workers
 from .running.progress import Watcher
 from .running.schedule import Schedule, Tally
@@ -44,7 +45,7 @@ def compute(
         steps = remaining(plan, store, tally)
         if not steps:
             break
-        watcher.begin(steps)
+        watcher.begin(steps, Costs(context))
         try:
             with Leases(store.objects) as leases:
                 Schedule(steps, workers(steps), store, context, watcher, leases, arrivals, tally).run()

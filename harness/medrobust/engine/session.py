@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from torch import nn
 
 from ..contracts import ImageData, Task
-from ..errors import MedrobustError
+from ..errors import ExecutorError, MedrobustError
 from ..grid.blocks import Grid
 from ..grid.evidence_cells import with_evidence
 from ..grid.expansion import expand
@@ -109,8 +109,8 @@ class Session:
     store: Store = field(init=False)
     metadata: MetadataCache = field(init=False)
     _notes: dict[str, None] = field(init=False, default_factory=dict, repr=False)
-    _in_memory: bool = field(init=False, default=False)
-    """Whether plugins of this process, which no other one has, take part."""
+    _in_memory: dict[str, None] = field(init=False, default_factory=dict, repr=False)
+    """Models and data sets of this process, which no other one has, in words."""
 
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers < 1:
@@ -180,7 +180,7 @@ class Session:
             ModelError: if it gives no logits of that form, or cannot be copied.
         """
         offer_model(self.registry, name, module, shape, stochastic=stochastic)
-        self._in_memory = True
+        self._in_memory[f"model '{name}'"] = None
 
     def add_dataset(
         self,
@@ -205,7 +205,7 @@ class Session:
             DataError: for unknown splits, or images of several sizes.
         """
         offer_dataset(self.registry, name, splits, classes, task, shared_groups=shared_groups)
-        self._in_memory = True
+        self._in_memory[f"data set '{name}'"] = None
 
     def evidence(self, plan: Plan, *, stored: bool = False) -> list[dict[str, Any]]:
         """The evidence checks for each model and norm, from the records; also written to the store's table `evidence`.
@@ -233,7 +233,16 @@ class Session:
         return steps_of(plan, self.done())
 
     def _workers(self, steps: Sequence[Step]) -> Workers:
-        """Where steps run: the executor that was given, else a process a core, a GPU or this process."""
+        """Where steps run: the executor that was given, else a process a core, a GPU or this process.
+
+        Raises:
+            ExecutorError: if the executor has other processes, and a model or data set is in this one's memory.
+        """
+        if self._in_memory and not isinstance(self.executor, ThreadPoolExecutor | ThisProcess | None):
+            raise ExecutorError(
+                f"{', '.join(self._in_memory)}: handed in by a program, and in the memory of its process alone. Leave "
+                "out the executor to run there, or write them as plugins, which travel (docs/cluster.md)"
+            )
         if isinstance(self.executor, Executor):
             return GivenExecutor(self.executor, self.workers or cores())
         if self.executor is not None:

@@ -53,14 +53,16 @@ class Sizes:
 
     Args:
         source: where data sets look for their files.
+        otherwise: the size of splits that are not known before images are decoded.
     """
 
-    def __init__(self, source: DataSource) -> None:
+    def __init__(self, source: DataSource, otherwise: Size | None = None) -> None:
         self.source = source
+        self.otherwise = otherwise
         self._splits: dict[str, Mapping[str, Size]] = {}
 
     def of(self, part: Part) -> Size | None:
-        """The size of a part; None where it is not known before images are decoded."""
+        """The size of a part; None where neither its split's nor another is known."""
         key = digest(part.data)
         if key not in self._splits:
             assert isinstance(part.dataset.plugin, Dataset)
@@ -69,7 +71,7 @@ class Sizes:
             except MedrobustError:
                 members = None
             self._splits[key] = {split: _size(found) for split, found in (members or {}).items()}
-        whole = self._splits[key].get(part.slice.split)
+        whole = self._splits[key].get(part.slice.split, self.otherwise)
         return whole and whole.cut(part.slice)
 
 

@@ -30,7 +30,7 @@ def refuse_endless(data: bytes, file: pq.ParquetFile) -> None:
     most = max(SMALLEST, RATIO * len(data))
     numbers = texts = 0
     paths = set()
-    for column in _columns(file.metadata):
+    for column in columns_of(file.metadata):
         numbers += column.num_values * _WIDEST
         if column.physical_type == "BYTE_ARRAY":
             # No text is longer than all that the column holds.
@@ -46,10 +46,18 @@ def refuse_endless(data: bytes, file: pq.ParquetFile) -> None:
         )
 
 
-def _columns(about: pq.FileMetaData) -> Iterator[pq.ColumnChunkMetaData]:
-    for group in range(about.num_row_groups):
-        for number in range(about.num_columns):
-            yield about.row_group(group).column(number)
+def columns_of(about: pq.FileMetaData) -> Iterator[pq.ColumnChunkMetaData]:
+    """The columns of every group of rows, as the end of a file describes them.
+
+    Raises:
+        ValueError: if a group has another number of columns than the file.
+    """
+    for number in range(about.num_row_groups):
+        group = about.row_group(number)
+        if group.num_columns != about.num_columns:
+            # Asked for a column that is not there, pyarrow would end the process.
+            raise ValueError(f"group {number} has {group.num_columns} columns where the file has {about.num_columns}")
+        yield from map(group.column, range(group.num_columns))
 
 
 def _length(column: pa.ChunkedArray) -> int:

@@ -34,6 +34,11 @@ def absolute(place: str | os.PathLike[str]) -> Path:
     return Url(f"{scheme}:/{rest.rstrip('/')}")
 
 
+def folder_or_url(text: str) -> Path:
+    """A place as a user typed it; messages then show a URL as one."""
+    return absolute(text) if _URL.fullmatch(text) else Path(text)
+
+
 def local_folder(place: Path, name: str) -> Path:
     """A folder of this machine for what is written beside records: in the store, or here if that is at a URL."""
     return Path(f"{place.name}-{name}") if isinstance(place, Url) else place / name

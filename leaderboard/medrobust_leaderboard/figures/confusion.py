@@ -52,6 +52,9 @@ def confusion(
             ax.set_xlabel(column_label)
             if index % balanced(len(matrices), columns) == 0:
                 ax.set_ylabel(row_label)
+        # The side of a square follows from the room that names leave, and the other way round: a first pass of the
+        # layout, before the one of drawing.
+        figure.draw_without_rendering()
         return figure
 
 

@@ -9,11 +9,13 @@ from typing import Annotated
 import typer
 
 from medrobust import MedrobustError
-from medrobust.commands import DataRootOption, PluginOption, console, open_session, print_damage
+from medrobust.commands import DataRootOption, PluginOption, console, folder_or_url, open_session, print_damage
 
 
 def site(
-    stores: Annotated[list[Path], typer.Argument(metavar="STORE...", help="Folders of stores.")],
+    stores: Annotated[
+        list[Path], typer.Argument(metavar="STORE...", parser=folder_or_url, help="Folders or URLs of stores.")
+    ],
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder of the site.")] = Path("medrobust-site"),
     title: Annotated[
         str, typer.Option("--title", metavar="TEXT", help="What the site is called.")

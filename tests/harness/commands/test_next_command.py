@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from medrobust.commands import next_command
+from medrobust.commands import folder_or_url, next_command
 
 
 def test_it_keeps_what_was_given_and_leaves_out_what_was_not(capsys: pytest.CaptureFixture[str]) -> None:
@@ -19,3 +19,8 @@ def test_it_keeps_what_was_given_and_leaves_out_what_was_not(capsys: pytest.Capt
 def test_names_of_parameters_become_those_of_options(capsys: pytest.CaptureFixture[str]) -> None:
     next_command("leaderboard", "kept", data_root=Path("/data"))
     assert capsys.readouterr().out == "Next: medrobust leaderboard kept --data-root /data\n"
+
+
+def test_a_url_stays_one(capsys: pytest.CaptureFixture[str]) -> None:
+    next_command("leaderboard", folder_or_url("s3://bucket/store"), store=folder_or_url("kept"))
+    assert capsys.readouterr().out == "Next: medrobust leaderboard s3://bucket/store --store kept\n"

@@ -80,7 +80,7 @@ def test_a_request_is_written_before_anything_is_computed(session: MakeSession, 
     plan = made.plan(grid_file(tmp_path))
 
     class Killed(Silent):
-        def begin(self, steps: object) -> None:
+        def begin(self, steps: object, costs: object) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from medrobust import DataError, ImageData, MedrobustError, ModelError
 from medrobust.api import Outcome, Record, Session, image_data
+from medrobust.errors import ExecutorError
 
 PLAIN = {"grid": [{"dataset": "bars", "model": "mine", "attack": "steps", "budget": ["linf:0", "linf:0.3"]}]}
 SHAPE = (1, 8, 8)
@@ -154,6 +156,19 @@ def test_another_process_says_what_it_lacks(session: Session, tmp_path: Path, ti
     other = Session(tmp_path / "store", (tiny,), device="cpu")
     with pytest.raises(MedrobustError, match="no dataset is called 'bars'"):
         other.plan(PLAIN)
+
+
+def test_an_executor_of_other_processes_is_refused_before_anything_runs(tmp_path: Path, tiny: Path) -> None:
+    with ProcessPoolExecutor(1) as elsewhere:
+        session = Session(tmp_path / "store", (tiny,), device="cpu", cache=tmp_path / "cache", executor=elsewhere)
+        session.add_dataset("bars", {"test": bars()}, classes=("left", "right"))
+        with pytest.raises(ExecutorError, match=r"model 'mine': handed in by a program.* Leave out the executor"):
+            run(session, Sums())
+    assert session.store.cells([]).empty
+    with ThreadPoolExecutor(1) as here:
+        session.executor = here
+        outcome, _ = run(session, Sums())
+    assert outcome.complete
 
 
 def test_floats_and_bytes_of_one_image_are_equal() -> None:

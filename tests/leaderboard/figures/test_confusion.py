@@ -1,6 +1,7 @@
 """Confusion matrices are normalised by row; a class without images shows a dash."""
 
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from medrobust_leaderboard.figures import ConfusionMatrix, confusion, confusion_data
 
@@ -30,3 +31,23 @@ def test_the_data_keeps_counts_and_shares() -> None:
 def test_a_matrix_of_another_shape_is_refused() -> None:
     with pytest.raises(ValueError, match="must be 2 rows of 2"):
         ConfusionMatrix(title="t", rows=("a", "b"), columns=("a", "b"), values=((1.0, 2.0),))
+
+
+def test_no_name_is_cut_off_where_matrices_of_several_sizes_share_a_row() -> None:
+    names = (
+        ("MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC"),
+        ("CNV", "DME", "DRUSEN", "NM"),
+        ("NORMAL", "PNEUMONIA"),
+    )
+    matrices = [
+        ConfusionMatrix(title="Chest X-ray", rows=n, columns=n, values=tuple((1.0,) * len(n) for _ in n)) for n in names
+    ]
+    figure = confusion(matrices)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    width, height = canvas.get_width_height()
+    for axes in figure.axes:
+        box = axes.get_tightbbox(canvas.get_renderer())
+        assert box is not None
+        assert 0 <= box.x0 < box.x1 <= width
+        assert 0 <= box.y0 < box.y1 <= height

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -219,7 +220,9 @@ class AdversarialStream:
             yield crafting.variants[0], Verified(clean, norms(images, clean, "linf"))
             return
         labels = None if self.part.labels is None else self.part.labels[positions]
-        goal = goal_for(crafting.goal, labels, self._classifiers[0], images, crafting.source.info.classes)
+        wanted, classes = crafting.goal, crafting.source.info.classes
+        # Once it is asked for: a perturbation that is there is added without a goal, which may take a pass to know.
+        goal = cache(lambda: goal_for(wanted, labels, self._classifiers[0], images, classes))
         for value, made in self._made(images, goal, rng):
             for variant in crafting.variants:
                 if variant.value != value or variant in self.faults:
@@ -228,7 +231,7 @@ class AdversarialStream:
                 if found is not None:
                     yield variant, found
 
-    def _made(self, images: Tensor, goal: Goal, rng: SampleRNG) -> Iterator[tuple[int | None, object]]:
+    def _made(self, images: Tensor, goal: Callable[[], Goal], rng: SampleRNG) -> Iterator[tuple[int | None, object]]:
         """What the root attack returns for each cumulative value, not yet verified."""
         root = self.crafting.root
         assert root is not None
@@ -238,16 +241,17 @@ class AdversarialStream:
             return
         wanted = {variant.value for variant in self.crafting.variants}
         yield from run_attack(
-            root, wanted, self.crafting.stop, self._classifiers, images.clone(), goal, self.budget, rng
+            root, wanted, self.crafting.stop, self._classifiers, images.clone(), goal(), self.budget, rng
         )
 
     def _derived(
-        self, variant: Variant, adversarial: object, images: Tensor, goal: Goal, rng: SampleRNG
+        self, variant: Variant, adversarial: object, images: Tensor, goal: Callable[[], Goal], rng: SampleRNG
     ) -> Verified | None:
         """The images of a variant, verified; None where it has a fault, which is kept."""
         for derived in variant.derived:
+            aim = goal()
             try:
-                adversarial = derived.derive(images.clone(), adversarial, goal, self.budget, rng)  # type: ignore[arg-type]
+                adversarial = derived.derive(images.clone(), adversarial, aim, self.budget, rng)  # type: ignore[arg-type]
             except Exception as error:
                 if out_of_memory(error):
                     raise

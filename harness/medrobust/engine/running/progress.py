@@ -13,13 +13,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
 from ..steps import Step, StepReport
+from .estimate import Costs
 from .executors import Event
 
 
 class Watcher(Protocol):
     """Receives the progress of a run."""
 
-    def begin(self, steps: list[Step]) -> None: ...
+    def begin(self, steps: list[Step], costs: Costs) -> None: ...
     def event(self, event: Event) -> None: ...
     def finished(self, step: Step, report: StepReport) -> None: ...
     def end(self) -> None: ...
@@ -28,17 +29,21 @@ class Watcher(Protocol):
 class Silent:
     """Shows nothing."""
 
-    def begin(self, steps: list[Step]) -> None: ...
+    def begin(self, steps: list[Step], costs: Costs) -> None: ...
     def event(self, event: Event) -> None: ...
     def finished(self, step: Step, report: StepReport) -> None: ...
     def end(self) -> None: ...
 
 
 class TimeLeft:
-    """Time left, from the weight done in the time gone by."""
+    """Time left, from the share of the expected time that is done, in the time gone by.
 
-    def __init__(self, steps: list[Step]) -> None:
-        self.total = sum(step.weight for step in steps)
+    Args:
+        total: seconds that all steps were expected to take together.
+    """
+
+    def __init__(self, total: float) -> None:
+        self.total = total
         self.begun = time.monotonic()
         self.done = 0.0
 
@@ -60,17 +65,17 @@ class Terminal:
         self.console = console
         self._lock = threading.Lock()
         self._names: dict[str, str] = {}
-        self._weights: dict[str, float] = {}
+        self._costs: dict[str, float] = {}
         self._running: dict[str, Event] = {}
         self._live: Live | None = None
         self._last_line = 0.0
         self._waits = False
         self._failed = 0
 
-    def begin(self, steps: list[Step]) -> None:
+    def begin(self, steps: list[Step], costs: Costs) -> None:
         self._names = {s.id: s.describe() for s in steps}
-        self._weights = {s.id: s.weight for s in steps}
-        self._time = TimeLeft(steps)
+        self._costs = costs.of(steps)
+        self._time = TimeLeft(sum(self._costs.values()))
         self._bar = Progress(
             TextColumn("cells"),
             BarColumn(bar_width=30),
@@ -91,7 +96,7 @@ class Terminal:
     def finished(self, step: Step, report: StepReport) -> None:
         with self._lock:
             self._running.pop(step.id, None)
-            self._time.done += self._weights[step.id]
+            self._time.done += self._costs[step.id]
             self._bar.advance(self._task, len(step.cells))
             # The reasons are printed when the run ends, each of them once.
             self._failed += sum(status != "ok" for _, status, _ in report.cells) or bool(report.error)
@@ -102,7 +107,7 @@ class Terminal:
             self._live.stop()
 
     def _left(self) -> str:
-        underway = sum(self._weights.get(i, 0) * e.done / max(e.total, 1) for i, e in self._running.items())
+        underway = sum(self._costs.get(i, 0.0) * e.done / max(e.total, 1) for i, e in self._running.items())
         left = self._time.left(underway)
         failed = f"{self._failed} failed" if self._failed else ""
         return ", ".join(filter(None, ("" if left is None else f"about {human_time(left)} left", failed)))

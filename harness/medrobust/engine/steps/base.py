@@ -77,11 +77,6 @@ class Step(ABC):
         """Threads it computes with; for a training they are part of the identity of its weights."""
 
     @property
-    @abstractmethod
-    def weight(self) -> float:
-        """Rough cost, in passes of the whole part through a model; for the time left."""
-
-    @property
     def cells(self) -> tuple[Cell, ...]:
         """Cells that get a row from it."""
         return ()

@@ -60,11 +60,6 @@ class CraftStep(Step):
     def threads(self) -> int:
         return self.source.threads
 
-    @property
-    def weight(self) -> float:
-        steps = getattr(self.root, "steps", 1) if self.root else 0
-        return 1.0 + 3.0 * float(steps if isinstance(steps, int) else 1)
-
     def work(self, sizes: Sizes) -> list[Work] | None:
         size = sizes.of(self.makes[0].part)
         if size is None:

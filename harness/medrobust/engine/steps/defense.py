@@ -15,7 +15,6 @@ from ..models.training import Progress
 from ..sizes import Sizes
 from .base import Outcome, Step
 from .defense_training import train_defense
-from .fit import training_weight
 from .work import Work
 
 
@@ -32,10 +31,6 @@ class DefenseStep(Step):
     @property
     def threads(self) -> int:
         return self.target.threads
-
-    @property
-    def weight(self) -> float:
-        return training_weight(self.target)
 
     def work(self, sizes: Sizes) -> list[Work] | None:
         size, defense, model = sizes.of(self.target.train), self.target.defense.plugin, self.target.model.plugin

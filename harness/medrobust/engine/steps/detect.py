@@ -44,10 +44,6 @@ class DetectStep(Step):
     def threads(self) -> int:
         return self.makes[0].target.threads
 
-    @property
-    def weight(self) -> float:
-        return 1.0 + sum(3.0 * float(getattr(root, "steps", 1)) for root in self.roots().values())
-
     def roots(self) -> dict[str, AnyAttack]:
         """The attack of each run; those that know a detector are run for each of theirs."""
         found = {key: root_of(cells) for key, cells in crafted_for(self.makes).items()}

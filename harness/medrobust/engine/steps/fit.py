@@ -27,10 +27,6 @@ class FitStep(Step):
     def threads(self) -> int:
         return self.target.threads
 
-    @property
-    def weight(self) -> float:
-        return training_weight(self.target)
-
     def work(self, sizes: Sizes) -> list[Work] | None:
         return training_work(self.target, sizes)
 
@@ -46,9 +42,3 @@ class FitStep(Step):
     def run(self, store: Store, context: RunContext, progress: Progress | None) -> tuple[Outcome, ...]:
         models.fit(self.target, store, context, progress)
         return ()
-
-
-def training_weight(target: Target) -> float:
-    """Passes of a training: three for each image and epoch, of a training set about four times the test set."""
-    epochs = getattr(getattr(target.model.plugin, "recipe", None), "epochs", 10)
-    return 12.0 * float(epochs) + 10.0

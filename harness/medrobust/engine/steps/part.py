@@ -25,10 +25,6 @@ class PartStep(Step):
     def threads(self) -> int:
         return 1
 
-    @property
-    def weight(self) -> float:
-        return 0.1
-
     def remaining(self, done: Done) -> PartStep | None:
         return None if self.part.id in done.parts else self
 

@@ -42,10 +42,6 @@ class ProbeStep(Step):
     def threads(self) -> int:
         return self.cell.target.threads
 
-    @property
-    def weight(self) -> float:
-        return 2.0
-
     def remaining(self, done: Done) -> ProbeStep | None:
         return None if self.id in done.artifacts else self
 

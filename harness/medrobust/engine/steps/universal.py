@@ -43,10 +43,6 @@ class UniversalStep(Step):
     def threads(self) -> int:
         return self.source.threads
 
-    @property
-    def weight(self) -> float:
-        return 100.0
-
     def work(self, sizes: Sizes) -> list[Work] | None:
         part = self.wanted[0].craft_on
         size = sizes.of(part) if part is not None else None

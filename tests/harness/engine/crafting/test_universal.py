@@ -57,6 +57,16 @@ def attacked(planned: Plan, records: dict[str, Record]) -> dict[str, Record]:
     return {planned.cells[c].axes()["attack"]: r for c, r in records.items() if planned.cells[c].attack}
 
 
+def test_adding_a_perturbation_takes_no_pass_beside_the_verdict(made: Session) -> None:
+    more = 'attack = ["growing", "sign"]\ngoal = "predicted"\n'
+    _, outcome, records = run(made, more)
+    assert outcome.complete, outcome.problems
+    rows = made.store.cells(["attack", "forward_passes"]).query("attack != 'none'").set_index("attack")
+    assert rows.loc["growing", "forward_passes"] == 0
+    # An attack on single images has to know what the model predicts for them.
+    assert rows.loc["sign", "forward_passes"] >= 2 * max(len(record.ids) for record in records.values())
+
+
 def test_a_perturbation_is_added_to_every_image_of_any_slice_without_another_fit(made: Session) -> None:
     more = 'attack = ["growing", { name = "halved", of = "sign" }]\n'
     assert fits(made, more) == 1

@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Callable
 
 from medrobust.api import Plan, Session, parse_grid
-from medrobust.engine.running.estimate import estimate
+from medrobust.engine.running.estimate import OVERHEAD, Costs, estimate
 
 MakeSession = Callable[..., Session]
 BASE = '[[grid]]\ndataset = "textures"\nmodel = "tiny-net"\nbudget = ["linf:4/255", "linf:8/255"]\n'
@@ -17,7 +17,20 @@ def plan(made: Session, more: str) -> Plan:
 
 
 def guess(made: Session, more: str) -> float | None:
-    return estimate(made.steps(plan(made, more)), made.store)
+    return estimate(made.steps(plan(made, more)), made.store, Costs(made.context))
+
+
+def test_a_step_costs_what_it_asks_of_models(session: MakeSession) -> None:
+    made = session()
+    steps = made.steps(plan(made, 'attack = ["sign", "steps"]'))
+    costs = Costs(made.context).of(steps)
+    assert costs.keys() == {step.id for step in steps}
+    assert min(costs.values()) > OVERHEAD
+    by_attack = {step.cells[0].axes()["attack"]: costs[step.id] for step in steps if step.cells}
+    expected = {name: by_attack[name] for name in ("none", "sign", "steps")}
+    assert sorted(expected, key=expected.__getitem__) == ["none", "sign", "steps"]
+    longer = Costs(made.context).of(made.steps(plan(made, 'attack = { name = "steps", steps = 40 }')))
+    assert max(longer.values()) - OVERHEAD > 5 * (expected["steps"] - OVERHEAD)
 
 
 def test_without_records_nothing_is_said(session: MakeSession) -> None:
