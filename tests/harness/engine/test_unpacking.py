@@ -19,7 +19,7 @@ def test_a_zip_file_that_leads_out_is_refused_whole(name: str, tmp_path: Path) -
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as made:
         made.writestr("good", b"1")
         made.writestr(name, b"2")
-    with pytest.raises(DataError, match="is not unpacked: its entry .* leads out of its folder"):
+    with pytest.raises(DataError, match=r"is not unpacked: its entry .* leads out of its folder"):
         unpack(tmp_path / "a.zip", "zip", tmp_path / "in" / "place")
     assert [each.name for each in tmp_path.iterdir()] == ["a.zip"]
 
