@@ -54,14 +54,24 @@ class WorkerLostError(MedrobustError):
     """A step was given up because the workers that were at it died."""
 
 
+def shown(value: object, most: int = 120) -> str:
+    """A value as Python writes it, cut where it is too long for a message.
+
+    >>> shown("x" * 200, 10)
+    "'xxxxxxxxx..."
+    """
+    text = repr(value)
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
 def did_you_mean(name: str, valid: Iterable[str]) -> str:
     """A hint that ends an error message: the nearest valid name, or a few of them.
 
     >>> did_you_mean("pdg", ["pgd", "fgsm"])
     "; did you mean 'pgd'?"
     """
-    names = sorted(set(valid))
-    if near := difflib.get_close_matches(name, names, n=1, cutoff=0.6):
+    names = sorted({each[:80] for each in valid})
+    if near := difflib.get_close_matches(name[:200], names, n=1, cutoff=0.6):
         return f"; did you mean '{near[0]}'?"
     if not names:
         return ""

@@ -57,7 +57,7 @@ class View:
         names: how labels are shown, by axis.
     """
 
-    id: str
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
     title: str
     caption: str = ""
     where: Where = field(default_factory=dict)

@@ -30,7 +30,7 @@ from .options import (
     StoreOption,
     WorkersOption,
 )
-from .printing import console, errors, print_evidence, print_outcome
+from .printing import console, errors, harmless, print_evidence, print_outcome
 from .sessions import open_registry, open_session, print_notes, this_command
 
 __all__ = [
@@ -50,6 +50,7 @@ __all__ = [
     "console",
     "errors",
     "folder_or_url",
+    "harmless",
     "local_folder",
     "next_command",
     "open_registry",

@@ -8,6 +8,7 @@ import typer
 
 from ..errors import MedrobustError
 from .options import PluginOption
+from .printing import harmless
 from .sessions import open_registry
 from .store import StoreArgument, opened_store
 
@@ -26,4 +27,4 @@ def cite(
     if not len(identities):
         raise MedrobustError(f"{store} has no cells yet; 'medrobust run GRID --store {store}' computes some")
     used = Used.of(identities, opened.requests()["grid"].unique(), open_registry(plugin))
-    typer.echo(entries(used.references()) if output == "bibtex" else "\n".join(used.lines()))
+    typer.echo(harmless(entries(used.references()) if output == "bibtex" else "\n".join(used.lines())))

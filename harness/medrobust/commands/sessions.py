@@ -46,6 +46,7 @@ def open_session(
     tell: bool = True,
     executor: str = "local",
     address: str = "",
+    confined: bool = False,
 ) -> Session:
     """A session from command-line options; plugins that cannot be loaded are named on standard error, one line each.
 
@@ -65,6 +66,7 @@ def open_session(
         # Workers elsewhere have devices of their own, which this machine may lack.
         device="" if address else device,
         acceleration=Acceleration.parse(acceleration),
+        confined=confined,
     )
     session.executor = _executor(executor, address, workers, device or ("" if address else session.device))
     if tell:

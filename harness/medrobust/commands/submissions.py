@@ -150,7 +150,7 @@ def verify_file(file: Path, draw: Draw, *, trust_code: bool, plugin: Sequence[Pa
         submission = open_submission(file, Path(folder) / "submission")
         with importable(submission) if trust_code else nullcontext():
             files = plugin_files(submission, tuple(plugin)) if trust_code else tuple(plugin)
-            session = open_session(Path(folder) / "store", plugin=files, **options)
+            session = open_session(Path(folder) / "store", plugin=files, confined=True, **options)
             found = verify_submission(
                 submission, session, sample=draw.sample, seed=draw.seed, refit=draw.refit, watcher=draw.watcher()
             )

@@ -15,6 +15,9 @@ from typing import Any, Literal, get_args
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from ..errors import shown
+from .numbers import exact
+
 Norm = Literal["linf", "l2", "l1", "l0", "unbounded"]
 """What a budget bounds: the largest change of a value, the Euclidean length of all changes, their sum, the number of
 values that change (each channel of a pixel is one), or nothing but the box."""
@@ -34,11 +37,6 @@ _NUMBER = r"(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?"
 _ABSOLUTE = re.compile(rf"(?P<number>{_NUMBER}(?:/{_NUMBER})?)(?:@(?P<scale>.+))?", re.IGNORECASE)
 _ZETA = re.compile(rf"zeta=(?P<number>{_NUMBER}(?:/{_NUMBER})?)%", re.IGNORECASE)
 _EPS = re.compile(rf"(?:(?P<factor>{_NUMBER})\*)?eps(?:/(?P<divisor>{_NUMBER}))?", re.IGNORECASE)
-
-
-def _fraction(text: str) -> Fraction:
-    numerator, _, denominator = text.partition("/")
-    return Fraction(numerator) / Fraction(denominator or 1)
 
 
 @dataclass(frozen=True)
@@ -65,20 +63,20 @@ class Length:
         text = re.sub(r"\s+", "", str(raw))
         try:
             if match := _ZETA.fullmatch(text):
-                return cls(_fraction(match["number"]) / 100, "zeta", text)
+                return cls(exact(match["number"]) / 100, "zeta", text)
             if match := _EPS.fullmatch(text):
-                return cls(Fraction(match["factor"] or 1) / Fraction(match["divisor"] or 1), "eps", text)
+                return cls(exact(match["factor"] or "1") / exact(match["divisor"] or "1"), "eps", text)
             if match := _ABSOLUTE.fullmatch(text):
                 scale = match["scale"] or "[0,1]"
                 if scale not in SCALES:
                     raise ValueError(
-                        f"unknown scale '@{scale}' in {text!r}; valid: {', '.join('@' + s for s in SCALES)}"
+                        f"unknown scale '@{scale[:20]}' in {shown(text)}; valid: {', '.join('@' + s for s in SCALES)}"
                     )
-                return cls(_fraction(match["number"]) * SCALES[scale], "pixel01", text)
+                return cls(exact(match["number"]) * SCALES[scale], "pixel01", text)
         except ZeroDivisionError:
-            raise ValueError(f"division by zero in {text!r}") from None
+            raise ValueError(f"division by zero in {shown(text)}") from None
         raise ValueError(
-            f"{raw!r} is not a valid length; write 1/255, 0.02@[-1,1], 2.5@[0,255], 0.0024@/128, zeta=4% or eps/10"
+            f"{shown(raw)} is not a valid length; write 1/255, 0.02@[-1,1], 2.5@[0,255], 0.0024@/128, zeta=4% or eps/10"
         )
 
     def resolve(self, *, eps: float | None = None, mean_norm: float | None = None) -> float:
@@ -173,22 +171,22 @@ class BudgetSpec:
             return raw
         if not isinstance(raw, str) or not raw.strip():
             raise ValueError(
-                f"{raw!r} is not a valid budget; write 'linf:1/255', 'l2:zeta=4%', 'l2:min' or 'unbounded'"
+                f"{shown(raw)} is not a valid budget; write 'linf:1/255', 'l2:zeta=4%', 'l2:min' or 'unbounded'"
             )
         head, *options = raw.split()
         norm, colon, radius = head.partition(":")
         norm = {"inf": "linf", "2": "l2", "1": "l1", "0": "l0"}.get(norm.lower(), norm.lower())
         if norm == "unbounded" and colon:
-            raise ValueError(f"{raw!r}: 'unbounded' has no radius; write 'unbounded' alone")
+            raise ValueError(f"{shown(raw)}: 'unbounded' has no radius; write 'unbounded' alone")
         if (not colon and norm != "unbounded") or norm not in get_args(Norm):
             raise ValueError(
-                f"{raw!r} must begin with a norm and a colon: one of {', '.join(BOUNDED)}; or be 'unbounded'"
+                f"{shown(raw)} must begin with a norm and a colon: one of {', '.join(BOUNDED)}; or be 'unbounded'"
             )
         eps = None if radius == "min" or norm == "unbounded" else Length.parse(radius)
         if eps is not None and eps.unit == "eps":
-            raise ValueError(f"the radius of {raw!r} cannot be given as a multiple of eps")
+            raise ValueError(f"the radius of {shown(raw)} cannot be given as a multiple of eps")
         if eps is not None and norm == "l0" and (eps.unit != "pixel01" or not str(eps).isdigit()):
-            raise ValueError(f"the radius of {raw!r} is a number of values that may change: write a whole number")
+            raise ValueError(f"the radius of {shown(raw)} is a number of values that may change: write a whole number")
         bounded, slack = True, Length(Fraction(0))
         for option in options:
             key, _, value = option.partition("=")
@@ -197,10 +195,12 @@ class BudgetSpec:
             elif key == "slack":
                 slack = Length.parse(value)
             else:
-                raise ValueError(f"unknown option {option!r} in {raw!r}; valid: box=none, box=[0,1], slack=1/255")
+                raise ValueError(
+                    f"unknown option {shown(option)} in {shown(raw)}; valid: box=none, box=[0,1], slack=1/255"
+                )
         for what, length, before in (("radius", eps if norm == "linf" else None, "linf:"), ("slack", slack, "slack=")):
             if length is not None and (wrong := beyond_pixels(length, before)):
-                raise ValueError(f"the {what} of {raw!r} {wrong}")
+                raise ValueError(f"the {what} of {shown(raw)} {wrong}")
         return cls(norm, eps, bounded, slack)  # type: ignore[arg-type]
 
     @property

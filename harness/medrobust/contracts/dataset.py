@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataUnavailable
+from ..errors import DataUnavailable, shown
 from .classifier import Task
 from .origin import Origin, RemoteFile
 from .pixels import Chosen, Pixels
@@ -32,10 +32,12 @@ class DataSource:
     Attributes:
         root: the data root (`--data-root` or MEDROBUST_DATA), or None.
         progress: called with (images done, images in all) while decoding.
+        confined: whether only what lies below the root is found, as where a stranger's records say what to open.
     """
 
     root: Path | None = None
     progress: Callable[[int, int], None] = _silent
+    confined: bool = False
 
     def find(self, path: str, *, what: str) -> Path:
         """The file or folder `path`: absolute, below the data root, or below the working directory.
@@ -43,6 +45,8 @@ class DataSource:
         Raises:
             DataUnavailable: naming the places that were searched and what to put there.
         """
+        if self.confined:
+            return self._below_root(path, what)
         places = [Path(path).expanduser()] if Path(path).expanduser().is_absolute() else []
         if not places:
             places = [*([self.root / path] if self.root else []), Path.cwd() / path]
@@ -54,6 +58,18 @@ class DataSource:
         raise DataUnavailable(
             f"{what} is neither at {looked}.{root}" if len(places) > 1 else f"{what} is not at {looked}.{root}"
         )
+
+    def _below_root(self, path: str, what: str) -> Path:
+        root = self.root.resolve() if self.root else None
+        place = root / path if root else None
+        if root is None or place is None or not place.resolve().is_relative_to(root):
+            raise DataUnavailable(
+                f"{what} is looked for below the data root alone, since somebody else's record names it, and "
+                f"{shown(path)} is not there"
+            )
+        if not place.exists():
+            raise DataUnavailable(f"{what} is not at {place}.")
+        return place
 
 
 @dataclass(frozen=True)

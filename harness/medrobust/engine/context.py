@@ -87,6 +87,7 @@ class RunContext:
         device: torch device of models and images.
         plugin_files: local plugin files, to be loaded again in worker processes.
         acceleration: what of the fast path crafting uses; no identity depends on it.
+        confined: whether data and checkpoints are looked for below the data root alone.
     """
 
     store: Path
@@ -95,10 +96,11 @@ class RunContext:
     device: str = "cpu"
     plugin_files: tuple[Path, ...] = ()
     acceleration: Acceleration = Acceleration()  # noqa: RUF009 - frozen
+    confined: bool = False
 
     @property
     def source(self) -> DataSource:
-        return DataSource(self.data_root)
+        return DataSource(self.data_root, confined=self.confined)
 
 
 @cache

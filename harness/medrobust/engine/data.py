@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..contracts import DataInfo, Dataset, DataSource, ImageData, Norm
+from ..contracts import DataInfo, Dataset, ImageData, Norm
 from ..errors import DataError
 from ..grid.identity import digest
 from ..grid.overlap import groups_in_others
@@ -105,7 +105,7 @@ def load_part(
         DataError: if the slice is empty.
         DataUnavailable: if files are missing.
     """
-    source = DataSource(context.data_root, progress) if progress else context.source
+    source = replace(context.source, progress=progress) if progress else context.source
     assert isinstance(part.dataset.plugin, Dataset)
     identity = digest(part.data)
     plugin = part.dataset.plugin

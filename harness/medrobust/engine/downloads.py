@@ -7,7 +7,9 @@ import json
 import logging
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Final, Literal
+
+from pydantic import TypeAdapter, ValidationError
 
 from ..contracts import RemoteFile
 from ..errors import DataError
@@ -19,6 +21,9 @@ FOLDER = ".downloads"
 
 Outcome = Literal["fetched", "there", "present"]
 """`fetched` now, `there` since an earlier call, or `present` without a record: somebody else put it there."""
+
+
+_RECORDS: Final = TypeAdapter(dict[str, dict[str, str]])
 
 
 class Downloads:
@@ -99,16 +104,20 @@ class Downloads:
 
     def _records(self) -> dict[str, dict[str, str]]:
         try:
-            found: dict[str, Any] = json.loads(self._file.read_text(encoding="utf-8"))
+            found = _RECORDS.validate_json(self._file.read_bytes())
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError) as error:
-            raise DataError(f"{self._file} cannot be read ({error}); delete it") from None
+        except (OSError, ValidationError) as error:
+            why = str(error).splitlines()[0][:200]
+            raise DataError(f"{self._file} cannot be read ({why}); delete it") from None
+        if lacking := [url for url, record in found.items() if not {"checksum", "fetched"} <= record.keys()]:
+            raise DataError(f"{self._file} has no checksum for {lacking[0][:200]}; delete it")
         return found
 
     def _note(self, file: RemoteFile, checksum: str) -> None:
         today = datetime.now(UTC).date().isoformat()
-        records = {**self._records(), file.url: {"path": file.path, "checksum": checksum, "fetched": today}}
+        noted = {"path": file.path, "checksum": checksum, "fetched": today}
+        records = {**self._records(), file.url: noted}
         beside = self._file.with_suffix(".part")
         beside.write_text(json.dumps(records, indent=1), encoding="utf-8")
         beside.replace(self._file)

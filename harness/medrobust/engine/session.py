@@ -91,6 +91,7 @@ class Session:
         acceleration: parts of the fast path that attacks use.
         executor: where steps run instead: any `concurrent.futures.Executor` (with `workers` steps at once), or
             `Workers`, which describe it further.
+        confined: look for data and checkpoints below the data root alone, as for the records of a stranger.
 
     Raises:
         MedrobustError: if a named place does not exist.
@@ -105,6 +106,7 @@ class Session:
     strict: bool = False
     acceleration: Acceleration = Acceleration()  # noqa: RUF009 - frozen
     executor: Executor | Workers | None = None
+    confined: bool = False
     registry: Registry = field(init=False)
     context: RunContext = field(init=False)
     store: Store = field(init=False)
@@ -121,7 +123,7 @@ class Session:
         self.device = checked_device(self.device) if self.device else default_device()
         self.store = Store(self.store_path)
         cache = Path(self.cache).absolute() if self.cache else default_cache()
-        self.context = RunContext(self.store.path, root, cache, self.device, files, self.acceleration)
+        self.context = RunContext(self.store.path, root, cache, self.device, files, self.acceleration, self.confined)
         self.registry = Registry.discover(files, strict=self.strict)
         self.metadata = MetadataCache(self.context.source, self.registry, cache)
 

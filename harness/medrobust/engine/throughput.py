@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Final
 
 import torch
+from pydantic import Field, TypeAdapter, ValidationError
 
 from ..contracts import DataSource, Model, Passes
 from ..errors import StoreError
@@ -66,17 +67,35 @@ class Architecture:
         return f"{self.label}, {height}x{width}x{channels}"
 
 
+Speed = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
 @dataclass(frozen=True)
 class Throughput:
     """Images per second."""
 
-    forward: float
-    gradient: float
-    training: float
+    forward: Speed
+    gradient: Speed
+    training: Speed
 
     def seconds(self, passes: Passes) -> float:
         """How long passes take."""
         return passes.forward / self.forward + passes.gradient / self.gradient + passes.training / self.training
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A measurement as the file has it."""
+
+    device: str
+    architecture: str
+    key: str
+    torch: str
+    throughput: Throughput
+    measured: str
+
+
+_ENTRIES: Final = TypeAdapter(list[_Entry])
 
 
 class Throughputs:
@@ -123,12 +142,15 @@ class Throughputs:
 
     def _entries(self) -> list[dict[str, Any]]:
         try:
-            entries: list[dict[str, Any]] = json.loads(self.file.read_text(encoding="utf-8"))
+            return [asdict(each) for each in _ENTRIES.validate_json(self.file.read_bytes())]
         except FileNotFoundError:
             return []
-        except (OSError, ValueError) as error:
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            why = f"{'.'.join(map(str, first['loc'])) or 'JSON'}: {first['msg']}"
+            raise StoreError(f"{self.file} cannot be read ({why[:200]}); delete it and calibrate again") from None
+        except OSError as error:
             raise StoreError(f"{self.file} cannot be read ({error}); delete it and calibrate again") from None
-        return entries
 
 
 Demand = tuple[Architecture, Passes]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Final, Literal
 
+from ..errors import shown
 from ..plugins.specs import Spec
 from .slices import Slice
 
@@ -44,7 +45,7 @@ class GoalSpec:
         kind, _, target = text.partition(":")
         if kind == "target" and target:
             return cls("target", target)
-        raise ValueError(f"'{text}' is not a valid goal; write untargeted, predicted or target:CLASS")
+        raise ValueError(f"{shown(text)} is not a valid goal; write untargeted, predicted or target:CLASS")
 
     def __str__(self) -> str:
         return f"target:{self.target}" if self.targeted else self.kind

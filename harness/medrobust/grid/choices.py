@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
 from ..contracts import BudgetSpec, Precision
-from ..errors import GridError, MedrobustError, did_you_mean
+from ..errors import GridError, MedrobustError, did_you_mean, shown
 from ..plugins.registry import Registry
 from ..plugins.specs import Spec, article, build, sweeps
 from .blocks import FITTED_ON, Choice, DetectorSpec, GoalSpec, PartSpec, SurrogatePatch
@@ -15,6 +15,8 @@ from .definitions import Definitions
 from .slices import Slice
 from .values import known_keys, list_of, table_of, text_of, whole_number
 
+LONGEST = 2000
+"""Characters of what is said of a value, which may be any text."""
 _SURROGATE_KEYS = ("dataset", "train_set", "model", "defense", "seed", "instance")
 
 
@@ -55,8 +57,8 @@ class Choices:
                 except GridError:
                     raise
                 except (MedrobustError, ValueError) as error:
-                    shown = f" (@{alias})" if alias else ""
-                    raise GridError(f"{where}{shown}: {error}") from None
+                    called = f" (@{alias})" if alias else ""
+                    raise GridError(f"{where}{called}: {str(error)[:LONGEST]}") from None
 
     def _choices(self, axis: str, value: Any, alias: str, where: str) -> Iterator[Choice]:
         if axis in ("dataset", "model", "defense", "attack", "probe"):
@@ -82,7 +84,7 @@ class Choices:
         table = {"name": value} if isinstance(value, str) else dict(value) if isinstance(value, Mapping) else {}
         name = table.pop("name", None)
         if not isinstance(name, str):
-            raise ValueError(f"expected the name of {article(kind)} or a table with `name`, got {value!r}")
+            raise ValueError(f"expected the name of {article(kind)} or a table with `name`, got {shown(value)}")
         offer = self._registry.find(kind, name)
         variants = list(sweeps(offer, table, self._registry))
         if not variants:
@@ -101,7 +103,7 @@ class Choices:
             yield _choice(PartSpec(Slice.parse(value)), alias)
             return
         if not isinstance(value, Mapping):
-            raise ValueError(f"expected a slice or a data set, got {value!r}")
+            raise ValueError(f"expected a slice or a data set, got {shown(value)}")
         table = dict(value)
         if "dataset" in table:
             known_keys(table, ("dataset", "slice"), where)
@@ -120,7 +122,7 @@ class Choices:
             try:
                 whole_number(instance, 0)
             except ValueError:
-                raise ValueError(f"instance: expected a number (0 or more) or 'other', got {instance!r}") from None
+                raise ValueError(f"instance: expected a number (0 or more) or 'other', got {shown(instance)}") from None
         keys = [k for k in table if k != "instance"]
         choices = [list(self.axis(k, table[k], f"{where}.{k}")) for k in keys]
         for combination in itertools.product(*choices):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
-from ..errors import GridError, did_you_mean
+from ..errors import GridError, did_you_mean, shown
+
+MOST: Final = 20_000
+"""Values that the items of a grid stand for in all; lists of lists of names are soon more than any run computes."""
 
 
 class Definitions:
@@ -17,6 +20,7 @@ class Definitions:
 
     def __init__(self, define: Mapping[str, Any]) -> None:
         self._define = define
+        self._resolved = 0
 
     def resolve(
         self, item: Any, where: str, seen: tuple[str, ...] = (), *, keep: tuple[str, ...] = ()
@@ -29,6 +33,9 @@ class Definitions:
         Raises:
             GridError: for a name that is not defined, or that refers to itself.
         """
+        self._resolved += 1
+        if self._resolved > MOST:
+            raise GridError(f"{where}: with the definitions, the grid has more than {MOST} values; shorten its lists")
         if not (isinstance(item, str) and item.startswith("@")):
             kept = {key: item[key] for key in keep if key in item} if isinstance(item, Mapping) else {}
             rest = {k: v for k, v in item.items() if k not in kept} if kept else item
@@ -39,7 +46,7 @@ class Definitions:
         if name in seen:
             raise GridError(f"{where}: definition '@{name}' refers to itself")
         if name not in self._define:
-            raise GridError(f"{where}: '@{name}' is not defined{did_you_mean(name, self._define)}")
+            raise GridError(f"{where}: {shown(item)} is not defined{did_you_mean(name, self._define)}")
         definition = self._define[name]
         if isinstance(definition, list):
             for each in definition:

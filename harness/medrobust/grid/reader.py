@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -31,6 +32,8 @@ _DEFAULTS: Final[dict[str, Any]] = {
 }
 _EXPECT: Final = "expect"
 """What tests expect of the cells; it changes none of them (`medrobust.pytest`)."""
+MOST: Final = 1_000_000
+"""Combinations of one table."""
 _MAY_BE_EMPTY: Final = ("budget", "detector")
 
 
@@ -55,7 +58,7 @@ def read_grid(
         raise GridError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
     try:
         raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise GridError(f"{path}: not TOML: {error}") from None
     return parse_grid(
         raw, registry, name=path.stem, where=str(path), profile=profile, images=images, precision=precision
@@ -116,6 +119,8 @@ class _BlockReader:
         if self.precision:
             table = {**table, "precision": self.precision}
         axes = {axis: self._axis(axis, table, where) for axis in AXES}
+        if (number := math.prod(len(choices) or 1 for choices in axes.values())) > MOST:
+            raise GridError(f"{where}: stands for {number:.3g} combinations; at most {MOST} fit into one table")
         images = min((n for n in (numbers["images"], self.images) if n is not None), default=None)
         if images:
             axes["evaluate_on"] = tuple(_thin(choice, images) for choice in axes["evaluate_on"])

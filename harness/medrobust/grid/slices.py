@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..contracts import SPLITS, ImageData
-from ..errors import did_you_mean
+from ..contracts.numbers import exact
+from ..errors import did_you_mean, shown
 
 _SLICE = re.compile(r"(?P<split>[\w-]+)(?:\[(?P<start>[^:\]]*):(?P<stop>[^:\]]*)\])?(?:\|(?P<limit>\d+))?")
 Bound = Fraction | int
@@ -44,18 +45,22 @@ class Slice:
         """
         match = _SLICE.fullmatch(text.replace(" ", ""))
         if match is None:
-            raise ValueError(f"'{text}' is not a valid slice; write test, train[:50%], train[50%:] or train[:1000]")
+            raise ValueError(
+                f"{shown(text)} is not a valid slice; write test, train[:50%], train[50%:] or train[:1000]"
+            )
         if match["split"] not in SPLITS:
-            raise ValueError(f"'{text}': no split is called '{match['split']}'{did_you_mean(match['split'], SPLITS)}")
+            raise ValueError(
+                f"{shown(text)}: no split is called {shown(match['split'])}{did_you_mean(match['split'], SPLITS)}"
+            )
         start = _bound(match["start"] or "0%", text)
         stop = _bound(match["stop"], text) if match["stop"] else None
         if start == 1 and isinstance(start, Fraction):
-            raise ValueError(f"'{text}' is empty: it starts at the end")
+            raise ValueError(f"{shown(text)} is empty: it starts at the end")
         if stop is not None and (stop == 0 or (type(start) is type(stop) and start >= stop)):
-            raise ValueError(f"'{text}' is empty: it ends at or before its start")
+            raise ValueError(f"{shown(text)} is empty: it ends at or before its start")
         limit = int(match["limit"]) if match["limit"] else None
         if limit == 0:
-            raise ValueError(f"'{text}' is empty: it keeps no image")
+            raise ValueError(f"{shown(text)} is empty: it keeps no image")
         return cls(match["split"], start, stop, limit)
 
     def thinned(self, images: int | None) -> Slice:
@@ -71,15 +76,17 @@ class Slice:
 def _bound(text: str, whole: str) -> Bound:
     try:
         if text.endswith("%"):
-            share = Fraction(text[:-1]) / 100
+            share = exact(text[:-1]) / 100
             if not 0 <= share <= 1:
                 raise ValueError
             return share
         count = int(text)
     except (ValueError, ZeroDivisionError):
-        raise ValueError(f"'{whole}': '{text}' is neither a share between 0% and 100% nor a number of images") from None
+        raise ValueError(
+            f"{shown(whole)}: {shown(text)} is neither a share between 0% and 100% nor a number of images"
+        ) from None
     if count < 0:
-        raise ValueError(f"'{whole}': a number of images cannot be negative")
+        raise ValueError(f"{shown(whole)}: a number of images cannot be negative")
     return count
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..errors import GridError, did_you_mean
+from ..errors import GridError, did_you_mean, shown
 
 
 def known_keys(table: Mapping[str, Any], valid: Iterable[str], where: str) -> None:
@@ -13,7 +13,7 @@ def known_keys(table: Mapping[str, Any], valid: Iterable[str], where: str) -> No
     valid = tuple(valid)
     for key in table:
         if key not in valid:
-            raise GridError(f"{where}: unknown key '{key}'{did_you_mean(key, valid)}")
+            raise GridError(f"{where}: unknown key {shown(key)}{did_you_mean(key, valid)}")
 
 
 def table_of(value: Any, where: str) -> Mapping[str, Any]:
@@ -23,7 +23,7 @@ def table_of(value: Any, where: str) -> Mapping[str, Any]:
         GridError: otherwise.
     """
     if not isinstance(value, Mapping):
-        raise GridError(f"{where}: expected a table, got {value!r}")
+        raise GridError(f"{where}: expected a table, got {shown(value)}")
     return value
 
 
@@ -39,7 +39,7 @@ def text_of(value: Any) -> str:
         ValueError: otherwise.
     """
     if not isinstance(value, str):
-        raise ValueError(f"expected text, got {value!r}")
+        raise ValueError(f"expected text, got {shown(value)}")
     return value
 
 
@@ -50,5 +50,5 @@ def whole_number(value: Any, least: int) -> int:
         ValueError: otherwise.
     """
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ValueError(f"expected a whole number of at least {least}, got {value!r}")
+        raise ValueError(f"expected a whole number of at least {least}, got {shown(value)}")
     return value

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import math
 import typing
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -22,6 +23,9 @@ from .naming import name_of, table_of
 from .registered import RegisteredPlugin, cause_of
 from .registry import Registry
 from .source import source_hash
+
+MOST: Final = 100_000
+"""Instances that the lists of one table stand for."""
 
 _to_json = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
@@ -162,8 +166,15 @@ def sweeps(offer: RegisteredPlugin, table: Mapping[str, Any], registry: Registry
         hint = hints.get(key, Any)
         values = value if isinstance(value, list) and _sweeps(hint, value) else [value]
         choices.append([v for each in values for v in _nested_sweeps(hint, each, registry)])
+    _check_number(choices, offer.name)
     for combination in itertools.product(*choices):
         yield dict(zip(table, combination, strict=True))
+
+
+def _check_number(choices: Sequence[Sequence[Any]], what: str) -> None:
+    """Refuse lists whose combinations nobody can compute, before they are in memory."""
+    if (number := math.prod(map(len, choices))) > MOST:
+        raise PluginError(f"{what}: its lists stand for {number:.3g} combinations; at most {MOST} are swept")
 
 
 def _nested_sweeps(hint: Any, value: Any, registry: Registry) -> Iterator[Any]:
@@ -177,6 +188,7 @@ def _nested_sweeps(hint: Any, value: Any, registry: Registry) -> Iterator[Any]:
     if inner_class is not None and contract is None and isinstance(value, Mapping):
         hints = hints_of(inner_class)
         choices = [v if isinstance(v, list) and _sweeps(hints.get(k, Any), v) else [v] for k, v in value.items()]
+        _check_number(choices, inner_class.__name__)
         for combination in itertools.product(*choices):
             yield dict(zip(value, combination, strict=True))
         return

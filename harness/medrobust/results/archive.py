@@ -90,7 +90,7 @@ def unpack(file: Path, folder: Path, bounds: Bounds | None = None) -> None:
                 raise StoreError(f"{file}: unpacks to {needed / 1e9:.1f} GB, more than is free at {folder}")
             for entry in entries:
                 _extract(archive, entry, folder / entry.filename)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, IndexError, RuntimeError, ValueError) as error:
         raise StoreError(f"{file}: is no zip file or damaged ({error}); ask for it again") from None
     except OSError as error:
         raise StoreError(f"{file}: cannot be unpacked ({error.strerror or error})") from None

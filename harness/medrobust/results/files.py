@@ -90,6 +90,7 @@ class Files:
             return LostError(f"{name} is gone; run the grid again to compute it anew")
         except StoreError:
             kept = ""
+        why = why if len(why) <= 200 else f"{why[:200]}..."
         found = Damaged(name, why, kept)
         if found not in self.damaged:
             self.damaged.append(found)

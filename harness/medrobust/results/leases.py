@@ -26,8 +26,10 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from typing import Annotated, Final
 
 import psutil
+from pydantic import Field, TypeAdapter, ValidationError
 
 from ..errors import LostError, StoreError
 from .objects import Objects
@@ -62,8 +64,8 @@ class Owner:
 
     host: str
     machine: str
-    pid: int
-    started: float
+    pid: Annotated[int, Field(ge=0, lt=2**31)]
+    started: Annotated[float, Field(allow_inf_nan=False)]
     token: str
 
     @classmethod
@@ -114,10 +116,12 @@ class Lease:
     def from_json(cls, data: bytes) -> Lease | None:
         """The lease; None if this is none."""
         try:
-            fields = json.loads(data)
-            return cls(Owner(**fields.pop("owner")), **fields)
-        except (ValueError, TypeError, AttributeError, KeyError):
+            return _LEASES.validate_json(data)
+        except ValidationError:
             return None
+
+
+_LEASES: Final = TypeAdapter(Lease)
 
 
 class Leases:

@@ -57,9 +57,9 @@ def read_marker(objects: Objects) -> str | None:
 def _version(text: str | None) -> int | None:
     try:
         version = json.loads(text or "").get("schema")
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return None
-    return version if isinstance(version, int) else None
+    return version if isinstance(version, int) and abs(version) < 10**9 else None
 
 
 def _has_tables(objects: Objects) -> bool:

@@ -198,5 +198,5 @@ def _strings(value: Any) -> Iterable[str]:
 def _parsed(text: Any) -> Any:
     try:
         return json.loads(text)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         return None

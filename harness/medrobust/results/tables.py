@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from ..errors import LostError, StoreError
 from ..lru import Kept
+from .decoded import refuse_endless
 from .files import Files, content_hash
 from .objects import Found
 from .samples import by_record
@@ -95,8 +96,10 @@ class Tables:
         data = self.files.read(found.name)
         wanted = _schema(table, columns)
         try:
+            file = pq.ParquetFile(pa.BufferReader(data))
+            refuse_endless(data, file)
             # Threads take longer to meet than a small file takes to read.
-            rows = pq.ParquetFile(pa.BufferReader(data)).read(columns=columns, use_threads=len(data) > WHOLE)
+            rows = file.read(columns=columns, use_threads=len(data) > WHOLE)
             for name in ADDED.get(table, ()):
                 if name in wanted.names and name not in rows.column_names:
                     rows = rows.append_column(wanted.field(name), pa.nulls(len(rows), wanted.field(name).type))

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from safetensors import SafetensorError, safe_open
 
 from ..errors import LostError, StoreError
+from .decoded import columns_of
 from .losses import check_files
 from .objects import Found
 from .schema import ADDED, TABLES
@@ -43,16 +44,15 @@ def check_tables(store: Store, where: Path) -> None:
             try:
                 about = pq.read_metadata(pa.BufferReader(store.objects.read(found.name)))
                 names = about.schema.to_arrow_schema().names
+                columns = list(columns_of(about))
                 same = [*names, *(n for n in ADDED.get(table, ()) if n not in names)] == schema.names
             except (pa.ArrowException, OSError, ValueError) as error:
                 raise StoreError(f"{where}: {found.name} is no Parquet file: {str(error).splitlines()[0]}") from None
             if not same:
                 raise StoreError(f"{where}: {found.name} has other columns than the table '{table}' of a store")
             rows += about.num_rows
-            for group in range(about.num_row_groups):
-                columns = [about.row_group(group).column(c) for c in range(about.num_columns)]
-                values += sum(column.num_values for column in columns)
-                size += sum(column.total_uncompressed_size for column in columns)
+            values += sum(column.num_values for column in columns)
+            size += sum(column.total_uncompressed_size for column in columns)
             most = MOST_ROWS.get(table, OTHER_ROWS)
             if rows > most or about.num_rows > _FILE_ROWS or values > MOST_VALUES or size > MOST_BYTES:
                 raise StoreError(

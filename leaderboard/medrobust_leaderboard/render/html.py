@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable
-from html import escape
 
+from medrobust.commands import harmless
 from medrobust_leaderboard.table import STATES, Key, Table, TableCell, runs, summarize
 
 from .numbers import PAPER, describe_cells, footnotes, format_cell, states_used
+
+
+def escape(text: str) -> str:
+    """A text as HTML shows it, without what steers the direction of others."""
+    return html.escape(harmless(text))
+
 
 Link = Callable[[TableCell], str]
 """The address of what is behind a number; empty where there is none."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import accumulate, pairwise
 from typing import Final
 
+from medrobust.commands import harmless
 from medrobust_leaderboard.table import STATES, State, Table, TableCell, runs, summarize
 
 from .numbers import PAPER, describe_cells, footnotes, format_cell, row_labels, states_used
@@ -24,6 +25,8 @@ SPECIAL: Final = str.maketrans(
         "<": r"\textless{}",
         ">": r"\textgreater{}",
         "|": r"\textbar{}",
+        # Before a question mark or an exclamation mark a backtick turns it round.
+        "`": r"\textasciigrave{}",
         # An opening bracket after \\ would be read as that command's argument.
         "[": "{[}",
         "]": "{]}",
@@ -124,4 +127,4 @@ def _mark(state: State) -> str:
 
 
 def _escape(text: str) -> str:
-    return " ".join(text.split()).translate(SPECIAL)
+    return harmless(" ".join(text.split())).translate(SPECIAL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from medrobust.commands import harmless
 from medrobust_leaderboard.table import STATES, Table, TableCell, summarize
 
 from .numbers import PAPER, describe_cells, flat_label, footnotes, format_cell, row_labels, states_used
@@ -44,5 +45,7 @@ def _line(fields: list[str]) -> str:
 
 
 def _escape(text: str) -> str:
-    one_line = " ".join(text.split())
-    return re.sub(r"([\\|<*`~])", r"\\\1", one_line)
+    one_line = harmless(" ".join(text.split()))
+    # A link needs "](" or "]:", which an interval after a number has not; an entity would become another character.
+    escaped = re.sub(r"([\\|<*`~]|\](?=[(\[:]))", r"\\\1", one_line)
+    return re.sub(r"&(?=#?\w+;)", "&amp;", escaped)

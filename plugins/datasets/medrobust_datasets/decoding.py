@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +21,21 @@ OnCorrupt = Literal["error", "skip"]
 Resample = Literal["bilinear", "linear", "nearest"]
 Fit = Literal["squeeze", "crop"]
 
+FORMATS: Final = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "PPM")
+"""What is read, whatever a file is called: some that Pillow knows run other programs, such as EPS does Ghostscript."""
+MOST_PIXELS: Final = 80_000_000
+"""Pixels of one image; a fundus photograph has 25 million, a radiograph 15."""
+
 _log = logging.getLogger("medrobust")
 _WORKERS = 2
 _IN_MEMORY = 2 * 2**30
 """Bytes above which decoded images go to an unnamed temporary file instead of memory."""
 
 # What Pillow raises on files that are empty, truncated, no image at all, or absurdly large.
-_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, Image.DecompressionBombError)
+_UNREADABLE = (
+    *(OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, Image.DecompressionBombError),
+    Image.DecompressionBombWarning,  # where warnings are errors
+)
 
 
 @dataclass(frozen=True)
@@ -60,7 +68,8 @@ class Decoder:
             DataError: naming the file, if it cannot be read.
         """
         try:
-            with Image.open(file) as opened:
+            with Image.open(file, formats=FORMATS) as opened:
+                refuse_huge(opened)
                 image = eight_bit(opened, self.channels)
         except _UNREADABLE as error:
             reason = (
@@ -116,6 +125,14 @@ def eight_bit(image: Image.Image, channels: int) -> Image.Image:
         transparent = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", transparent.size, (0, 0, 0, 255)), transparent)
     return image.convert(mode)
+
+
+def refuse_huge(image: Image.Image) -> None:
+    """Raise ValueError for an image that would take more memory than any image of a patient, before it takes it."""
+    if image.width * image.height > MOST_PIXELS:
+        raise ValueError(
+            f"it declares {image.width} x {image.height} pixels; at most {MOST_PIXELS / 1e6:.0f} million are read"
+        )
 
 
 def center_crop(image: Image.Image, share: float) -> Image.Image:

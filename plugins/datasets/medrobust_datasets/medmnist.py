@@ -126,8 +126,9 @@ class MedMnist(Dataset):
     def load(self, split: str, source: DataSource) -> ImageData:
         path = self._find(source)
         images, labels = read_npz(path, (f"{split}_images", f"{split}_labels"))
+        images = self._images(images, path)
         labels = self._labels(labels, len(images), path)
-        return image_data(split, self._images(images, path), labels, Decoder(self.size, self.channels), source)
+        return image_data(split, images, labels, Decoder(self.size, self.channels), source)
 
     def fingerprint(self, source: DataSource) -> str:
         return fingerprint_npz(self._find(source))

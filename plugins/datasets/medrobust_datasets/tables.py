@@ -24,7 +24,7 @@ def read_table(path: Path, required: Iterable[str]) -> list[dict[str, str]]:
     lines = _lines(path)
     header = [name.strip() for name in lines[0]]
     if missing := [name for name in required if name not in header]:
-        raise DataError(f"{path} has no column {' or '.join(map(repr, missing))}; its columns are {', '.join(header)}.")
+        raise DataError(f"{path} has no column {' or '.join(map(repr, missing))}; its columns are {_some(header)}.")
     for number, line in enumerate(lines[1:], start=2):
         if len(line) != len(header):
             raise DataError(f"{path}, row {number}: {len(line)} fields where the header has {len(header)}.")
@@ -34,11 +34,15 @@ def read_table(path: Path, required: Iterable[str]) -> list[dict[str, str]]:
     return rows
 
 
+def _some(header: Sequence[str]) -> str:
+    return ", ".join(name[:60] for name in header[:20]) + (", ..." if len(header) > 20 else "")
+
+
 def _lines(path: Path) -> list[list[str]]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             lines = [line for line in csv.reader(file) if line]
-    except (UnicodeDecodeError, csv.Error) as error:
+    except (UnicodeDecodeError, csv.Error, OSError) as error:
         raise DataError(f"{path} is not a CSV text file: {error}.") from None
     if not lines:
         raise DataError(f"{path} is empty.")
@@ -68,7 +72,9 @@ def require_files(names: Sequence[str], present: Mapping[str, Path], where: Path
 
 def listing(names: Sequence[str], shown: int = 3) -> str:
     """The first few names, quoted."""
-    return ", ".join(map(repr, names[:shown])) + (f" and {len(names) - shown} more" if len(names) > shown else "")
+    return ", ".join(repr(name if len(name) < 200 else f"{name[:200]}...") for name in names[:shown]) + (
+        f" and {len(names) - shown} more" if len(names) > shown else ""
+    )
 
 
 def apply_split_lists(
@@ -87,7 +93,9 @@ def apply_split_lists(
         the listed samples, and the lists read.
     """
     if "{split}" in splits:
-        lists = {split: _find_list(splits.format(split=split), source, optional=split == "val") for split in SPLITS}
+        lists = {
+            split: _find_list(splits.replace("{split}", split), source, optional=split == "val") for split in SPLITS
+        }
         found = {split: path for split, path in lists.items() if path is not None}
         named = [(name, split, path) for split, path in found.items() for name in _first_column(path)]
         paths = tuple(found.values())

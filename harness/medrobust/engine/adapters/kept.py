@@ -25,16 +25,16 @@ def read(file: Path) -> dict[str, Checked]:
     """
     if not file.exists():
         return {}
-    text = file.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]
-    if rest := text.removeprefix(whole):
-        if rest.startswith(_BEGINS) or _BEGINS.startswith(rest):
-            file.write_text(whole, encoding="utf-8")
-        else:
-            whole = text
     try:
+        text = file.read_text(encoding="utf-8")
+        whole = text[: text.rfind("\n") + 1]
+        if rest := text.removeprefix(whole):
+            if rest.startswith(_BEGINS) or _BEGINS.startswith(rest):
+                file.write_text(whole, encoding="utf-8")
+            else:
+                whole = text
         rows = [_checked(json.loads(line)) for line in whole.splitlines()]
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise MedrobustError(f"{file} holds no results of 'medrobust adapters check': {error}") from None
     return {row.name: row for row in rows}
 

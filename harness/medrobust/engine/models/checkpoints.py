@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import pickle
 import pickletools
+import warnings
 import zipfile
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import zlib
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import safetensors.torch
 import torch
@@ -27,6 +31,12 @@ DEEPEST: Final = 4
 """Places, or prefixes, within one another."""
 COUNTER: Final = "num_batches_tracked"
 """A buffer of batch norms that no prediction depends on; older checkpoints have none."""
+PICKLES: Final = 5
+"""Pickles one after the other in torch's older format, weights being in the fourth."""
+OPERATIONS: Final = 1_000_000
+"""Of a pickle that are looked at for what it names."""
+_DAMAGED: Final = (OSError, ValueError, NotImplementedError, zipfile.BadZipFile)
+"""What zipfile raises on what is no archive, or half of one."""
 State = dict[str, Tensor]
 
 
@@ -87,12 +97,26 @@ def code_in(file: Path) -> str:
 
 def _content(file: Path) -> Any:
     """What a file holds; no code of it is ever run."""
+    if grown := _grown(file):
+        raise ModelError(f"checkpoint {file}: {grown}")
     try:
         if file.suffix == ".safetensors":
             return safetensors.torch.load_file(file)
         return torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # noqa: BLE001 - a damaged file can raise anything
         raise ModelError(f"checkpoint {file}: {_unreadable(file, error)}") from None
+
+
+def _grown(file: Path) -> str:
+    """Why a file would take more memory than its size tells; torch never compresses what it writes."""
+    with contextlib.suppress(*_DAMAGED), zipfile.ZipFile(file) as packed:
+        declared, size = sum(entry.file_size for entry in packed.infolist()), file.stat().st_size
+        if declared > size:
+            return (
+                f"has {size / 1e6:.1f} MB and would unpack to {declared / 1e6:.1f} MB, which torch.save never writes; "
+                "it was not opened"
+            )
+    return ""
 
 
 def _unreadable(file: Path, error: Exception) -> str:
@@ -109,11 +133,11 @@ def _unreadable(file: Path, error: Exception) -> str:
     if isinstance(error, pickle.UnpicklingError) and zipfile.is_zipfile(file):
         return f"holds more than weights, and was not opened, since that could run code from the file. {how}"
     cause = next((line for line in str(error).splitlines() if line.isprintable()), type(error).__name__)
-    return f"cannot be read ({cause}); give .safetensors or a torch file of weights"
+    return f"cannot be read ({cause[:200]}); give .safetensors or a torch file of weights"
 
 
 def _is_torchscript(file: Path) -> bool:
-    return any("/code/" in name for name in _names_in(file))
+    return any("/code/" in name or name.endswith("/constants.pkl") for name in _names_in(file))
 
 
 def _is_exported(file: Path) -> bool:
@@ -125,26 +149,50 @@ def _is_exported(file: Path) -> bool:
 
 def _names_in(file: Path) -> list[str]:
     """The files in a zip archive; none if it is no archive."""
-    if not zipfile.is_zipfile(file):
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return archive.namelist()
+    except _DAMAGED:
         return []
-    with zipfile.ZipFile(file) as archive:
-        return archive.namelist()
 
 
 def _classes_in(file: Path) -> list[str]:
-    """Classes and functions that a pickle names, those of torch itself last; reads the pickle without following it."""
+    """Classes and functions that pickles name, those of torch itself last; reads the pickles without following them."""
+    found: set[str] = set()
     try:
-        if zipfile.is_zipfile(file):
-            with zipfile.ZipFile(file) as archive:
-                text = archive.read(next(name for name in archive.namelist() if name.endswith("data.pkl")))
-        else:
-            text = file.read_bytes()
-        named = {str(value).replace(" ", ".") for code, value, _ in pickletools.genops(text) if code.name == "GLOBAL"}
-    except (OSError, ValueError, StopIteration, zipfile.BadZipFile):
-        return []
+        with contextlib.ExitStack() as stack, warnings.catch_warnings(action="ignore"):
+            if names := _names_in(file):
+                archive = stack.enter_context(zipfile.ZipFile(file))
+                stream = stack.enter_context(archive.open(next(n for n in names if n.endswith("data.pkl"))))
+            else:
+                stream = stack.enter_context(file.open("rb"))
+            for _ in range(PICKLES):
+                for name in _named(stream):
+                    found.add(name)
+    except (*_DAMAGED, StopIteration, RuntimeError, MemoryError, OverflowError, EOFError, zlib.error):
+        pass  # what was found before the damage counts
     plain = ("torch._utils.", "torch.storage.", "collections.OrderedDict", "__builtin__.set")
-    odd = {n for n in named if not n.startswith(plain) and not (n.startswith("torch.") and n.endswith("Storage"))}
+    odd = {n for n in found if not n.startswith(plain) and not (n.startswith("torch.") and n.endswith("Storage"))}
     return sorted(odd, key=lambda name: (name.startswith("torch."), name))
+
+
+def _named(stream: IO[bytes]) -> Iterator[str]:
+    """What one pickle names by module and name, as they stand there or on its stack."""
+    memo: dict[int, str] = {}
+    texts = ["", ""]
+    for code, value, _ in itertools.islice(pickletools.genops(stream), OPERATIONS):
+        if code.name in ("GLOBAL", "INST"):
+            yield str(value).replace(" ", ".")
+        elif code.name == "STACK_GLOBAL":
+            yield ".".join(texts[-2:])
+        elif code.name == "MEMOIZE":
+            memo[len(memo)] = texts[-1]
+        elif code.name.endswith("PUT"):
+            memo[int(str(value))] = texts[-1]
+        elif code.name.endswith("GET"):
+            texts = [texts[-1], memo.get(int(str(value)), "")]
+        else:
+            texts = [texts[-1], value if isinstance(value, str) else ""]
 
 
 def _weights_of(content: Any, file: Path) -> tuple[State, list[str]]:
@@ -152,18 +200,34 @@ def _weights_of(content: Any, file: Path) -> tuple[State, list[str]]:
     path: list[str] = []
     left: list[str] = []
     while isinstance(content, Mapping) and len(path) < DEEPEST and (place := _place(content, file)):
-        left += [str(key) for key in content if key != place]
+        left += [_key(key) for key in content if key != place]
         path.append(place)
         content = content[place]
     if not isinstance(content, Mapping):
         raise ModelError(f"checkpoint {file}: holds {type(content).__name__}, not weights by name")
-    state = {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
+    state = {key: value for key, value in content.items() if isinstance(key, str) and isinstance(value, Tensor)}
+    if odd := [name for name, value in state.items() if not _is_plain(value)]:
+        raise ModelError(
+            f"checkpoint {file}: {_some(odd)} are sparse, quantised, complex or without content; save dense ones"
+        )
     if not state:
-        entries = _some([str(key) for key in content])
+        entries = _some([_key(key) for key in content])
         raise ModelError(f"checkpoint {file}: holds no weights; {entries or 'nothing'} hold no tensors")
-    left += [str(key) for key in content if str(key) not in state]
+    left += [_key(key) for key in content if key not in state]
     notes = [f"weights found under '{'.'.join(path)}'"] if path else []
     return state, notes + ([f"{_some(left)} left out"] if left else [])
+
+
+def _key(key: object) -> str:
+    """What an entry is called; the text of a key that is no text may be endless."""
+    return key if isinstance(key, str) else f"a {type(key).__name__}"
+
+
+def _is_plain(value: Tensor) -> bool:
+    """Whether a tensor is dense numbers in memory, as a network takes them."""
+    return (
+        value.layout is torch.strided and value.device.type == "cpu" and not (value.is_quantized or value.is_complex())
+    )
 
 
 def _place(content: Mapping[Any, Any], file: Path) -> str:
@@ -233,14 +297,15 @@ def _cause(state: Mapping[str, Tensor], own: Mapping[str, Tensor], shapes: Seque
     matrices = [name for name in own if own[name].ndim >= 2]
     last = matrices[-1] if matrices else ""
     layer = last.rpartition(".")[0]
-    if last in shapes and not others and all(name.startswith(f"{layer}.") for name in shapes):
+    if last in shapes and state[last].ndim and not others and all(name.startswith(f"{layer}.") for name in shapes):
         outputs, classes = state[last].shape[0], own[last].shape[0]
         return (
             f"Likely cause: it was trained for {outputs} outputs, and the data set has {classes} classes. Take the "
             "data set, with the parameters, that it was trained on"
         )
     first = matrices[0] if matrices else ""
-    if first in shapes and own[first].ndim == 4 and own[first].shape[1] != state[first].shape[1]:
+    convolutions = first in shapes and own[first].ndim == 4 == state[first].ndim
+    if convolutions and own[first].shape[1] != state[first].shape[1]:
         theirs, ours = state[first].shape[1], own[first].shape[1]
         return f"Likely cause: it takes images of {theirs} channels, and the data set has {ours}"
     if sum(name in state for name in own) < len(own) / 2:
@@ -249,5 +314,5 @@ def _cause(state: Mapping[str, Tensor], own: Mapping[str, Tensor], shapes: Seque
 
 
 def _some(names: Iterable[str]) -> str:
-    names = list(names)
+    names = [name if len(name) < 100 else f"{name[:100]}..." for name in names]
     return ", ".join(f"'{n}'" for n in names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
