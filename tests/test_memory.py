@@ -44,7 +44,7 @@ def test_evaluated_images_stream_from_disk(tmp_path: Path) -> None:
 @pytest.mark.long
 def test_records_of_very_many_images_are_read_one_by_one(tmp_path: Path) -> None:
     def read(*more: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, str(RUN.with_name("reading_run.py")), str(tmp_path), "80", "100000", "520", *more]
+        command = [sys.executable, str(RUN.with_name("reading_run.py")), str(tmp_path), "80", "100000", "400", *more]
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
     one_by_one = read()

@@ -30,7 +30,7 @@ from medrobust.results.marker import CONTENT, MARKER
 from medrobust_datasets import MedMnist
 from medrobust_models.pretrained import read_weights
 
-from .readers import network
+from .readers.weights import network
 
 HARNESS = Path(medrobust.__file__).parent
 ROOT = HARNESS.parents[1]

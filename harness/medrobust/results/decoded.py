@@ -6,12 +6,13 @@ nor what its end declares is a bound.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+
+from .footer import BYTE_ARRAY, columns_in
 
 RATIO: Final = 200
 """Bytes in memory for one of a file at most."""
@@ -30,12 +31,12 @@ def refuse_endless(data: bytes, file: pq.ParquetFile) -> None:
     most = max(SMALLEST, RATIO * len(data))
     numbers = texts = 0
     paths = set()
-    for column in columns_of(file.metadata):
-        numbers += column.num_values * _WIDEST
-        if column.physical_type == "BYTE_ARRAY":
+    for column in columns_in(data):
+        numbers += column.values * _WIDEST
+        if column.physical_type == BYTE_ARRAY:
             # No text is longer than all that the column holds.
-            texts += column.num_values * column.total_uncompressed_size
-            paths.add(column.path_in_schema)
+            texts += column.values * column.size
+            paths.add(".".join(column.path))
     if numbers <= most and numbers + texts > most:
         found = pq.ParquetFile(pa.BufferReader(data), read_dictionary=sorted(paths))
         names = [name for name in found.schema_arrow.names if any(p.partition(".")[0] == name for p in paths)]
@@ -44,20 +45,6 @@ def refuse_endless(data: bytes, file: pq.ParquetFile) -> None:
         raise ValueError(
             f"its {file.metadata.num_rows} rows take up to {size / 1e9:.1f} GB, which no run writes as so little"
         )
-
-
-def columns_of(about: pq.FileMetaData) -> Iterator[pq.ColumnChunkMetaData]:
-    """The columns of every group of rows, as the end of a file describes them.
-
-    Raises:
-        ValueError: if a group has another number of columns than the file.
-    """
-    for number in range(about.num_row_groups):
-        group = about.row_group(number)
-        if group.num_columns != about.num_columns:
-            # Asked for a column that is not there, pyarrow would end the process.
-            raise ValueError(f"group {number} has {group.num_columns} columns where the file has {about.num_columns}")
-        yield from map(group.column, range(group.num_columns))
 
 
 def _length(column: pa.ChunkedArray) -> int:

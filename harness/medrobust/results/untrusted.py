@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from safetensors import SafetensorError, safe_open
 
 from ..errors import LostError, StoreError
-from .decoded import columns_of
+from .footer import columns_in
 from .losses import check_files
 from .objects import Found
 from .schema import ADDED, TABLES
@@ -42,17 +42,18 @@ def check_tables(store: Store, where: Path) -> None:
         rows = 0
         for found in store.tables.names(table):
             try:
-                about = pq.read_metadata(pa.BufferReader(store.objects.read(found.name)))
+                data = store.objects.read(found.name)
+                about = pq.read_metadata(pa.BufferReader(data))
                 names = about.schema.to_arrow_schema().names
-                columns = list(columns_of(about))
+                columns = columns_in(data)
                 same = [*names, *(n for n in ADDED.get(table, ()) if n not in names)] == schema.names
             except (pa.ArrowException, OSError, ValueError) as error:
                 raise StoreError(f"{where}: {found.name} is no Parquet file: {str(error).splitlines()[0]}") from None
             if not same:
                 raise StoreError(f"{where}: {found.name} has other columns than the table '{table}' of a store")
             rows += about.num_rows
-            values += sum(column.num_values for column in columns)
-            size += sum(column.total_uncompressed_size for column in columns)
+            values += sum(column.values for column in columns)
+            size += sum(column.size for column in columns)
             most = MOST_ROWS.get(table, OTHER_ROWS)
             if rows > most or about.num_rows > _FILE_ROWS or values > MOST_VALUES or size > MOST_BYTES:
                 raise StoreError(

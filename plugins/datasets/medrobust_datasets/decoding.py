@@ -35,6 +35,7 @@ _IN_MEMORY = 2 * 2**30
 _UNREADABLE = (
     *(OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, Image.DecompressionBombError),
     Image.DecompressionBombWarning,  # where warnings are errors
+    MemoryError,  # a part of a file that says it has gigabytes; images that large are refused before
 )
 
 
