@@ -100,6 +100,8 @@ class Tables:
             refuse_endless(data, file)
             # Threads take longer to meet than a small file takes to read.
             rows = file.read(columns=columns, use_threads=len(data) > WHOLE)
+            # Texts that are none, and lists that end elsewhere than they say, would be found wherever they are used.
+            rows.validate(full=True)
             for name in ADDED.get(table, ()):
                 if name in wanted.names and name not in rows.column_names:
                     rows = rows.append_column(wanted.field(name), pa.nulls(len(rows), wanted.field(name).type))
