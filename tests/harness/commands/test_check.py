@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 Program = Callable[..., Any]
-BROKEN = Path(__file__).parents[1] / "testing" / "broken.py"
+BROKEN = Path(__file__).parents[1] / "testing" / "broken" / "attacks.py"
 
 
 def test_a_sound_plugin_keeps_every_rule(program: Program) -> None:
