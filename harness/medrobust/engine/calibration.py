@@ -11,6 +11,7 @@ import torch
 
 from ..contracts import DataInfo, ImageData, Shape, Untargeted
 from ..grid.blocks import Grid
+from ..grid.builder import pretraining_of
 from ..grid.metadata import MetadataCache
 from ..plugins.specs import Spec
 from .context import RunContext
@@ -27,12 +28,16 @@ SAMPLE = 2
 
 
 def architectures_of(grid: Grid, metadata: MetadataCache) -> Iterator[Architecture]:
-    """Every architecture of a grid at the size of every data set, once; also of data sets whose files are missing."""
+    """Every architecture of a grid at the size of every data set, once; also of data sets whose files are missing.
+
+    A pre-training counts as one of its own: its recipe may take another time for an image.
+    """
     seen: set[str] = set()
     for block in grid.blocks:
         models = [choice.value for choice in block.axes["model"]]
         for choice in block.axes["surrogate"]:
             models += [value for axis, value in choice.value.patch if axis == "model"]
+        models += [base for model in models if (base := pretraining_of(model, metadata.registry)) is not None]
         for dataset in block.axes["dataset"]:
             shape = _shape(dataset.value, metadata)
             for model in models:
@@ -85,8 +90,8 @@ def crafting_rates(
         images = torch.rand(size, *shape, device=context.device)
         loss = Untargeted(torch.zeros(size, dtype=torch.int64, device=context.device)).loss
         try:
-            gradient = _rate(lambda: classifier.gradient(images, loss), size, context.device, seconds)  # noqa: B023
-            return _rate(lambda: classifier.logits(images), size, context.device, seconds), gradient  # noqa: B023
+            gradient = images_per_second(lambda: classifier.gradient(images, loss), size, context.device, seconds)  # noqa: B023
+            return images_per_second(lambda: classifier.logits(images), size, context.device, seconds), gradient  # noqa: B023
         except (MemoryError, RuntimeError) as error:
             if size == 1 or not out_of_memory(error):
                 raise
@@ -103,27 +108,31 @@ def _training_rate(module: torch.nn.Module, architecture: Architecture, device: 
     data = ImageData(pixels, np.arange(count) % architecture.outputs, np.arange(count).astype(str))
     info = DataInfo(tuple(map(str, range(architecture.outputs))), (height, width), channels)
     part = LoadedPart(data, info, architecture.shape)
-    once = _rate(lambda: training.train(module, part, None, recipe, 0, device=device), count, device, seconds / 4)
+    once = images_per_second(
+        lambda: training.train(module, part, None, recipe, 0, device=device), count, device, seconds / 4
+    )
     epochs = int(seconds * once / count)
     if epochs < 2:
         return once
     # Of a fast model, a call has to be long for its beginning and end to count for little.
     more = replace(recipe, epochs=epochs)
-    return _rate(lambda: training.train(module, part, None, more, 0, device=device), count * epochs, device, seconds)
+    return images_per_second(
+        lambda: training.train(module, part, None, more, 0, device=device), count * epochs, device, seconds
+    )
 
 
-def _rate(run: Callable[[], object], images: int, device: str, seconds: float) -> float:
-    """Images a second of something that takes so many at once; the first time does not count unless it takes longer."""
+def images_per_second(run: Callable[[], object], images: int, device: str, seconds: float) -> float:
+    """Images a second of something that takes so many at once.
+
+    The first time never counts: what a process loads and compiles only once took most of it.
+    """
 
     def settled() -> float:
         if device.startswith("cuda"):
             torch.cuda.synchronize()
         return time.perf_counter()
 
-    begun = settled()
     run()
-    if (first := settled() - begun) > seconds:
-        return images / first
     begun, times = settled(), 0
     while (spent := settled() - begun) < seconds or not times:
         run()

@@ -8,6 +8,7 @@ from typing import Any
 from ..contracts import DataInfo, Model, Pretraining
 from ..errors import DataUnavailable, ModelError
 from ..plugins.builtin import NoDefense
+from ..plugins.registry import Registry
 from ..plugins.specs import Spec, spec_of
 from .blocks import PartSpec, SurrogatePatch
 from .metadata import MetadataCache
@@ -98,24 +99,31 @@ class Builder:
 
     def _pretrained(self, info: DataInfo, model: Spec, seed: int) -> Target | None:
         """The target that a model's initial weights come from, built for the shape it is tuned at."""
-        assert isinstance(model.plugin, Model)
-        init = model.plugin.init
-        if not isinstance(init, Pretraining):
+        base = pretraining_of(model, self.metadata.registry)
+        if base is None:
             return None
-        registry = self.metadata.registry
-        dataset = spec_of(init.pretrain_on, registry)
-        # Like published weights, those of a pre-training are one set, from which every instance starts.
-        base = model.replaced(registry, init="random", instance=0, recipe=init.recipe or model.plugin.recipe)
+        init = model.plugin.init  # type: ignore[attr-defined]
+        dataset = spec_of(init.pretrain_on, self.metadata.registry)
         return Target(
             self.part(PartSpec(_slice(init.train_set, "init.train_set")), dataset),
             self.metadata.data(dataset)[0],
             base,
             self.metadata.model(base),
-            spec_of(NoDefense(), registry),
+            spec_of(NoDefense(), self.metadata.registry),
             seed,
             self.threads,
             shape=(info.channels, *info.size),
         )
+
+
+def pretraining_of(model: Spec, registry: Registry) -> Spec | None:
+    """The model that is trained first where another starts from a pre-training."""
+    assert isinstance(model.plugin, Model)
+    init = model.plugin.init
+    if not isinstance(init, Pretraining):
+        return None
+    # Like published weights, those of a pre-training are one set, from which every instance starts.
+    return model.replaced(registry, init="random", instance=0, recipe=init.recipe or model.plugin.recipe)
 
 
 def _is_trained(model: Spec) -> bool:

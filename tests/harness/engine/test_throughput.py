@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from medrobust import Passes, StoreError
 from medrobust.api import Plan, Session, parse_grid
-from medrobust.engine.calibration import architectures_of, measure
+from medrobust.engine.calibration import architectures_of, images_per_second, measure
 from medrobust.engine.throughput import Architecture, Throughput, Throughputs, demands_of, seconds_of
 
 MakeSession = Callable[..., Session]
@@ -117,6 +118,26 @@ def test_measuring_takes_about_the_time_that_is_asked_for(made: Session) -> None
     assert found.forward > 200
     assert 0 < found.gradient < 2 * found.forward
     assert found.training > 20
+
+
+def test_what_a_plan_asks_is_what_is_measured(made: Session) -> None:
+    """Also trainings that come before: their recipe may augment, which takes time."""
+    recipe = '{ epochs = 1, augment = ["hflip"] }'
+    first = '{ pretrain_on = { name = "phantom-natural", train = 20, size = 40 }, recipe = ' + recipe + " }"
+    text = BASE.replace('"tiny-net"', '["tiny-net", { name = "tiny-net", init = ' + first + " }]")
+    grid = parse_grid(tomllib.loads(text), made.registry)
+    demands, unknown = demands_of(made.steps(made.plan(grid)), made.context.source)
+    assert unknown == 0
+    measured = {architecture.key for architecture in architectures_of(grid, made.metadata)}
+    assert {architecture.key for architecture, _ in demands} == measured
+    assert len(measured) == 2
+
+
+def test_the_first_time_does_not_count() -> None:
+    """A process loads and compiles much of what it needs the first time that it trains."""
+    waits = iter([0.5])
+    rate = images_per_second(lambda: time.sleep(next(waits, 0.01)), 10, "cpu", 0.05)
+    assert 200 < rate <= 1000
 
 
 def test_architectures_of_data_that_are_not_there_are_known_by_the_fields(made: Session) -> None:
