@@ -61,25 +61,37 @@ def fuzz(reader: Reader, count: int, seed: int = 0) -> Fuzzed:
         for number in range(count):
             given = reader.make(random.Random(f"{reader.name} {seed} {number}"))
             before = time.process_time()
-            signal.setitimer(signal.ITIMER_PROF, SECONDS)
-            try:
-                reader.read(given)
+            if feed(reader, given, f"{seed}/{number}"):
                 found.read += 1
-            except MedrobustError as error:
+            else:
                 found.refused += 1
-                if not 0 < len(str(error)) < LONGEST:
-                    raise AssertionError(
-                        f"{reader.name}, input {seed}/{number}: {len(str(error))} characters"
-                    ) from error
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:
-                what = f"{type(error).__name__}: {str(error)[:300]}"
-                raise AssertionError(f"{reader.name}, input {seed}/{number} raised {what}") from error
-            finally:
-                signal.setitimer(signal.ITIMER_PROF, 0)
             found.slowest = max(found.slowest, time.process_time() - before)
     return found
+
+
+def feed(reader: Reader, given: object, name: str) -> bool:
+    """Feed one input: whether it was read (else it was refused).
+
+    Raises:
+        AssertionError: if it ends otherwise, with the name of the input.
+    """
+    handler = signal.signal(signal.SIGPROF, _too_long)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
+    try:
+        reader.read(given)
+    except MedrobustError as error:
+        if not 0 < len(str(error)) < LONGEST:
+            raise AssertionError(f"{reader.name}, input {name}: {len(str(error))} characters") from error
+        return False
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        what = f"{type(error).__name__}: {str(error)[:300]}"
+        raise AssertionError(f"{reader.name}, input {name} raised {what}") from error
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, handler)
+    return True
 
 
 def _too_long(*_: object) -> None:
@@ -88,13 +100,11 @@ def _too_long(*_: object) -> None:
 
 @contextlib.contextmanager
 def _bounded() -> Iterator[None]:
-    """Limits of time and memory, taken back afterwards."""
+    """A limit of memory, taken back afterwards."""
     before, hard = resource.getrlimit(resource.RLIMIT_AS)
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-    handler = signal.signal(signal.SIGPROF, _too_long)
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY, hard))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (before, hard))
-        signal.signal(signal.SIGPROF, handler)

@@ -15,8 +15,7 @@ from pathlib import Path
 import pytest
 
 from medrobust import GridError
-from medrobust.api import Publication, Registry, Session
-from medrobust.results.submission import write_submission
+from medrobust.api import Registry
 
 from . import readers
 from .fuzzing import Reader, fuzz
@@ -35,15 +34,9 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> tuple[Session, bytes]:
-    """A session that ran a cell, and a submission of it."""
-    folder = tmp_path_factory.mktemp("ran")
-    session = Session(folder / "store", (tiny,), device="cpu", workers=1)
-    block = {"dataset": "textures", "model": "tiny-net", "attack": ["sign"], "budget": "linf:8/255"}
-    assert session.run(session.plan({"grid": [block]})).complete
-    cells = set(session.store.cells(["cell"])["cell"])
-    write_submission(session.store, cells, folder / "a.zip", Publication(), session.registry, None)
-    return session, (folder / "a.zip").read_bytes()
+def made(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> dict[str, object]:
+    """What a run made, by the readers that are fed it."""
+    return readers.kept_by_a_run(tmp_path_factory.mktemp("ran"), tiny)
 
 
 @pytest.fixture
@@ -61,12 +54,9 @@ def scratch(tmp_path: Path) -> Iterator[Path]:
 def reader(request: pytest.FixtureRequest, core: Registry, scratch: Path) -> Reader:
     """The reader that a test names."""
     name: str = request.param
-    made: list[object] = []
-    if name in ("parquet", "submission"):
-        session, packed = request.getfixturevalue("ran")
-        made = [session.store if name == "parquet" else packed]
+    needed = [request.getfixturevalue("made")[name]] if name in ("parquet", "submission") else []
     make: Callable[..., Reader] = getattr(readers, name)
-    return make(core, scratch, *made)
+    return make(core, scratch, *needed)
 
 
 @pytest.mark.parametrize("reader", NAMES, indirect=True)

@@ -15,15 +15,25 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from medrobust import StoreError
-from medrobust.api import Registry, Store
+from medrobust.api import Publication, Registry, Session, Store
 from medrobust.results.archive import Bounds, unpack
 from medrobust.results.files import content_hash
 from medrobust.results.marker import CONTENT, MARKER
 from medrobust.results.schema import TABLES
-from medrobust.results.submission import open_submission
+from medrobust.results.submission import open_submission, write_submission
 
 from ..fuzzing import Reader
 from ..mutations import TEXTS, damaged, odd_text, odd_value, rezipped
+
+
+def kept_by_a_run(folder: Path, plugins: Path) -> dict[str, object]:
+    """What some readers need beside a registry and a folder, by their names: a store, and a submission of it."""
+    session = Session(folder / "store", (plugins,), device="cpu", workers=1)
+    block = {"dataset": "textures", "model": "tiny-net", "attack": ["sign"], "budget": "linf:8/255"}
+    assert session.run(session.plan({"grid": [block]})).complete
+    cells = set(session.store.cells(["cell"])["cell"])
+    write_submission(session.store, cells, folder / "a.zip", Publication(), session.registry, None)
+    return {"parquet": session.store, "submission": (folder / "a.zip").read_bytes()}
 
 
 def parquet(registry: Registry, folder: Path, made: Store) -> Reader:
