@@ -18,6 +18,8 @@ from .values import known_keys, list_of, table_of, text_of, whole_number
 LONGEST = 2000
 """Characters of what is said of a value, which may be any text."""
 _SURROGATE_KEYS = ("dataset", "train_set", "model", "defense", "seed", "instance")
+_NAMED = {"detector": ("name", "source"), "surrogate": _SURROGATE_KEYS}
+"""Keys within a value that may hold the names of other values, which are called by these names."""
 
 
 class Choices:
@@ -49,7 +51,7 @@ class Choices:
         Raises:
             GridError: naming the place and what was expected there.
         """
-        keep = ("name", "source") if axis == "detector" else ()
+        keep = _NAMED.get(axis, ())
         for item in list_of(raw):
             for value, alias in self._definitions.resolve(item, where, keep=keep):
                 try:

@@ -40,7 +40,7 @@ class Definitions:
             kept = {key: item[key] for key in keep if key in item} if isinstance(item, Mapping) else {}
             rest = {k: v for k, v in item.items() if k not in kept} if kept else item
             inside = self._inside(rest, where, seen)
-            yield {**inside, **kept} if kept else inside, ""
+            yield {key: (kept if key in kept else inside)[key] for key in item} if kept else inside, ""
             return
         name = item[1:]
         if name in seen:

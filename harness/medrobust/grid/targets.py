@@ -136,7 +136,9 @@ class Target:
     def describe(self) -> str:
         """For progress and messages."""
         defense = "" if isinstance(self.defense.plugin, NoDefense) else f" + {self.defense.label}"
-        return f"{self.model_label}{defense} on {self.train.dataset.label}, seed {self.seed}"
+        number = self.model.plugin.instance  # type: ignore[attr-defined]
+        instance = f" (instance {number})" if number else ""
+        return f"{self.model_label}{instance}{defense} on {self.train.dataset.label}, seed {self.seed}"
 
 
 def named_by_content(model: Spec, fields: Fields) -> str:

@@ -48,6 +48,25 @@ def test_a_grid_needs_no_more_than_data_and_model(grid: MakeGrid) -> None:
     assert (found.stop, found.threads, found.split_seed, len(found)) == ("full", 1, 0, 1)
 
 
+def test_a_model_of_a_surrogate_is_called_by_its_name_in_the_grid(grid: MakeGrid) -> None:
+    """In progress and plans: its fields say little to people."""
+    found = grid(
+        """
+        [define]
+        net = { name = "tiny-net", recipe = { epochs = 1 } }
+        twin = { model = "@net", instance = 1 }
+        [[grid]]
+        dataset = "textures"
+        model = "@net"
+        attack = "sign"
+        budget = "linf:1/255"
+        surrogate = ["@twin", { model = "@net" }]
+        """
+    ).blocks[0]
+    assert labels(found, "surrogate") == ["twin", "model=net"]
+    assert [dict(c.value.patch)["model"].label for c in found.axes["surrogate"]] == ["net", "net"]
+
+
 def test_every_axis_parses_and_lists_multiply(grid: MakeGrid) -> None:
     found = grid(
         """
