@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..contracts import Task
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Record:
     """The results of one cell for every image, joined with the clean record of the same target and images.
 

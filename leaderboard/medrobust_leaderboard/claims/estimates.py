@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -15,18 +16,21 @@ from medrobust.api import (
     Comparison,
     Record,
     Value,
-    bootstrap,
     compare,
     mean_of,
     measure,
     paired_bootstrap,
     paired_rates,
+    percentiles,
+    resampled,
 )
 
 from .members import Item
 from .specs import LEVEL
 
 RESAMPLES: Final = 1000
+Index = int | None
+"""Of an entry of a metric that has several."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +80,12 @@ def of_comparison(found: Comparison) -> EffectEstimate:
 def scalar_of(name: str, item: Item) -> Callable[[Record], Value]:
     """The scalar that a claim reads from a record: a metric, or the entry of one that the item stands for."""
 
-    def scalar(record: Record) -> Value:
-        value = measure(name, record)
-        return value if item.index is None or not value.defined else value.at(item.index)
+    return lambda record: entry(measure(name, record), item.index)
 
-    return scalar
+
+def entry(value: Value, index: Index) -> Value:
+    """The entry of a metric that an index stands for; the metric itself where there is none."""
+    return value if index is None or not value.defined else value.at(index)
 
 
 def effect_of(name: str, item: Item) -> EffectEstimate:
@@ -111,14 +116,7 @@ def difference(
             return of_value(next(value for value in values if value.scalar is None))
         return of_comparison(paired_rates(hits[0](left.record), hits[1](left.record), left.record.groups))
     if left.cell == right.cell:
-
-        def within(record: Record) -> Value:
-            first, second = one(record), other(record)
-            if first.scalar is None or second.scalar is None:
-                return Value(None, n=len(record), reason=first.reason or second.reason)
-            return Value(first.scalar - factor * second.scalar, n=len(record))
-
-        return of_value(bootstrap(within, left.record, resamples=resamples))
+        return of_value(_within(left.record, (left.index, right.index), names, factor, resamples))
     if left.images == right.images and names[0] == names[1] and left.index == right.index and factor == 1:
         if METRICS[names[0]].axis:
             found = paired_bootstrap(one, left.record, right.record, resamples=resamples)
@@ -126,6 +124,31 @@ def difference(
             found = compare(names[0], left.record, right.record, resamples=resamples)
         return of_comparison(found)
     return apart(of_value(one(left.record)), of_value(other(right.record)), factor)
+
+
+def _within(
+    record: Record, indices: tuple[Index, Index], names: tuple[str, str], factor: float, resamples: int
+) -> Value:
+    """Difference of two numbers of one record, by bootstrap: both are taken from the same resamples."""
+
+    def difference(first: Value, second: Value) -> Value:
+        one, other = entry(first, indices[0]), entry(second, indices[1])
+        if one.scalar is None or other.scalar is None:
+            return Value(None, n=len(record), reason=one.reason or other.reason)
+        return Value(one.scalar - factor * other.scalar, n=len(record))
+
+    value = difference(*(measure(name, record) for name in names))
+    if value.scalar is None:
+        return value
+    pairs = zip(*(_resampled(name, record, resamples) for name in names), strict=True)
+    groups = None if record.groups is None else len(np.unique(record.groups))
+    return percentiles(value, [difference(*pair).scalar for pair in pairs], groups)
+
+
+@lru_cache(maxsize=4)
+def _resampled(name: str, record: Record, resamples: int) -> tuple[Value, ...]:
+    """A metric of each resample; kept, as a claim about the bins of a curve compares many pairs of one record."""
+    return tuple(resampled(METRICS[name], record, resamples=resamples))
 
 
 def apart(left: EffectEstimate, right: EffectEstimate, factor: float = 1.0) -> EffectEstimate:

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from medrobust import MedrobustError
-from medrobust.api import Record, compare
+from medrobust.api import Record, Value, bootstrap, compare, measure
 from medrobust_leaderboard.claims import (
     verdict_on,
 )
-from medrobust_leaderboard.claims.estimates import EffectEstimate, apart
+from medrobust_leaderboard.claims.estimates import EffectEstimate, apart, difference
 from medrobust_leaderboard.claims.members import Item
 
 Make = Any
@@ -183,6 +183,29 @@ def test_bins_without_images_are_left_out_and_told(make: Make) -> None:
     assert (finding.verdict, finding.members) == ("holds", 1)
     assert finding.undefined.startswith("1 of 2 without a number")
     assert "[0.75, 0.80]" in finding.undefined
+
+
+def test_two_bins_of_one_record_differ_by_a_bootstrap_of_their_difference() -> None:
+    """Of patients, where they are known; many pairs of bins share the resamples."""
+    rng = np.random.default_rng(0)
+    odds = rng.uniform(0, 4, 300).astype(np.float32)
+    clean = np.stack([odds, np.zeros(300, dtype=np.float32)], axis=1)
+    adversarial = clean * np.where(rng.random(300) < odds / 5, 1, -1)[:, None].astype(np.float32)
+    zeros, labels = np.zeros(300, dtype=np.float32), np.zeros(300, dtype=np.int64)
+    patients = rng.integers(0, 90, 300).astype(str)
+    content = Record(
+        "multiclass", np.arange(300).astype(str), labels, clean, adversarial, zeros, zeros, groups=patients
+    )
+
+    def bins(record: Record) -> Value:
+        values = measure("asr_by_confidence", record)
+        return Value(float(values.value[9] - values.value[6]), n=len(record))  # type: ignore[index]
+
+    sides = [Item({}, "cell", "test", (), content, index=index) for index in (9, 6)]
+    expected = bootstrap(bins, content, resamples=100)
+    found = difference(*sides, ("asr_by_confidence", "asr_by_confidence"), resamples=100)
+    assert found.testable
+    assert (found.effect, found.low, found.high) == (expected.scalar, expected.low, expected.high)
 
 
 # Trends --------------------------------------------------------------------------------------------------------------

@@ -6,7 +6,18 @@ strongest attack image by image.
 """
 
 from .combine import mean_of, over_seeds, pooled
-from .comparison import Comparison, align, bootstrap, delong, holm, mcnemar, paired_bootstrap, paired_rates
+from .comparison import (
+    Comparison,
+    align,
+    bootstrap,
+    delong,
+    holm,
+    mcnemar,
+    paired_bootstrap,
+    paired_rates,
+    percentiles,
+    resampled,
+)
 from .ranks import rank_intervals, ranks
 from .rates import CONFIDENCE, mean, rate, wilson
 from .value import Value, stack, undefined
@@ -27,10 +38,12 @@ __all__ = [
     "over_seeds",
     "paired_bootstrap",
     "paired_rates",
+    "percentiles",
     "pooled",
     "rank_intervals",
     "ranks",
     "rate",
+    "resampled",
     "stack",
     "stays_robust",
     "undefined",

@@ -177,12 +177,28 @@ def bootstrap(metric: Callable[[Record], Value], record: Record, *, resamples: i
     value = metric(record)
     if value.scalar is None:
         return value
-    count = group_count(record.groups)
-    draws = [
-        metric(_resampled(record, index)).scalar for index in _resamples(record.groups, len(record), resamples, seed)
-    ]
+    draws = [drawn.scalar for drawn in resampled(metric, record, resamples=resamples, seed=seed)]
+    return percentiles(value, draws, group_count(record.groups))
+
+
+def resampled(
+    metric: Callable[[Record], Value], record: Record, *, resamples: int = 1000, seed: int = 0
+) -> Iterator[Value]:
+    """A metric of each resample of the images, or of the patients where they are known. Deterministic in `seed`."""
+    for index in _resamples(record.groups, len(record), resamples, seed):
+        yield metric(_resampled(record, index))
+
+
+def percentiles(value: Value, draws: Sequence[float | None], groups: int | None) -> Value:
+    """A scalar with the percentile interval of what it is in resamples, None where it is undefined in one.
+
+    Args:
+        value: the scalar.
+        draws: in each resample.
+        groups: number of patients that were resampled, None for images.
+    """
     known = [draw for draw in draws if draw is not None]
-    if reason := _too_few(len(known), resamples, count):
+    if reason := _too_few(len(known), len(draws), groups):
         return replace(value, low=None, high=None, note=f"no interval: {reason}")
     low, high = np.quantile(known, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return replace(value, low=float(low), high=float(high))
