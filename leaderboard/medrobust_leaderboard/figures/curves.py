@@ -182,7 +182,7 @@ def _set_x_axis(ax: Axes, positions: Sequence[float], x_scale: XScale) -> None:
         # A logarithmic axis has no zero; budgets do, and they go on a short linear piece.
         ax.set_xscale("symlog", linthresh=min(positive, default=1.0), linscale=0.5)
         shown = positions[:: math.ceil(len(positions) / _TICKS)]
-        ax.set_xticks(shown, [f"{x:.3g}" for x in shown])
+        ax.set_xticks(shown, [f"{x:,.0f}" if x >= 1000 else f"{x:.3g}" for x in shown])
         ax.set_xticks([], minor=True)
         span = 10 ** (0.04 * np.log10(max(positive, default=10) / min(positive, default=1)))
         left = -0.15 * positive[0] if positive and positions[0] <= 0 else positions[0] / span

@@ -1,5 +1,7 @@
 """Curves: what is drawn is what was given, with one colour a label and a gap for None."""
 
+import itertools
+
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
@@ -33,6 +35,16 @@ def test_every_scale_shows_every_point(x_scale: str) -> None:
 def test_an_even_axis_is_labelled_with_the_values() -> None:
     figure = curves([CurvePanel(title="a", series=(series("PGD"),))], x_label="ε", y_label="", x_scale="even")
     assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == ["0", "0.3", "1", "4"]
+
+
+def test_large_values_of_a_logarithmic_axis_are_written_out() -> None:
+    images = Series(label="success", x=(20.0, 200.0, 1000.0, 2000.0), y=(1.0, 1.0, 1.0, 1.0))
+    figure = curves([CurvePanel(title="a", series=(images,))], x_label="training images", y_label="", x_scale="log")
+    figure.canvas.draw()
+    labels = figure.axes[0].get_xticklabels()
+    assert [label.get_text() for label in labels] == ["20", "200", "1,000", "2,000"]
+    boxes = [label.get_window_extent() for label in labels]
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
 
 
 def test_a_label_keeps_its_colour_over_panels_and_lends_it() -> None:
