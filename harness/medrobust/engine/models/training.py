@@ -61,8 +61,8 @@ def train(
     generator = torch.Generator().manual_seed(seed)
     amounts = dict(map(parse_augmentation, recipe.augment))
     criterion = _criterion(recipe, labels, part.info.classes, part.info.task, device)
-    # Channels-last is what CPU and CUDA convolutions prefer; it changes no value that a recipe speaks of.
-    module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    layout = _layout(module)
+    module.to(device, memory_format=layout)  # type: ignore[call-overload]
     optimizer = _optimizer(recipe, module)
     steps = math.ceil(_epoch_size(recipe, labels) / recipe.batch_size)
     schedule = _schedule(recipe, optimizer, steps)
@@ -83,7 +83,7 @@ def train(
                     images = before(images, labels[index], index)
                 if amounts:
                     images = augment(images, amounts, generator)
-                images, truth = images.to(device, memory_format=torch.channels_last), labels[index].to(device)
+                images, truth = images.to(device, memory_format=layout), labels[index].to(device)
                 if after is not None:
                     images = after(images, truth, index)
                     module.train()
@@ -122,6 +122,22 @@ def train(
     module.to(memory_format=torch.contiguous_format)
     module.eval()
     return history
+
+
+def _layout(module: nn.Module) -> torch.memory_format:
+    """Channels-last, which convolutions prefer and which changes no value that a recipe speaks of, where it is safe.
+
+    It is not for the gradient of the weights of a strided 1x1 convolution of fewer than 8 channels: with AVX2, oneDNN
+    writes past its buffer, so that weights are wrong or the process ends (github.com/uxlfoundation/oneDNN, issue 6035).
+    """
+    unsafe = any(
+        isinstance(layer, nn.Conv2d)
+        and set(layer.kernel_size) == {1}
+        and set(layer.stride) != {1}
+        and layer.in_channels // layer.groups < 8
+        for layer in module.modules()
+    )
+    return torch.contiguous_format if unsafe else torch.channels_last
 
 
 def _arithmetic(recipe: Recipe, device: str) -> contextlib.AbstractContextManager[Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -175,6 +177,58 @@ def test_a_last_batch_of_one_image_does_not_break_batch_norm() -> None:
 
 
 IMAGES = torch.rand(6, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+
+
+CONVOLUTIONS = {
+    "1x1 of 7 channels, strided": (nn.Conv2d(7, 3, 1, stride=2), torch.contiguous_format),
+    "1x1 of 8 channels, strided": (nn.Conv2d(8, 3, 1, stride=2), torch.channels_last),
+    "1x1 of 4 channels a group, strided": (nn.Conv2d(8, 4, 1, stride=(1, 2), groups=2), torch.contiguous_format),
+    "1x1 of 2 channels": (nn.Conv2d(2, 3, 1), torch.channels_last),
+    "3x3 of 2 channels, strided": (nn.Conv2d(2, 3, 3, stride=2), torch.channels_last),
+}
+
+
+@pytest.mark.parametrize("kind", CONVOLUTIONS)
+def test_channels_come_last_where_convolutions_can_be_trained_so(kind: str) -> None:
+    layer, expected = CONVOLUTIONS[kind]
+    seen: list[Tensor] = []
+    layer.register_forward_pre_hook(lambda module, args: seen.append(args[0]))
+    first, *head = nn.Conv2d(1, layer.in_channels, 3, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    module = nn.Sequential(first, layer, *head, nn.Linear(layer.out_channels, 2))
+    train(module, BALANCED, None, Recipe(epochs=1), 0)
+    assert seen
+    assert all(images.is_contiguous(memory_format=expected) for images in seen)
+
+
+def test_a_narrow_shortcut_learns_by_its_true_gradient() -> None:
+    """In a process of its own: where it went wrong, memory was overwritten and the process ended."""
+    found = subprocess.run([sys.executable, "-c", NARROW], check=False, capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
+    assert float(found.stdout) < 1e-3
+
+
+NARROW = """
+import numpy as np, torch
+from torch import nn
+from medrobust import DataInfo, ImageData, Recipe
+from medrobust.engine.data import LoadedPart
+from medrobust.engine.models.training import train
+
+rng = np.random.default_rng(0)
+labels = np.arange(64) % 2
+images = rng.integers(0, 255, (64, 14, 14, 3)).astype(np.uint8)
+data = ImageData(images, labels, np.array([f"{i}" for i in range(64)]))
+part = LoadedPart(data, DataInfo(("a", "b"), (14, 14), 3), (3, 14, 14))
+ends = []
+for dtype in (torch.float32, torch.float64):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 8, 1, stride=2), nn.Flatten(), nn.Linear(392, 2))
+    net = net.to(dtype)
+    net.register_forward_pre_hook(lambda module, args, dtype=dtype: (args[0].to(dtype),))
+    train(net, part, None, Recipe(epochs=8, optimizer="sgd", learning_rate=1e-2), 0)
+    ends.append(torch.cat([p.detach().double().flatten() for p in net.parameters()]))
+print(float((ends[0] - ends[1]).abs().max()))
+"""
 
 
 def test_flips_flip() -> None:
