@@ -18,7 +18,7 @@ from medrobust import GridError
 from medrobust.api import Registry
 
 from . import readers
-from .fuzzing import Reader, fuzz
+from .fuzzing import Reader, feed, fuzz
 
 INPUTS = int(os.environ.get("MEDROBUST_FUZZ", "5000"))
 SOME = 150
@@ -57,6 +57,20 @@ def reader(request: pytest.FixtureRequest, core: Registry, scratch: Path) -> Rea
     needed = [request.getfixturevalue("made")[name]] if name in ("parquet", "submission") else []
     make: Callable[..., Reader] = getattr(readers, name)
     return make(core, scratch, *needed)
+
+
+@pytest.mark.parametrize(
+    ("reader", "number"),
+    [
+        pytest.param("checkpoint", 8293, id="an archive that spans disks"),
+        pytest.param("grid", 10379, id="a long word in a message"),
+        pytest.param("image", 81900, id="a size that is no whole number"),
+        pytest.param("table", 6682, id="a long name in a message"),
+    ],
+    indirect=["reader"],
+)
+def test_what_once_ended_otherwise(reader: Reader, number: int) -> None:
+    assert not feed(reader, reader.make(random.Random(f"{reader.name} 0 {number}")), str(number))
 
 
 @pytest.mark.parametrize("reader", NAMES, indirect=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 from ..contracts import AXES
-from ..errors import GridError, did_you_mean
+from ..errors import GridError, did_you_mean, shown
 from ..plugins.registry import Registry
 from .blocks import Block, Choice, Grid, PartSpec, Stop
 from .choices import Choices
@@ -155,7 +155,7 @@ def _whole_number(table: Mapping[str, Any], key: str, where: str) -> int | None:
 
 def _stop(stop: Any, precisions: tuple[Choice, ...], where: str) -> Stop:
     if stop not in get_args(Stop):
-        raise GridError(f"{where}.stop: expected 'full' or 'success', got {stop!r}")
+        raise GridError(f"{where}.stop: expected 'full' or 'success', got {shown(stop)}")
     if stop == "full" and any(c.value == "mixed" for c in precisions):
         raise GridError(
             f"{where}.precision: 'mixed' attacks again what bfloat16 leaves unbroken, so it needs stop = 'success'"

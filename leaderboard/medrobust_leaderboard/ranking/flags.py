@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..machines import machine_note, precision_note
 from ..overlap import together
+from ..store_cells import Result
 from ..table import TableCell
 from .board import Flag
 from .trials import Trial
@@ -23,7 +24,11 @@ NOT_COLLECTED = "run the grid again without --no-evidence"
 
 
 def flags_of(
-    contest: Contest, trials: Sequence[Trial], cells: Mapping[str, TableCell], panel: AbstractSet[str]
+    contest: Contest,
+    trials: Sequence[Trial],
+    cells: Mapping[str, TableCell],
+    panel: AbstractSet[str],
+    absent: Sequence[Result] = (),
 ) -> tuple[Flag, ...]:
     """The flags of a row.
 
@@ -32,10 +37,12 @@ def flags_of(
         trials: those of the row.
         cells: its numbers by attack; those without a value were asked for and gave none.
         panel: attacks that most models of the track faced.
+        absent: what was asked for and has no record.
     """
     return (
         *_evidence(contest, trials),
         *_attacks(contest, trials, cells, panel),
+        *_failed_everywhere(contest, absent),
         *_facts(trials),
     )
 
@@ -71,6 +78,15 @@ def _attacks(
         else:
             told = "most models of this track faced it" if barring else "other models of this track faced it"
             yield Flag("attacks", f"not attacked by {column.name}", told, bars=barring)
+
+
+def _failed_everywhere(contest: Contest, absent: Sequence[Result]) -> Iterator[Flag]:
+    """Attacks that failed and have no column, since they gave no number for any model of the track."""
+    columns = {column.attack for column in contest.columns}
+    failed = {r.labels["attack"]: r for r in absent if r.status in ("failed", "invalid")}
+    for attack, result in failed.items():
+        if attack not in columns:
+            yield Flag("failed", f"{attack} failed", result.reason)
 
 
 def _facts(trials: Sequence[Trial]) -> Iterator[Flag]:

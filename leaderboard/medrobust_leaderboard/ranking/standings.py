@@ -103,7 +103,7 @@ def _row(
         ),
         attacks=cells,
         seeds=tuple(kept),
-        flags=flags_of(contest, trials, cells, panel),
+        flags=flags_of(contest, trials, cells, panel, contest.absent.get(name.name, ())),
         targets=tuple(dict.fromkeys(t.result.target for t in trials)),
         stores=tuple(dict.fromkeys(contest.stores[t.result.store] for t in trials)),
     )

@@ -34,6 +34,7 @@ _IN_MEMORY = 2 * 2**30
 # What Pillow raises on files that are empty, truncated, no image at all, or absurdly large.
 _UNREADABLE = (
     *(OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, Image.DecompressionBombError),
+    TypeError,  # a size that is no whole number
     Image.DecompressionBombWarning,  # where warnings are errors
     MemoryError,  # a part of a file that says it has gigabytes; images that large are refused before
 )

@@ -135,7 +135,8 @@ def _matched(
     for name, split, path in named:
         hits: list[Sample] = next((by_end[end] for end in _ends(name) if end in by_end), [])
         if len(hits) > 1:
-            raise DataError(f"{path}: {name!r} fits {listing([hit.id for hit in hits])}; write more of its path.")
+            fitting = listing([hit.id for hit in hits])
+            raise DataError(f"{path}: {listing([name])} fits {fitting}; write more of its path.")
         if not hits:
             missing.append(name)
             continue
@@ -144,8 +145,8 @@ def _matched(
         if (again := times[hit.id] > 1) and not repeated:
             earlier = chosen[hit.id].split
             raise DataError(
-                f"{path}: {name!r} is already in the {earlier} list; an image belongs to one split, once. If the "
-                "publisher's lists are so, say on_repeated = 'keep'."
+                f"{path}: {listing([name])} is already in the {earlier} list; an image belongs to one split, once. "
+                "If the publisher's lists are so, say on_repeated = 'keep'."
             )
         identity = f"{hit.id}#{times[hit.id]}" if again else hit.id
         # Of a file without a group its name is the group, so that a slice does not part it from its copies.

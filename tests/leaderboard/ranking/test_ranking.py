@@ -281,6 +281,16 @@ def test_an_attack_that_failed_is_named_where_its_number_would_stand(made: MakeS
     assert "no pools" in flag.detail
 
 
+def test_an_attack_that_failed_on_every_model_is_named_too(made: MakeStore, tmp_path: Path) -> None:
+    path = tmp_path / "brittle.py"
+    fault = "        raise ValueError('not today')\n"
+    path.write_text(STRANGER.read_text().replace('"slide"', '"brittle"').replace("        point = images\n", fault))
+    (standing,) = only([made(grid('["none", "sign", "brittle"]'), path)]).standings.rows
+    (flag,) = (f for f in standing.flags if f.kind == "failed")
+    assert flag.name == "brittle failed"
+    assert "not today" in flag.detail
+
+
 def test_seeds_are_one_row_with_their_mean(made: MakeStore) -> None:
     store = made(grid('["none", "sign", "steps"]', 'defense = ["none", "blur"]\nseed = [0, 1, 2]'))
     board = only([store])

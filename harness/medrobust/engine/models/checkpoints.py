@@ -130,7 +130,7 @@ def _unreadable(file: Path, error: Exception) -> str:
             f"holds more than weights: objects of {_some(classes)}, as a pickled model does. It was not opened, since "
             f"that would run code from the file. {how}"
         )
-    if isinstance(error, pickle.UnpicklingError) and zipfile.is_zipfile(file):
+    if isinstance(error, pickle.UnpicklingError) and _names_in(file):
         return f"holds more than weights, and was not opened, since that could run code from the file. {how}"
     cause = next((line for line in str(error).splitlines() if line.isprintable()), type(error).__name__)
     return f"cannot be read ({cause[:200]}); give .safetensors or a torch file of weights"
