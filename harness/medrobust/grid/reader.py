@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -12,7 +13,7 @@ from ..contracts import AXES
 from ..errors import GridError, did_you_mean, shown
 from ..plugins.registry import Registry
 from .blocks import Block, Choice, Grid, PartSpec, Stop
-from .choices import Choices
+from .choices import LONGEST, Choices
 from .definitions import Definitions
 from .values import known_keys, list_of, table_of, whole_number
 
@@ -65,6 +66,18 @@ def read_grid(
     )
 
 
+@contextmanager
+def _in_short() -> Iterator[None]:
+    """Cut a message that repeats names of a grid, which may be any text."""
+    try:
+        yield
+    except GridError as error:
+        if len(text := str(error)) <= LONGEST:
+            raise
+        raise GridError(f"{text[:LONGEST]}...") from None
+
+
+@_in_short()
 def parse_grid(
     raw: Mapping[str, Any],
     registry: Registry,
