@@ -66,6 +66,7 @@ def reader(request: pytest.FixtureRequest, core: Registry, scratch: Path) -> Rea
         pytest.param("grid", 10379, id="a long word in a message"),
         pytest.param("grid", 39490, id="a long name of a profile"),
         pytest.param("image", 81900, id="a size that is no whole number"),
+        pytest.param("parquet", 18908, id="a list with a gap"),
         pytest.param("table", 6682, id="a long name in a message"),
     ],
     indirect=["reader"],

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..errors import LostError, StoreError
@@ -105,6 +106,7 @@ class Tables:
             for name in ADDED.get(table, ()):
                 if name in wanted.names and name not in rows.column_names:
                     rows = rows.append_column(wanted.field(name), pa.nulls(len(rows), wanted.field(name).type))
+            _refuse_gaps(rows)
             return rows.select(wanted.names).cast(wanted)
         except (pa.ArrowException, OSError, KeyError, ValueError) as error:
             raise self.files.set_aside(found.name, str(error).splitlines()[0]) from None
@@ -182,6 +184,13 @@ def _to_parquet(table: str, rows: pa.Table) -> bytes:
         writer.add_key_value_metadata(notes)
     data: bytes = sink.getvalue().to_pybytes()
     return data
+
+
+def _refuse_gaps(rows: pa.Table) -> None:
+    """No list that a run writes has an entry that is none."""
+    for name, column in zip(rows.column_names, rows.columns, strict=True):
+        if pa.types.is_list(column.type) and pc.list_flatten(column).null_count:
+            raise ValueError(f"column {name} has a list with a gap")
 
 
 def _schema(table: str, columns: list[str] | None) -> pa.Schema:
