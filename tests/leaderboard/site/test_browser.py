@@ -81,6 +81,12 @@ def column(page: Any, table: str, number: int) -> list[str]:
     return [text.strip() for text in page.locator(f"{table} tbody tr > :nth-child({number})").all_inner_texts()]
 
 
+def follow(page: Any, link: Any) -> None:
+    """Clicks on a link and waits until its page is loaded: a click alone is over when the next page begins."""
+    with page.expect_navigation():
+        link.click()
+
+
 def choice(page: Any, name: str) -> Any:
     return page.locator(".filters").get_by_label(name)
 
@@ -149,12 +155,12 @@ def test_the_ranking_is_filtered_by_choice_and_by_words(open_page: Open) -> None
 
 def test_a_row_leads_to_its_model_and_on_to_its_cells(open_page: Open) -> None:
     page = open_page("ranking.html")
-    page.locator("#ranking tbody th a").first.click()
+    follow(page, page.locator("#ranking tbody th a").first)
     model = page.locator("h1").inner_text()
-    page.locator("figure.table td a").first.click()
+    follow(page, page.locator("figure.table td a").first)
     # A mean over two seeds leads to both cells.
     assert len(column(page, "#all-cells", 1)) == 2
-    page.locator("#all-cells a").first.click()
+    follow(page, page.locator("#all-cells a").first)
     assert model in page.locator(".trail").inner_text()
 
 
@@ -184,7 +190,7 @@ def test_names_that_look_like_code_are_text(open_page: Open) -> None:
     assert SCRIPT in column(page, "#all-cells", 1)
     assert choice(page, "Data set").locator("option", has_text="<img").count() == 1
     assert "taken" not in page.title()
-    page.locator("#all-cells a").first.click()
+    follow(page, page.locator("#all-cells a").first)
     assert SCRIPT in page.locator("h1 + .lead").inner_text()
 
 
