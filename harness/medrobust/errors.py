@@ -60,8 +60,17 @@ def shown(value: object, most: int = 120) -> str:
     >>> shown("x" * 200, 10)
     "'xxxxxxxxx..."
     """
-    text = repr(value)
-    return text if len(text) <= most else f"{text[:most]}..."
+    return cut(repr(value), most)
+
+
+def cut(text: object, most: int = 500) -> str:
+    """What another library says of a stranger's file, cut where it repeats too much of it.
+
+    >>> cut("x" * 200, 10)
+    'xxxxxxxxxx...'
+    """
+    whole = str(text)
+    return whole if len(whole) <= most else f"{whole[:most]}..."
 
 
 def did_you_mean(name: str, valid: Iterable[str]) -> str:

@@ -67,6 +67,7 @@ def reader(request: pytest.FixtureRequest, core: Registry, scratch: Path) -> Rea
         pytest.param("grid", 39490, id="a long name of a profile"),
         pytest.param("image", 81900, id="a size that is no whole number"),
         pytest.param("parquet", 18908, id="a list with a gap"),
+        pytest.param("submission", 76536, id="a long name in a damaged archive"),
         pytest.param("table", 6682, id="a long name in a message"),
     ],
     indirect=["reader"],

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from ..contracts.origin import Packing
-from ..errors import DataError
+from ..errors import DataError, cut
 
 RATIO: Final = 100
 """Unpacked bytes for one of an archive at most: images are compressed already, tables shrink to a tenth."""
@@ -44,12 +44,13 @@ def unpack(archive: Path, packing: Packing, place: Path) -> None:
             _untar(archive, place, most)
     except (tarfile.FilterError, _RefusedError) as error:
         raise DataError(
-            f"{archive} is not unpacked: {error}. No publisher's archive is so; delete it, and fetch it from the "
+            f"{archive} is not unpacked: {cut(error)}. No publisher's archive is so; delete it, and fetch it from the "
             "publisher's page"
         ) from None
     except _DAMAGED as error:
         raise DataError(
-            f"{archive} cannot be unpacked ({error}); it is no {packing} file or damaged: delete it and fetch it again"
+            f"{archive} cannot be unpacked ({cut(error)}); it is no {packing} file or damaged: delete it and fetch it "
+            "again"
         ) from None
     except OSError as error:
         raise DataError(f"{archive} cannot be unpacked to {place} ({error.strerror or error})") from None

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 from ..contracts import AXES
-from ..errors import GridError, did_you_mean, shown
+from ..errors import GridError, cut, did_you_mean, shown
 from ..plugins.registry import Registry
 from .blocks import Block, Choice, Grid, PartSpec, Stop
 from .choices import LONGEST, Choices
@@ -74,7 +74,7 @@ def _in_short() -> Iterator[None]:
     except GridError as error:
         if len(text := str(error)) <= LONGEST:
             raise
-        raise GridError(f"{text[:LONGEST]}...") from None
+        raise GridError(cut(text, LONGEST)) from None
 
 
 @_in_short()

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ..errors import StoreError
+from ..errors import StoreError, cut
 
 NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.+-]*)*")
 """Names of entries: no empty part, none that begins with a dot, no blanks, colons or backslashes."""
@@ -91,7 +91,7 @@ def unpack(file: Path, folder: Path, bounds: Bounds | None = None) -> None:
             for entry in entries:
                 _extract(archive, entry, folder / entry.filename)
     except (zipfile.BadZipFile, zlib.error, EOFError, IndexError, RuntimeError, ValueError) as error:
-        raise StoreError(f"{file}: is no zip file or damaged ({error}); ask for it again") from None
+        raise StoreError(f"{file}: is no zip file or damaged ({cut(error)}); ask for it again") from None
     except OSError as error:
         raise StoreError(f"{file}: cannot be unpacked ({error.strerror or error})") from None
 
