@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from typing import Annotated, Any
 
 import typer
@@ -23,6 +24,7 @@ def add_options(command: Any) -> None:
     command.params += [option for option in _options() if option.name != "strict" or loads_plugins]
 
 
+@cache
 def _options() -> list[Any]:
     """The options as typer makes them for a command of its own: constructing one differs between typer's versions."""
     app = typer.Typer(add_completion=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -92,4 +93,5 @@ def _beside(name: str, module: ModuleType, folder: Path) -> bool:
     if top.startswith((PREFIX, "__")):
         return False
     origin = getattr(sys.modules.get(top, module), "__file__", None)
-    return origin in (str(folder / f"{top}.py"), str(folder / top / "__init__.py"))
+    # Thousands of modules are asked about: strings, where paths would take a tenth of a second.
+    return origin in (f"{folder}{os.sep}{top}.py", f"{folder}{os.sep}{top}{os.sep}__init__.py")
