@@ -111,6 +111,7 @@ def test_a_clock_that_jumps_while_a_run_goes_changes_no_record(
     assert list((tmp_path / "wild" / "leases").glob("*")) == []
 
 
+@pytest.mark.long
 def test_the_last_request_counts_though_the_clock_was_set_back(program: Program, clock: Clock, tmp_path: Path) -> None:
     (tmp_path / "grid.toml").write_text(GRID.replace('"one-for-all", "sign"', '"darken"'))
     own = tmp_path / "darken.py"

@@ -189,7 +189,7 @@ def test_flipped_bytes_at_any_place_are_found_and_change_no_number(whole: Whole)
     assert outcomes["found"] > PLACES / 2
 
 
-@pytest.mark.parametrize("how", ["truncated", "deleted"])
+@pytest.mark.parametrize("how", ["truncated", pytest.param("deleted", marks=pytest.mark.long)])
 def test_any_file_that_is_cut_short_or_gone_is_missed(whole: Whole, how: str) -> None:
     rng = np.random.default_rng(1)
     for file, data in whole.files.items():
@@ -203,6 +203,7 @@ def test_any_file_that_is_cut_short_or_gone_is_missed(whole: Whole, how: str) ->
         whole.restore()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("folder", KINDS)
 @pytest.mark.parametrize("how", ["flipped", "deleted"])
 def test_the_next_run_computes_what_is_lost_and_no_more(whole: Whole, folder: str, how: str) -> None:

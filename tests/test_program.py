@@ -88,6 +88,7 @@ def test_plugins_lists_every_offer_with_origin_parameters_defaults_and_citation(
     assert textures["licence"] == "CC0"
 
 
+@pytest.mark.long
 def test_why_names_the_field_that_differs(program: Program, tmp_path: Path) -> None:
     text = GRID.replace('"slow"', '"hum"').replace("[0, 1]", "0")
     (tmp_path / "old.toml").write_text(text)
@@ -239,6 +240,7 @@ def test_an_edit_of_a_helper_is_computed_and_of_a_stranger_not(program: Program,
     assert second == pytest.approx(first / 2, abs=1e-6)
 
 
+@pytest.mark.long
 def test_worker_processes_find_what_lies_beside_a_plugin_file(helped: Path, tmp_path: Path) -> None:
     session = Session(tmp_path / "store", (TESTS / "tiny.py", helped), device="cpu", workers=2)
     grid = '[[grid]]\ndataset = "textures"\nmodel = "tiny-net"\nattack = "darken"\nbudget = "linf:1/255"\nseed = [0, 1]'
@@ -365,6 +367,7 @@ def test_next_keeps_the_options_that_were_given(program: Program, tmp_path: Path
     assert {c["state"] for c in json.loads(program("plan", "grid.toml", *given, "--json").out)["cells"]} == {"cached"}
 
 
+@pytest.mark.long
 def test_precision_is_an_option_and_part_of_what_a_cell_is(program: Program, tmp_path: Path) -> None:
     text = '[[grid]]\ndataset = "textures"\nmodel = "tiny-net"\nattack = "sign"\nbudget = "linf:4/255"\n'
     (tmp_path / "grid.toml").write_text(text)

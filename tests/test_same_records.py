@@ -148,6 +148,7 @@ def test_a_record_that_differs_is_told_with_its_decisions(usual: Store) -> None:
     assert (agreement.degree, agreement.decisions) == ("different", 2)
 
 
+@pytest.mark.long
 def test_what_is_not_repeatable_is_declared_and_said_in_tables(program: Program, tmp_path: Path) -> None:
     (tmp_path / "unstable.py").write_text(UNSTABLE)
     (tmp_path / "grid.toml").write_text(

@@ -225,6 +225,7 @@ def test_work_done_twice_counts_once(
     assert second.done().cells == set(found)
 
 
+@pytest.mark.long
 def test_a_run_computes_what_another_one_leaves_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The steps of a run that asks for other cells of one craft are trimmed to what is not there yet."""
     monkeypatch.setenv("WATCHED", str(folder))

@@ -56,6 +56,7 @@ def contestants(benchmark, kind: str) -> dict:
     return {name: made.CONTESTANTS[name] for name in names}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("kind", "steps", "eps"), [("pgd", 10, 0.7), ("cw", 10, 0.7), ("square", 60, 6.0)])
 def test_all_contestants_reach_the_same_robust_accuracy(benchmark, problem, kind, steps, eps) -> None:
     problem = replace(problem, budget=Budget("linf", eps / 255))

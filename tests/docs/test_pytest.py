@@ -15,6 +15,7 @@ Blocks = Callable[[str], Sequence[Any]]
 RunPytest = Callable[..., pytest.RunResult]
 
 
+@pytest.mark.long
 def test_the_files_and_commands_do_what_the_page_says(
     blocks: Blocks, pytester: pytest.Pytester, run_pytest: RunPytest
 ) -> None:

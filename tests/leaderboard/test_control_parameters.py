@@ -370,6 +370,7 @@ def test_broken_pairs_are_right_when_clean_and_wrong_after_and_of_different_clas
     assert next(t.title for t in lines[0] if t) == labels[0]
 
 
+@pytest.mark.long
 def test_every_figure_is_drawn_and_the_hash_of_what_it_shows_kept(report: PaperReport, tmp_path: Path) -> None:
     drawn = draw_figures(report, tmp_path)
     assert [d.absent for d in drawn] == [""] * 7

@@ -148,6 +148,7 @@ def test_every_value_of_the_paper_has_a_place(smoke: dict[str, list[Selected]], 
     assert strange == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("profile", ["smoke", "small", "paper"])
 @pytest.mark.parametrize("name", NAMES)
 def test_every_substitution_names_a_label_of_the_grid(name: str, profile: str, tmp_path: Path) -> None:

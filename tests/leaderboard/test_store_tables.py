@@ -234,6 +234,7 @@ def test_numbers_in_labels_sort_by_size() -> None:
     assert sorted(labels, key=natural) == ["a", "a(steps=2)", "a(steps=2.5)", "a(steps=10)"]
 
 
+@pytest.mark.long
 def test_units_are_those_of_the_metric(run: Run) -> None:
     session = run(grid('["none", "sign"]'))
     assert [only(session, name).unit for name in ("accuracy", "auc", "mean_l2")] == [

@@ -124,6 +124,7 @@ def jpeg(width: int, height: int) -> bytes:
     return bytes(data)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", [png, tiff, jpeg])
 @pytest.mark.parametrize("side", [9_200, 60_000])
 def test_a_giant_image_is_refused(read: Read, kind: Callable[[int, int], bytes], side: int, tmp_path: Path) -> None:

@@ -104,6 +104,7 @@ def test_two_stores_become_one(ran: Run, merged: Callable[..., Any], program: Pr
     assert attacks_of(again) == attacks_of(board)
 
 
+@pytest.mark.long
 def test_the_order_of_stores_does_not_matter_where_they_agree(ran: Run, program: Program, tmp_path: Path) -> None:
     first, second = ran("a", ["sign"]), ran("b", ["hum"])
     stores = []
@@ -138,6 +139,7 @@ def test_a_verdict_is_not_replaced_by_a_better_one(ran: Run, merged: Callable[..
     assert frame.loc["sign", "status"] == "invalid"
 
 
+@pytest.mark.long
 def test_a_failed_cell_is_replaced_by_a_result(ran: Run, merged: Callable[..., Any]) -> None:
     first, second = ran("a", ["sign"]), ran("b", ["sign"])
     failed = {"status": "failed", "reason": "out of memory", "samples": None}
@@ -201,6 +203,7 @@ def test_damaged_files_are_told_and_the_rest_is_taken(ran: Run, merged: Callable
     assert "sign" in attacks_of(board)
 
 
+@pytest.mark.long
 def test_results_of_older_code_are_superseded_in_the_union(
     ran: Run, merged: Callable[..., Any], tmp_path: Path, tiny: Path
 ) -> None:
@@ -219,6 +222,7 @@ def test_results_of_older_code_are_superseded_in_the_union(
     assert "superseded" not in merged("store-1.0", "store-0.5")[0].out
 
 
+@pytest.mark.long
 def test_grids_of_one_name_stay_two(ran: Run, merged: Callable[..., Any], tmp_path: Path) -> None:
     first, second = ran("a", ["sign"], folder="work"), ran("b", ["hum"], folder="work")
     told, board = merged(first, second)
@@ -227,6 +231,7 @@ def test_grids_of_one_name_stay_two(ran: Run, merged: Callable[..., Any], tmp_pa
     assert len(Inventory.of(board).having("current")) == 3
 
 
+@pytest.mark.long
 def test_hashed_ids_of_a_submission_become_those_of_the_board(
     ran: Run, merged: Callable[..., Any], program: Program
 ) -> None:

@@ -147,6 +147,7 @@ def test_a_table_of_a_damaged_store_shows_what_is_missing_and_why(damaged: Progr
     assert mended.err == ""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("looked_before", [False, True])
 def test_a_store_that_lost_all_its_cells_is_not_called_new(
     damaged: Program, tmp_path: Path, looked_before: bool

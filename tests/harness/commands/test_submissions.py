@@ -65,6 +65,7 @@ def test_a_submission_says_what_is_in_it_and_is_verified(ran: Program, tmp_path:
     assert (facts["ids"], facts["source"], facts["candidates"]) == ("hashed", "packed", 4)
 
 
+@pytest.mark.long
 def test_without_the_plugins_nothing_is_run_and_the_status_says_so(ran: Program) -> None:
     ran("submit", "medrobust-store", "--out", "mine.zip")
     told = ran("verify", "mine.zip", plugins=())
@@ -78,6 +79,7 @@ def test_without_the_plugins_nothing_is_run_and_the_status_says_so(ran: Program)
     assert ran("verify", "closed.zip").status == 0
 
 
+@pytest.mark.long
 def test_ids_of_samples_and_patients_are_told_on_request_only(ran: Program, tmp_path: Path) -> None:
     store = Store(tmp_path / "medrobust-store")
     samples = dict(store.samples(store.cells(["cell"])["cell"]))
@@ -114,6 +116,7 @@ def test_images_are_shown_on_request_and_where_their_data_set_permits_it(ran: Pr
     assert not Store(tmp_path / "closed" / "store").artifacts()
 
 
+@pytest.mark.long
 def test_local_paths_and_file_names_are_not_told(program: Program, tmp_path: Path) -> None:
     pytest.importorskip("medrobust_datasets")
     folder = tmp_path / "scans of anna"
@@ -142,6 +145,7 @@ def test_local_paths_and_file_names_are_not_told(program: Program, tmp_path: Pat
     assert "it rests on a local path, which its submission withholds" in told.out
 
 
+@pytest.mark.long
 def test_a_checkpoint_is_called_by_its_name_and_verified_without_its_file(program: Program, tmp_path: Path) -> None:
     folder = tmp_path / "weights of anna"
     folder.mkdir()
@@ -225,6 +229,7 @@ def _forget() -> None:
         del sys.modules[name]
 
 
+@pytest.mark.long
 def test_an_installed_distribution_is_packed_and_found_again(
     installed: Path, program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -109,6 +109,7 @@ def archived(content: Path, tmp_path: Path, number: int, change: Callable[[Path,
     return tmp_path / "changed.zip"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("change", [in_bytes, in_values])
 def test_a_changed_submission_is_told_or_refused(
     change: Callable[[Path, random.Random], None], session: Session, submission: Path, tmp_path: Path

@@ -270,6 +270,7 @@ def test_a_cell_under_the_identity_of_another_is_found(forged: Forge, verified: 
     assert any("its fields give the identity " in each.detail for each in found.contradictions)
 
 
+@pytest.mark.long
 def test_a_crash_that_was_made_a_result_is_found(forged: Forge, verified: Verify) -> None:
     def change(folder: Path) -> None:
         cell = attacked(folder, "mine")[0]

@@ -78,6 +78,7 @@ def assert_written(cell: Cell, metadata: MetadataCache) -> None:
 UNCHECKED = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 
 
+@pytest.mark.long
 @settings(max_examples=300, **UNCHECKED)
 @given(data=st.data())
 def test_every_cell_of_the_grid_language_comes_back(
@@ -204,6 +205,7 @@ def test_every_bundled_plugin_comes_back_from_its_table() -> None:
         assert (again.plugin, again.canonical, again.name) == (spec.plugin, spec.canonical, spec.name)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("paper", ["ma2020", "hirano2021", "minagi2022"])
 def test_every_cell_of_a_paper_comes_back(paper: str, tmp_path: Path) -> None:
     leaderboard = pytest.importorskip("medrobust_leaderboard")

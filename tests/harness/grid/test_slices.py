@@ -40,6 +40,7 @@ def taken(images: ImageData, text: str, seed: int = 0) -> set[int]:
 bounds = st.one_of(st.integers(1, 99).map(lambda p: f"{p}%"), st.integers(1, 50).map(str))
 
 
+@pytest.mark.long
 @settings(max_examples=60, deadline=None)
 @given(grouped(), bounds, st.integers(0, 3))
 def test_complementary_slices_share_nothing_and_miss_nothing(images: ImageData, bound: str, seed: int) -> None:

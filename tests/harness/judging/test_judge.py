@@ -270,6 +270,7 @@ def test_several_classes(quick: Path) -> None:
     assert judgement.facts["classes"].startswith("class 0, class 1, class 2")
 
 
+@pytest.mark.long
 def test_two_classes_with_one_logit(quick: Path) -> None:
     data = shades(seed=1)
     truth = torch.from_numpy(data.labels).float()

@@ -58,6 +58,7 @@ def test_without_a_baseline_it_is_skipped_with_what_to_type(run: Run, robust: Ro
     assert "--medrobust-baseline DIR" in result.stdout.str()
 
 
+@pytest.mark.long
 def test_a_baseline_is_written_and_compared_with(run: Run, robust: Robust, project: pytest.Pytester) -> None:
     model(project, GOOD)
     robust(EXPECT, grid=GRID)
@@ -82,6 +83,7 @@ def test_a_baseline_is_written_and_compared_with(run: Run, robust: Robust, proje
     run("--medrobust-baseline=base").assert_outcomes(passed=3)
 
 
+@pytest.mark.long
 def test_a_minimum_effect_lets_smaller_drops_pass(run: Run, robust: Robust, project: pytest.Pytester) -> None:
     model(project, GOOD)
     robust(f"{EXPECT}minimum_effect = 1.1\n", grid=GRID)
@@ -90,6 +92,7 @@ def test_a_minimum_effect_lets_smaller_drops_pass(run: Run, robust: Robust, proj
     run("--medrobust-baseline=base").assert_outcomes(passed=3)
 
 
+@pytest.mark.long
 def test_a_cell_that_the_baseline_does_not_know_is_skipped(run: Run, robust: Robust, project: pytest.Pytester) -> None:
     model(project, GOOD)
     robust(EXPECT, grid=GRID)
@@ -101,6 +104,7 @@ def test_a_cell_that_the_baseline_does_not_know_is_skipped(run: Run, robust: Rob
     assert "has no record under these labels; --medrobust-update-baseline adds it" in result.stdout.str()
 
 
+@pytest.mark.long
 def test_the_configuration_can_name_the_baseline(run: Run, robust: Robust, project: pytest.Pytester) -> None:
     model(project, GOOD)
     robust(EXPECT, grid=GRID)

@@ -44,6 +44,7 @@ def test_expectations_that_hold_pass(run: Run, robust: Robust) -> None:
     run().assert_outcomes(passed=8)
 
 
+@pytest.mark.long
 def test_a_failed_expectation_says_what_where_which_and_how_to_see_it_again(
     run: Run, robust: Robust, computed: Path, project: pytest.Pytester
 ) -> None:
@@ -95,6 +96,7 @@ def test_what_is_selected_is_computed_and_nothing_else(run: Run, robust: Robust)
     assert asked[["attack", "budget"]].to_numpy().tolist() == [["hum", "linf:8/255"]]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("typed", "passed"),
     [("::sign", 4), ("::sign::asr<=1", 2), ("::sign::asr<=1[linf:40/255]", 1), ("", 8)],
@@ -104,6 +106,7 @@ def test_ids_can_be_typed_up_to_any_part(run: Run, robust: Robust, typed: str, p
     run(f"model.robust.toml::{BELOW}{typed}").assert_outcomes(passed=passed)
 
 
+@pytest.mark.long
 def test_what_failed_last_runs_alone(run: Run, robust: Robust) -> None:
     robust(MIXED)
     run().assert_outcomes(passed=2, failed=1)

@@ -44,6 +44,7 @@ def conftest(project: pytest.Pytester, given: str = "Corner()", threshold: float
     project.makeconftest(NET.replace("{given}", given).replace("{threshold}", str(threshold)))
 
 
+@pytest.mark.long
 def test_the_fixture_is_the_model_of_a_file_and_of_a_test(run: Run, robust: Robust, project: pytest.Pytester) -> None:
     conftest(project)
     store = robust('[[expect]]\nbounds = "robust_accuracy >= 0"\n', grid=GRID).parent / "own"
@@ -81,6 +82,7 @@ def test_what_is_no_model_is_said(run: Run, robust: Robust, project: pytest.Pyte
     assert "Traceback" not in result.stdout.str()
 
 
+@pytest.mark.long
 def test_a_grid_that_names_the_fixture_needs_it(run: Run, robust: Robust) -> None:
     robust('[[expect]]\nbounds = "robust_accuracy >= 0"\n', grid=GRID)
     result = run()

@@ -175,6 +175,7 @@ def test_what_cells_that_were_not_computed_yet_need_stays(tmp_path: Path) -> Non
     assert len(Store(place).artifacts()) == 3
 
 
+@pytest.mark.long
 def test_a_kill_at_any_moment_loses_nothing_that_stays(
     used: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -119,6 +119,7 @@ def registry() -> Registry:
     return found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("definition", "permitted"),
     [

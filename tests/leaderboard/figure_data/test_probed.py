@@ -242,6 +242,7 @@ def test_points_are_the_places_that_were_stored(report: PaperReport) -> None:
             np.testing.assert_array_equal(panel.groups[name], kept[name])
 
 
+@pytest.mark.long
 def test_figures_are_written_with_their_data_and_name_their_layers(report: PaperReport, tmp_path: Path) -> None:
     drawn = {each.spec.id: each for each in draw_figures(report, tmp_path)}
     assert list(drawn) == ["classes", "maps", "attention", "surfaces", "points"]

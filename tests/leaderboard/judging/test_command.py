@@ -136,6 +136,7 @@ def test_loose_images_have_no_labels(run: Callable[..., Any]) -> None:
     assert "In percent of the decisions that stay" in ended.out
 
 
+@pytest.mark.long
 def test_a_whole_model_is_opened_only_where_its_code_is_trusted(run: Callable[..., Any], ward: Path) -> None:
     torch.save(network(), ward / "whole.pt")
     refused = run(model="whole.pt")
@@ -180,6 +181,7 @@ def test_an_exported_program_is_opened_only_where_its_code_is_trusted(run: Calla
     assert "Healthy" in trusted.out
 
 
+@pytest.mark.long
 def test_a_model_plugin_with_weights(run: Callable[..., Any], ward: Path) -> None:
     ended = run(model="small-cnn")
     assert ended.status == 1

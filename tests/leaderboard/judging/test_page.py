@@ -75,6 +75,7 @@ def test_pictures_are_there_when_the_judgement_has_some(judgement: Judgement) ->
     assert page_of(replace(judgement, pictures=(picture,))).count("<img") == 2
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not CHROMIUM, reason="no Chromium here: 'apt-get install chromium' installs one")
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_it_fits_a_desk_and_a_phone(judgement: Judgement, tmp_path: Path, width: int, scheme: str) -> None:

@@ -79,6 +79,7 @@ def test_filters_by_any_axis(shown: Program) -> None:
     assert nothing.status != 0
 
 
+@pytest.mark.long
 def test_names_of_the_grid_and_a_legend_for_long_ones(program: Program, tmp_path: Path) -> None:
     (tmp_path / "grid.toml").write_text(GRID)
     program("run", "grid.toml", plugins=(STRANGER.parents[2] / "tiny.py", STRANGER))
@@ -97,6 +98,7 @@ def test_names_of_the_grid_and_a_legend_for_long_ones(program: Program, tmp_path
     assert (tmp_path / "files/front.png").stat().st_size > 10_000
 
 
+@pytest.mark.long
 def test_evidence_is_collected_unless_told_otherwise(program: Program, tmp_path: Path) -> None:
     (tmp_path / "grid.toml").write_text(GRID)
     plugins = (STRANGER.parents[2] / "tiny.py", STRANGER)
@@ -108,6 +110,7 @@ def test_evidence_is_collected_unless_told_otherwise(program: Program, tmp_path:
     assert "no evidence was collected" not in program("leaderboard", "medrobust-store").out
 
 
+@pytest.mark.long
 def test_several_stores_are_one_board(program: Program, tmp_path: Path) -> None:
     for name in ("sign", "steps"):
         grid = tmp_path / f"{name}.toml"
@@ -132,6 +135,7 @@ def test_every_format_has_the_board(shown: Program, output: str) -> None:
     assert told.out.count("worst case") >= 2
 
 
+@pytest.mark.long
 def test_detectors_stand_below_the_ranking_and_take_no_part_in_it(program: Program, tmp_path: Path) -> None:
     (tmp_path / "grid.toml").write_text(
         '[[grid]]\ndataset = "textures"\nmodel = "tiny-net"\nattack = "sign"\nbudget = "linf:16/255"\n'

@@ -196,6 +196,7 @@ def stranger(folder: Path, steps: int) -> Path:
     return path
 
 
+@pytest.mark.long
 def test_two_versions_of_a_plugin_are_two_attacks(made: MakeStore, tmp_path: Path) -> None:
     stores = [
         made(grid('["none", "slide"]'), stranger(tmp_path / f"v{steps}", steps), name=f"store{steps}")
@@ -245,6 +246,7 @@ def test_one_model_under_two_names_is_one_row(made: MakeStore) -> None:
     assert (standing.name, set(standing.attacks)) == ("tiny-net", {"sign", "steps"})
 
 
+@pytest.mark.long
 def test_a_model_that_faced_less_than_most_has_no_rank(made: MakeStore) -> None:
     text = grid('["none", "sign", "steps"]', 'defense = ["none", "drilled"]')
     store = made(text + grid('["none", "sign"]', 'defense = "blur"'))
@@ -291,6 +293,7 @@ def test_an_attack_that_failed_on_every_model_is_named_too(made: MakeStore, tmp_
     assert "not today" in flag.detail
 
 
+@pytest.mark.long
 def test_seeds_are_one_row_with_their_mean(made: MakeStore) -> None:
     store = made(grid('["none", "sign", "steps"]', 'defense = ["none", "blur"]\nseed = [0, 1, 2]'))
     board = only([store])
@@ -308,6 +311,7 @@ def test_seeds_are_one_row_with_their_mean(made: MakeStore) -> None:
         assert "interval over 3 seeds" in standing.worst.note
 
 
+@pytest.mark.long
 def test_a_seed_that_faced_fewer_attacks_is_left_out_of_the_worst_case(made: MakeStore) -> None:
     store = made(grid('["none", "sign"]', "seed = [0, 1]") + grid('["none", "steps"]'))
     (standing,) = only([store]).standings.rows

@@ -117,6 +117,7 @@ def test_perturbations_stand_by_attack_and_budget(report: PaperReport) -> None:
     assert abs(tiles[0][0].pixels).max() == pytest.approx(8 / 255, abs=1e-6)
 
 
+@pytest.mark.long
 def test_every_figure_is_written_or_says_why_not(report: PaperReport, tmp_path: Path) -> None:
     drawn = draw_figures(report, tmp_path)
     assert [d.spec.id for d in drawn if d.saved is None] == ["nothing"]
@@ -128,6 +129,7 @@ def test_every_figure_is_written_or_says_why_not(report: PaperReport, tmp_path: 
             assert each.saved.csv.read_text(encoding="utf-8").count("\n") > 1
 
 
+@pytest.mark.long
 def test_a_figure_that_shows_the_same_is_left_as_it_is(report: PaperReport, tmp_path: Path) -> None:
     drawn = draw_figures(report, tmp_path)
     saved = next(d.saved for d in drawn if d.spec.id == "bars")

@@ -117,6 +117,7 @@ def test_a_plugin_is_told_by_its_own_documentation(site: Any) -> None:
     assert "comes with medrobust" in bundled
 
 
+@pytest.mark.long
 def test_a_plugin_that_is_not_installed_is_named(made: Any, tmp_path: Path) -> None:
     write_site([made.session(plugins=())], tmp_path / "site", title="x")
     assert "tiny:steps" in (tmp_path / "site/plugins.html").read_text()
@@ -135,6 +136,7 @@ def test_names_are_shown_as_they_are_and_do_nothing(site: Any) -> None:
 # What is nobody's business -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("which", ["site", "discreet"])
 def test_no_file_name_no_patient_and_no_path_is_told(which: str, request: pytest.FixtureRequest, made: Any) -> None:
     folder = request.getfixturevalue(which).folder
@@ -162,11 +164,13 @@ def test_a_figure_with_images_needs_the_permission_of_all_its_data_sets(site: An
         assert not list((each.folder / "papers/trial").glob("fig2*"))
 
 
+@pytest.mark.long
 def test_ids_are_shown_if_asked(made: Any, tmp_path: Path) -> None:
     write_site([made.session()], tmp_path / "site", title="x", with_images=True, with_ids=True)
     assert any("Image test-0" in text for _, text in texts(tmp_path / "site/cells"))
 
 
+@pytest.mark.long
 def test_images_of_an_earlier_site_are_removed(made: Any, tmp_path: Path) -> None:
     folder = tmp_path / "site"
     write_site([made.session()], folder, title="x", with_images=True)
@@ -180,6 +184,7 @@ def test_images_of_an_earlier_site_are_removed(made: Any, tmp_path: Path) -> Non
 # Stores, and the command ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_cell_that_two_stores_have_is_shown_once(made: Any, site: Any, tmp_path: Path) -> None:
     shutil.copytree(made.store, tmp_path / "copy")
     sessions = [made.session(), type(made)(tmp_path / "copy", made.grid, made.hospital).session()]
@@ -195,6 +200,7 @@ def test_the_list_of_cells_is_small(site: Any) -> None:
     assert len(text) < 100 * len(content["rows"])
 
 
+@pytest.mark.long
 def test_the_command_says_where_the_site_is(program: Program, made: Any) -> None:
     told = program("site", made.store, "--out", "board", "--title", "Our board")
     assert told.status == 0

@@ -87,6 +87,7 @@ def test_what_a_radius_holds_is_found_and_nothing_leaves_it(network, images, dra
         assert torch.equal(found[size > eps], x[size > eps])
 
 
+@pytest.mark.long
 @by_attack
 def test_order_and_batch_do_not_matter(network, images, draws, attack) -> None:
     # In float64, as at the boundary rounding would decide what is broken.

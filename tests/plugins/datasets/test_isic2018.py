@@ -111,6 +111,7 @@ def test_real_images_and_lists(real: DataSource) -> None:
     assert counts == {"train": [778, 4689, 370, 229, 764, 76, 94], "test": [335, 2016, 144, 98, 335, 39, 48]}
 
 
+@pytest.mark.long
 def test_the_mean_norm_of_the_training_images_is_near_that_of_the_paper(real: DataSource) -> None:
     """hirano2021 gives a mean l2 norm of 85,662 grey levels at 299 pixels; norms grow as the side of the image."""
     data = Isic2018(size=64, splits="splits/hirano2021/melanoma_{split}.csv", val=0).load("train", real)

@@ -116,6 +116,7 @@ def test_real_counts(real: DataSource) -> None:
     assert not set(parts["train"].groups) & set(parts["val"].groups)  # type: ignore[arg-type]
 
 
+@pytest.mark.long
 @pytest.mark.data
 @pytest.mark.parametrize(
     ("name", "train", "test"), [("oct", (7840, 7655), (3360, 3327)), ("chestx", (1800, 1798), (540, 540))]

@@ -81,6 +81,7 @@ def test_an_image_does_not_depend_on_how_many_are_drawn(phantom: Any) -> None:
     assert same(whole.take(np.arange(7)), part)
 
 
+@pytest.mark.long
 def test_an_image_does_not_depend_on_its_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     expected = [phantom.load("test", SOURCE) for phantom in PHANTOMS]
     monkeypatch.setattr("medrobust_datasets.phantoms.base.PIXELS_AT_ONCE", 3 * 32**2)
@@ -148,6 +149,7 @@ def test_lesions_of_one_group_share_the_label() -> None:
     assert all(len(set(data.labels[data.groups == group])) == 1 for group in set(data.groups))
 
 
+@pytest.mark.long
 def test_rare_classes_are_in_every_split() -> None:
     phantom = PhantomDerm(classes=7)
     roster = {split: np.bincount(_labels(phantom, split), minlength=7) for split in SPLITS}

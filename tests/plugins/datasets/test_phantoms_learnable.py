@@ -171,6 +171,7 @@ def linear_predictions(name: str) -> list[np.ndarray[Any, Any]]:
         return [model.fit(train, data.train.labels[: len(few)]).predict(test) for model in models]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", DRAWN)
 def test_is_drawn_in_four_seconds(name: str) -> None:
     assert splits(name).seconds < 4 * 2, "twice that, for machines that are busy"
@@ -186,6 +187,7 @@ def test_brightness_does_not_tell_the_classes_apart(name: str) -> None:
         assert max(area, 1 - area) < 0.65, label
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", each(BALANCED))
 def test_a_small_network_learns_it_well_but_not_perfectly(name: str) -> None:
     accuracy = np.mean(logits(name).argmax(axis=1) == splits(name).test.labels)
@@ -212,6 +214,7 @@ def test_a_perturbation_of_one_grey_level_decides_and_noise_does_not(name: str) 
     assert noise > 0.95
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", each(STRONG))
 def test_strong_evidence_survives_a_perturbation_of_one_grey_level(name: str) -> None:
     assert kept(name, 10) > 0.75, "measured: 0.863 and 0.972"

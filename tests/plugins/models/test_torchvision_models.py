@@ -74,6 +74,7 @@ def test_vgg_and_alexnet_are_pooled_unless_their_own_head_is_asked_for() -> None
     assert run(own, images(size=64)).shape == (2, 3)
 
 
+@pytest.mark.long
 def test_vgg_keeps_all_convolutions_and_nothing_of_its_dense_layers() -> None:
     module = build("vgg11")
     assert sum(isinstance(m, nn.Conv2d) for m in module.modules()) == 8

@@ -94,6 +94,7 @@ def test_a_perturbation_is_added_to_every_image_of_any_slice_without_another_fit
     assert description["size"] == pytest.approx(20 / 255)
 
 
+@pytest.mark.long
 def test_chunks_of_one_run_are_those_of_their_own(session: MakeSession, unusual_models: Path, tmp_path: Path) -> None:
     swept = session(tmp_path / "swept", files=(unusual_models,))
     more = 'attack = { name = "growing", chunks = [1, 2, 5] }'

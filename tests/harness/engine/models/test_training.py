@@ -200,6 +200,7 @@ def test_channels_come_last_where_convolutions_can_be_trained_so(kind: str) -> N
     assert all(images.is_contiguous(memory_format=expected) for images in seen)
 
 
+@pytest.mark.long
 def test_a_narrow_shortcut_learns_by_its_true_gradient() -> None:
     """In a process of its own: where it went wrong, memory was overwritten and the process ended."""
     found = subprocess.run([sys.executable, "-c", NARROW], check=False, capture_output=True, text=True)

@@ -71,6 +71,7 @@ def described(parcel: Parcel) -> tuple[str, str, tuple[str, ...]]:
     return step.describe(), f"{plugin.name} {length}", tuple(map(str, context.plugin_files))
 
 
+@pytest.mark.long
 def test_a_step_arrives_with_its_plugins(ask: Callable[..., Any], tmp_path: Path, own: Path) -> None:
     session, step = opened(tmp_path, own)
     with terms_of(session.context) as terms:

@@ -26,6 +26,7 @@ print(held() - before)
 OUTPUTS = 10 * 4 * 2**21
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="mallopt is glibc's")
 def test_memory_of_freed_outputs_stays() -> None:
     held = {}
@@ -39,6 +40,7 @@ def test_memory_of_freed_outputs_stays() -> None:
     assert held["leave"] < 0.2 * OUTPUTS
 
 
+@pytest.mark.long
 def test_kernels_of_many_batch_sizes_are_kept_and_a_users_own_setting_is_left_alone() -> None:
     shown = (
         "import os; from medrobust.engine.running.process import KERNELS, set_up; set_up(); print(os.environ[KERNELS])"

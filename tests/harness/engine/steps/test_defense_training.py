@@ -67,6 +67,7 @@ class Killer(Silent):
         self.begun = self.begun or event.text.startswith(self.text)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
 @pytest.mark.parametrize(
     ("defense", "said", "kept"),

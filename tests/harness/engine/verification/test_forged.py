@@ -111,6 +111,7 @@ def test_a_record_under_another_identity_is_found_by_its_logits(
     assert found.outcome == "different"
 
 
+@pytest.mark.long
 def test_changed_logits_are_named_with_their_images(ran: Store, verify: Verify, forge: Forge, pick: Pick) -> None:
     cell = pick(ran, **SIGN)
     found = verify(forge(ran, "samples", cell, nudged), [cell])[cell]
