@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+from functools import lru_cache
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -13,8 +14,16 @@ from .contract_version import CONTRACT, DECLARATION
 def of_file(file: Path) -> object:
     """What a Python file declares; today's version where it declares nothing, or cannot be read."""
     try:
-        tree = ast.parse(file.read_bytes())
-    except (OSError, SyntaxError, ValueError):
+        return _of_text(file.read_bytes())
+    except OSError:
+        return CONTRACT  # importing it says what is wrong
+
+
+@lru_cache(maxsize=256)
+def _of_text(text: bytes) -> object:
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
         return CONTRACT  # importing it says what is wrong
     for statement in tree.body:
         targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]

@@ -186,5 +186,5 @@ def _offer(offer: Any, origin: Origin) -> RegisteredPlugin | list[LoadError]:
 def _classes_of(module: ModuleType, contract: type, marked: str) -> list[type[Any]]:
     """Classes of a contract that a module without hooks defines itself, marked by the class variable they need."""
     own = (value for value in vars(module).values() if isinstance(value, type) and value.__module__ == module.__name__)
-    # Asked of an abstract class, `issubclass` looks at all its subclasses, each time a module brings more of them.
+    # Not `issubclass`, which for an abstract class looks at all other subclasses, each time a module brings more.
     return [c for c in own if contract in c.__mro__ and marked in vars(c)]

@@ -59,7 +59,7 @@ def _class_problem(plugin: type[Plugin]) -> str:
     if not dataclasses.is_dataclass(plugin) or not plugin.__dataclass_params__.frozen:
         return "is not a frozen dataclass; decorate it with @dataclass(frozen=True)"
     run = RUN.get(plugin.kind, ())
-    if run and not issubclass(plugin, run):
+    if run and not _derives(plugin, *run):
         names = [each.__name__ for each in run]
         return f"cannot be run; derive it from medrobust.{', '.join(names[:-1])} or {names[-1]}"
     if missing := sorted(getattr(plugin, "__abstractmethods__", ())):
@@ -89,7 +89,7 @@ def declaration_problems(plugin: type[Plugin]) -> Iterator[Problem]:
                 yield from (Problem.at(owner, name, text) for text in _threat_problems(value))
             elif wrong := misfit(declared[name], value):
                 yield Problem.at(owner, name, f"`{name}` is {value!r}; {wrong}")
-    if issubclass(plugin, DerivedAttack) and "of" not in {f.name for f in dataclasses.fields(plugin)}:  # type: ignore[arg-type]
+    if _derives(plugin, DerivedAttack) and "of" not in {f.name for f in dataclasses.fields(plugin)}:  # type: ignore[arg-type]
         yield Problem.at(plugin, "", "has no field `of`, the attack that it derives from; write `of: AnyAttack`")
     yield from _misspelt(plugin)
 
@@ -146,8 +146,13 @@ def _misspelt(plugin: type[Plugin]) -> Iterator[Problem]:
 def _own(plugin: type[Plugin]) -> Iterator[tuple[str, Any]]:
     """What the author's classes define publicly, by name."""
     for owner in plugin.__mro__:
-        if not _is_contract(owner) and issubclass(owner, Plugin):
+        if not _is_contract(owner) and _derives(owner, Plugin):
             yield from ((name, value) for name, value in vars(owner).items() if not name.startswith("_"))
+
+
+def _derives(cls: type, *bases: type) -> bool:
+    """As `issubclass`, which for abstract classes looks at all other subclasses, each time a module brings more."""
+    return not set(bases).isdisjoint(cls.__mro__)
 
 
 def _is_contract(cls: type) -> bool:
