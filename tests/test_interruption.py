@@ -115,6 +115,7 @@ def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Interrupted:
     return Interrupted(Store(store), Store(folder / "fresh"), first, files, outcomes[0], orphans)
 
 
+@pytest.mark.long
 def test_after_a_kill_no_finished_step_is_computed_again(interrupted: Interrupted) -> None:
     done = interrupted.first
     assert 12 <= len(done) < 17
@@ -124,10 +125,12 @@ def test_after_a_kill_no_finished_step_is_computed_again(interrupted: Interrupte
     assert {f: (f.stat().st_mtime_ns, f.read_bytes()) for f in interrupted.files} == interrupted.files
 
 
+@pytest.mark.long
 def test_after_a_kill_the_final_tables_are_equal(interrupted: Interrupted) -> None:
     pd.testing.assert_frame_equal(table(interrupted.store), table(interrupted.fresh))
 
 
+@pytest.mark.long
 def test_one_and_two_workers_give_equal_records(interrupted: Interrupted) -> None:
     by_two = dict(interrupted.store.records(list(interrupted.first.index)))
     by_one = dict(interrupted.fresh.records(list(interrupted.first.index)))
@@ -139,6 +142,7 @@ def test_one_and_two_workers_give_equal_records(interrupted: Interrupted) -> Non
     assert interrupted.store.fitted() == interrupted.fresh.fitted()
 
 
+@pytest.mark.long
 def test_workers_end_with_their_parent(interrupted: Interrupted) -> None:
     assert interrupted.orphans == []
 

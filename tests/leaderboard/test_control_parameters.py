@@ -237,6 +237,7 @@ def test_counts_are_written_as_such_beside_percent(report: PaperReport) -> None:
     assert "Each cell, in percent or as a number: ours" in text
 
 
+@pytest.mark.long
 def test_without_a_description_of_the_training_images_the_count_is_missing_and_says_why(
     folder: Path, tiny: Path, tmp_path: Path
 ) -> None:

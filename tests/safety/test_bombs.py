@@ -155,6 +155,7 @@ def header(shape: str, kind: str = "|u1") -> bytes:
     return b"\x93NUMPY\x01\x00" + pack("<H", len(text)) + text
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("content", "told"),
     [

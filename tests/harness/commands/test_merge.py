@@ -128,6 +128,7 @@ def test_of_contradicting_results_the_first_stays_and_the_status_says_so(ran: Ru
     assert all((mine[cell].logits == kept[cell].logits).all() for cell in cells)
 
 
+@pytest.mark.long
 def test_a_verdict_is_not_replaced_by_a_better_one(ran: Run, merged: Callable[..., Any]) -> None:
     first, second = ran("a", ["sign"]), ran("b", ["sign"])
     invalid = {"status": "invalid", "reason": "leaves the box", "samples": None}
@@ -152,6 +153,7 @@ def test_a_failed_cell_is_replaced_by_a_result(ran: Run, merged: Callable[..., A
     assert set(board.cells(["status"])["status"]) == {"ok"}
 
 
+@pytest.mark.long
 def test_cells_of_other_trainings_of_a_model_are_left_out(ran: Run, merged: Callable[..., Any]) -> None:
     first, second = ran("a", ["sign"]), ran("b", ["sign", "hum"])
     store = Store(second)
@@ -172,6 +174,7 @@ def test_cells_of_other_trainings_of_a_model_are_left_out(ran: Run, merged: Call
     assert board.fitted() == board_fit
 
 
+@pytest.mark.long
 def test_cells_of_other_images_are_left_out(ran: Run, merged: Callable[..., Any]) -> None:
     first, second = ran("a", ["sign"]), ran("b", ["hum"])
     change(Store(second), "parts", lambda row: row.update(fingerprint="0" * 16))

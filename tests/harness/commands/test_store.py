@@ -130,6 +130,7 @@ def test_check_names_the_damage_its_cost_and_the_command_which_then_works(damage
     assert len(list((tmp_path / "medrobust-store" / "damaged" / "samples").iterdir())) == 1
 
 
+@pytest.mark.long
 def test_a_table_of_a_damaged_store_shows_what_is_missing_and_why(damaged: Program) -> None:
     told = damaged("leaderboard", "medrobust-store")
     assert told.status == 0

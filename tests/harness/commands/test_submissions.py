@@ -169,6 +169,7 @@ def test_a_checkpoint_is_called_by_its_name_and_verified_without_its_file(progra
     assert "5 of 5 cells drawn" in told.out
 
 
+@pytest.mark.long
 def test_cells_are_chosen_by_their_names(ran: Program, tmp_path: Path) -> None:
     told = ran("submit", "medrobust-store", "--out", "s.zip", "--where", "attack=steps*,budget=linf:8/255")
     assert "3 cells" in told.out  # with the clean record

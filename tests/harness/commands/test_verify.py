@@ -69,6 +69,7 @@ def test_a_forged_record_is_named(ran: Program, tmp_path: Path) -> None:
     assert len(found["images"]) == 24
 
 
+@pytest.mark.long
 def test_records_of_another_machine_that_differ_in_no_decision_are_pointed_out(ran: Program, tmp_path: Path) -> None:
     store = Store(tmp_path / "medrobust-store")
     cell = str(store.cells(["cell"])["cell"].iloc[0])

@@ -195,6 +195,7 @@ def test_what_the_time_does_not_suffice_for_is_told(healthy: nn.Module, quick: P
     assert judgement.clean is not None, "the checks and the clean images are always looked at"
 
 
+@pytest.mark.long
 def test_outputs_in_another_order_are_put_right(healthy: nn.Module, quick: Path) -> None:
     judgement = judged(Behind(healthy, "permuted"), quick)
     (fault,) = judgement.faults
@@ -307,6 +308,7 @@ def test_several_labels_an_image(quick: Path) -> None:
     assert {r.trial for r in judgement.results} == {"noise", "fgsm", "pgd"}
 
 
+@pytest.mark.long
 def test_three_channels_and_channels_first(quick: Path) -> None:
     data = shades(channels=3)
     net = two_classes(channels=3)

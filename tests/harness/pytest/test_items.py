@@ -149,6 +149,7 @@ def test_a_mistake_in_a_file_is_told_without_a_traceback(run: Run, robust: Robus
     assert "harness/medrobust" not in text(result)
 
 
+@pytest.mark.long
 def test_a_file_without_expectations_or_with_a_mistake_in_its_grid(run: Run, robust: Robust) -> None:
     robust("")
     assert "no [[expect]] table" in text(run())

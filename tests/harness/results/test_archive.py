@@ -129,6 +129,7 @@ def test_bounds_of_files_and_bytes(tmp_path: Path, place: Path) -> None:
     assert len(written(place)) == 6
 
 
+@pytest.mark.long
 def test_zip64_is_refused_before_its_contents_are_listed(tmp_path: Path, place: Path) -> None:
     file = tmp_path / "large.zip"
     with zipfile.ZipFile(file, "w") as archive:

@@ -93,6 +93,7 @@ def test_missing_files(write: Write, source: DataSource) -> None:
         Isic2018().describe(source)
 
 
+@pytest.mark.long
 @pytest.mark.data
 def test_real_images_and_lists(real: DataSource) -> None:
     whole = Isic2018().complete(real)

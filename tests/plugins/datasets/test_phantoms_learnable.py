@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -38,6 +38,9 @@ from medrobust_datasets.phantoms import (
 )
 from medrobust_models import SmallCNN
 
+pytestmark = pytest.mark.long
+"""They draw thousands of images, and train networks on them."""
+
 FAINT = {
     "phantom-cxr-2": PhantomCXR(),
     "phantom-fundus": PhantomFundus(),
@@ -56,31 +59,19 @@ BALANCED = FAINT | STRONG
 IMBALANCED = {"phantom-derm-7": PhantomDerm(classes=7)}
 MULTILABEL = {"phantom-cxr-14": PhantomCXR(task="multilabel")}
 PHANTOMS: dict[str, Any] = BALANCED | MORE_CLASSES | IMBALANCED | MULTILABEL
-DRAWN = [
-    *BALANCED,
-    *(pytest.param(name, marks=pytest.mark.long) for name in MORE_CLASSES | IMBALANCED | MULTILABEL),
-]
-SHORT = ("phantom-fundus-strong",)
-"""Those of which every run of the tests trains a network."""
-FEWER_INSTRUCTIONS = (*SHORT, "phantom-fundus", "phantom-oct")
+FEWER_INSTRUCTIONS = ("phantom-fundus-strong", "phantom-fundus", "phantom-oct")
 """Those that learn with any processor's arithmetic: repeated with fewer instructions."""
 
 
 def each(names: Iterable[str]) -> list[Any]:
-    """Names as parameters; those whose network takes long are marked."""
-
-    def marks(name: str) -> Iterator[pytest.MarkDecorator]:
-        if name in FEWER_INSTRUCTIONS:
-            yield pytest.mark.numerical
-        if name not in SHORT:
-            yield pytest.mark.long
-
-    return [pytest.param(name, marks=list(marks(name))) for name in names]
+    """Names as parameters, marked where they run with fewer instructions too."""
+    marks = {name: [pytest.mark.numerical] for name in FEWER_INSTRUCTIONS}
+    return [pytest.param(name, marks=marks.get(name, [])) for name in names]
 
 
 @dataclass(frozen=True)
 class Splits:
-    """Training and test images, with the seconds it took to draw the whole data set."""
+    """Training and test images, with the seconds of one core that drawing the whole data set took."""
 
     train: ImageData
     test: ImageData
@@ -171,13 +162,12 @@ def linear_predictions(name: str) -> list[np.ndarray[Any, Any]]:
         return [model.fit(train, data.train.labels[: len(few)]).predict(test) for model in models]
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("name", DRAWN)
+@pytest.mark.parametrize("name", PHANTOMS)
 def test_is_drawn_in_four_seconds(name: str) -> None:
-    assert splits(name).seconds < 4 * 2, "twice that, for machines that are busy"
+    assert splits(name).seconds < 4 * 2, "twice that, for slow machines"
 
 
-@pytest.mark.parametrize("name", DRAWN)
+@pytest.mark.parametrize("name", PHANTOMS)
 def test_brightness_does_not_tell_the_classes_apart(name: str) -> None:
     data = splits(name)
     mean = np.concatenate([part.images.reshape(len(part), -1).mean(axis=1) for part in (data.train, data.test)])
@@ -187,7 +177,6 @@ def test_brightness_does_not_tell_the_classes_apart(name: str) -> None:
         assert max(area, 1 - area) < 0.65, label
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("name", each(BALANCED))
 def test_a_small_network_learns_it_well_but_not_perfectly(name: str) -> None:
     accuracy = np.mean(logits(name).argmax(axis=1) == splits(name).test.labels)
@@ -214,7 +203,6 @@ def test_a_perturbation_of_one_grey_level_decides_and_noise_does_not(name: str) 
     assert noise > 0.95
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("name", each(STRONG))
 def test_strong_evidence_survives_a_perturbation_of_one_grey_level(name: str) -> None:
     assert kept(name, 10) > 0.75, "measured: 0.863 and 0.972"

@@ -92,6 +92,7 @@ def test_a_step_arrives_with_its_plugins(ask: Callable[..., Any], tmp_path: Path
         assert (plugin, files[1]) == ("own 2.0", str(own)), "what is here as well is loaded in place"
 
 
+@pytest.mark.long
 def test_what_is_wrong_is_named_with_the_worker(ask: Callable[..., Any], tmp_path: Path, own: Path) -> None:
     session, step = opened(tmp_path)
     with terms_of(session.context) as terms:

@@ -53,6 +53,7 @@ def test_cells_are_drawn_among_those_that_tables_show(ran: Store) -> None:
 # Elsewhere -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_rounding_on_another_machine_is_no_difference(ran: Store, verify: Verify, forge: Forge, pick: Pick) -> None:
     cell = pick(ran, **SIGN)
     versions = json.loads(ran.cells(["versions"]).loc[cell, "versions"])
