@@ -128,6 +128,8 @@ class _Run:
 
         def pass_on(done: Future[StepReport]) -> None:
             self._under_way.discard(step.id)
+            if not answer.set_running_or_notify_cancel():
+                return  # the run was stopped, and waits for nothing
             try:
                 answer.set_result(done.result())
             except BaseException as error:  # noqa: BLE001 - passed on

@@ -284,6 +284,35 @@ def test_a_scheduler_that_vanishes_ends_the_run_and_loses_nothing(
     assert store.objects.listing(FOLDER) == store.objects.listing("workers") == []
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("address", [True, False], ids=["a cluster that is there", "one of its own"])
+def test_a_signal_ends_a_run_in_order(cluster: Cluster, tmp_path: Path, watched: Path, address: bool) -> None:
+    (tmp_path / "grid.toml").write_text(
+        """
+[[grid]]
+dataset = "textures"
+model = "tiny-net"
+attack = { name = "watched", pause = 1.0 }
+budget = ["linf:1/255", "linf:2/255", "linf:3/255", "linf:4/255", "linf:5/255", "linf:6/255"]
+"""
+    )
+    where = ["--address", cluster.start(2).address] if address else ["--workers", "2"]
+    command = [sys.executable, "-m", "medrobust.cli", "run", "grid.toml", "--no-evidence", "--device", "cpu"]
+    command += ["--plugin", str(TESTS / "tiny.py"), "--plugin", str(watched), "--executor", "dask", *where]
+    store = Store(tmp_path / "medrobust-store")
+    options = {"cwd": tmp_path, "env": cluster.environment, "text": True}
+    with subprocess.Popen([*command, "--store", str(store.path)], stderr=subprocess.PIPE, **options) as run:  # type: ignore[call-overload]
+        wait_for(lambda: len(store.tables.names("cells")) >= 2)
+        run.terminate()
+        _, told = run.communicate(timeout=LIMIT)
+    assert run.returncode == 128 + signal.SIGTERM
+    assert "Traceback" not in told
+    assert re.search(r"stopped by SIGTERM; [2-6] of 7 cells are in the store .*\nNext: medrobust run grid.toml", told)
+    again = subprocess.run([*command, "--store", str(store.path)], capture_output=True, timeout=LIMIT, **options)  # type: ignore[call-overload]
+    assert again.returncode == 0, again.stderr
+    assert len(store.finished()) == 7
+
+
 def test_no_scheduler_is_an_error_that_says_what_starts_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("medrobust.engine.running.cluster.TIMEOUT", 1.0)
     session = Session(tmp_path / "s", (TESTS / "tiny.py",), device="cpu", executor=Dask("tcp://127.0.0.1:9"))
