@@ -94,6 +94,6 @@ def _beside(name: str, module: ModuleType, folder: Path) -> bool:
         return False
     origin = getattr(sys.modules.get(top, module), "__file__", None)
     # Thousands of modules are asked about: texts, where paths would take a tenth of a second.
-    if origin is None or not origin.startswith(str(folder)):
+    if not isinstance(origin, str) or not origin.startswith(str(folder)):
         return False
     return origin in (f"{folder}{os.sep}{top}.py", f"{folder}{os.sep}{top}{os.sep}__init__.py")

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -65,6 +66,13 @@ def test_the_folder_hides_nothing_that_is_installed(folder: Path) -> None:
     (folder / "torch.py").write_text("raise RuntimeError('taken for torch')")
     load(folder)
     assert sys.path[-1] == str(folder)
+
+
+def test_a_module_may_say_anything_of_its_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = ModuleType("odd_module")
+    odd.__file__ = folder / "odd_module.py"  # type: ignore[assignment]
+    monkeypatch.setitem(sys.modules, "odd_module", odd)
+    load(folder)
 
 
 def test_an_edited_neighbour_runs_and_counts(folder: Path) -> None:
